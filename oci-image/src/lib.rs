@@ -1,0 +1,1 @@
+//! OCI images: references, digests, manifests, layouts, registries, verifying readers.

@@ -1,0 +1,1 @@
+//! Repositories that sign on fetch, misbehaving servers, the attack catalogue.

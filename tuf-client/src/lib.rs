@@ -1,0 +1,1 @@
+//! Drives tuf-core: transports, the trusted store, offline mode.

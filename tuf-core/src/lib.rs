@@ -1,0 +1,3 @@
+//! The Update Framework.
+#![no_std]
+extern crate alloc;

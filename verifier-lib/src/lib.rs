@@ -1,0 +1,1 @@
+//! Container image provenance: reference to target to digest to verdict.
