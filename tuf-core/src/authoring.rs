@@ -1,0 +1,334 @@
+//! Making and changing documents: the publisher's side (section 6).
+//!
+//! A document is edited as the JSON that it is, so members that we don't know survive. Signatures are
+//! over the canonical form of what is written, and each is checked right after it was made.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::canonical::{JsonError, canonical_value};
+use crate::crypto::{Sign, SignError, Verify};
+use crate::hash::hex;
+use crate::key::Key;
+use crate::schema::{MetaFile, Target, strict_value};
+use crate::{Instant, Role};
+
+/// The version of the specification that we write.
+pub const SPEC_VERSION: &str = "1.0.34";
+
+/// A document being written: its signed part, and signatures that are valid only until the next change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    signed: Map<String, Value>,
+    signatures: BTreeMap<String, String>,
+}
+
+/// A delegation to write (section 4.5).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Delegation {
+    /// The delegated role's name.
+    pub name: String,
+    /// Its keys.
+    pub keys: Vec<Key>,
+    /// How many must sign.
+    pub threshold: u32,
+    /// Whether a search ends with it.
+    pub terminating: bool,
+    /// Path patterns it may speak for.
+    pub paths: Vec<String>,
+}
+
+impl Document {
+    fn new(kind: &str, expires: Instant, members: Value) -> Self {
+        let mut signed = Map::new();
+        signed.insert("_type".into(), kind.into());
+        signed.insert("spec_version".into(), SPEC_VERSION.into());
+        signed.insert("version".into(), 1.into());
+        if let Value::Object(members) = members {
+            signed.extend(members);
+        }
+        let mut document = Self { signed, signatures: BTreeMap::new() };
+        document.set_expires(expires);
+        document
+    }
+
+    /// A first root, consistent snapshots on, with no keys yet.
+    #[must_use]
+    pub fn root(expires: Instant) -> Self {
+        let role = || json!({ "keyids": [], "threshold": 1 });
+        let roles = json!({ "root": role(), "timestamp": role(), "snapshot": role(), "targets": role() });
+        Self::new("root", expires, json!({ "consistent_snapshot": true, "keys": {}, "roles": roles }))
+    }
+
+    /// A first targets document, top-level or delegated, with no targets.
+    #[must_use]
+    pub fn targets(expires: Instant) -> Self {
+        Self::new("targets", expires, json!({ "targets": {} }))
+    }
+
+    /// A first snapshot, with nothing listed.
+    #[must_use]
+    pub fn snapshot(expires: Instant) -> Self {
+        Self::new("snapshot", expires, json!({ "meta": {} }))
+    }
+
+    /// A first timestamp, with nothing listed.
+    #[must_use]
+    pub fn timestamp(expires: Instant) -> Self {
+        Self::new("timestamp", expires, json!({ "meta": {} }))
+    }
+
+    /// Reads a document to change it. Nothing is verified.
+    ///
+    /// # Errors
+    /// Refuses bytes that are not an object with `signed` and `signatures`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
+        let malformed = |what: &str| JsonError::new(what);
+        let Value::Object(mut envelope) = strict_value(bytes)? else {
+            return Err(malformed("expected an object"));
+        };
+        let Some(Value::Object(signed)) = envelope.remove("signed") else {
+            return Err(malformed("expected an object \"signed\""));
+        };
+        let Some(Value::Array(list)) = envelope.remove("signatures") else {
+            return Err(malformed("expected an array \"signatures\""));
+        };
+        let mut signatures = BTreeMap::new();
+        for one in &list {
+            let text = |name: &str| one.get(name).and_then(Value::as_str).map(str::to_owned);
+            let (Some(keyid), Some(sig)) = (text("keyid"), text("sig")) else {
+                return Err(malformed("expected signatures with \"keyid\" and \"sig\""));
+            };
+            signatures.insert(keyid, sig);
+        }
+        Ok(Self { signed, signatures })
+    }
+
+    /// The signed part.
+    #[must_use]
+    pub fn signed(&self) -> &Map<String, Value> {
+        &self.signed
+    }
+
+    /// The signed part, to change. Signatures are dropped.
+    pub fn signed_mut(&mut self) -> &mut Map<String, Value> {
+        self.signatures.clear();
+        &mut self.signed
+    }
+
+    /// The version; 0 where it is missing.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.signed.get("version").and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// Sets the version.
+    pub fn set_version(&mut self, version: u64) {
+        self.signed_mut().insert("version".into(), version.into());
+    }
+
+    /// The expiry, where it can be read.
+    #[must_use]
+    pub fn expires(&self) -> Option<Instant> {
+        let text = self.signed.get("expires")?.as_str()?;
+        Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc())
+    }
+
+    /// Sets the expiry, to the second.
+    pub fn set_expires(&mut self, expires: Instant) {
+        let text = expires.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+        self.signed_mut().insert("expires".into(), text.into());
+    }
+
+    /// In a root: lets `key` sign for a top-level role.
+    pub fn add_key(&mut self, role: &Role, key: &Key) {
+        let id = key.id();
+        self.object("keys").entry(id.clone()).or_insert_with(|| key.to_value());
+        if let Some(Value::Array(ids)) = self.role_mut(role).get_mut("keyids")
+            && !ids.iter().any(|known| known.as_str() == Some(&id))
+        {
+            ids.push(id.into());
+        }
+    }
+
+    /// In a root: takes a key from a top-level role, and from the document when no role needs it.
+    pub fn remove_key(&mut self, role: &Role, id: &str) {
+        if let Some(Value::Array(ids)) = self.role_mut(role).get_mut("keyids") {
+            ids.retain(|known| known.as_str() != Some(id));
+        }
+        let used = |role: &Value| {
+            let ids = role.get("keyids").and_then(Value::as_array);
+            ids.is_some_and(|ids| ids.iter().any(|known| known.as_str() == Some(id)))
+        };
+        if !self.object("roles").values().any(used) {
+            self.object("keys").remove(id);
+        }
+    }
+
+    /// In a root: sets how many keys of a top-level role must sign.
+    pub fn set_threshold(&mut self, role: &Role, threshold: u32) {
+        self.role_mut(role).insert("threshold".into(), threshold.into());
+    }
+
+    /// In targets: lists a target, or replaces what is said of it.
+    ///
+    /// # Errors
+    /// Refuses a `custom` that is not JSON without fractions.
+    pub fn set_target(&mut self, path: &str, target: &Target) -> Result<(), JsonError> {
+        let mut value = json!({ "length": target.length, "hashes": target.hashes });
+        if let (Some(custom), Some(object)) = (&target.custom, value.as_object_mut()) {
+            object.insert("custom".into(), strict_value(custom.get().as_bytes())?);
+        }
+        self.object("targets").insert(path.to_owned(), value);
+        Ok(())
+    }
+
+    /// In targets: drops a target. Says whether it was listed.
+    pub fn remove_target(&mut self, path: &str) -> bool {
+        self.object("targets").remove(path).is_some()
+    }
+
+    /// In targets: adds a delegation at the end, or replaces the one of that name in its place.
+    pub fn delegate(&mut self, delegation: &Delegation) {
+        let Delegation { name, keys, threshold, terminating, paths } = delegation;
+        let ids: Vec<String> = keys.iter().map(Key::id).collect();
+        let role = json!({ "name": name, "keyids": ids, "threshold": threshold,
+                           "terminating": terminating, "paths": paths });
+        let delegations = self.object("delegations");
+        let all = object_in(delegations, "keys");
+        for (id, key) in ids.iter().zip(keys) {
+            all.insert(id.clone(), key.to_value());
+        }
+        let roles = delegations.entry("roles").or_insert_with(|| json!([]));
+        if let Value::Array(roles) = roles {
+            let same = |role: &&mut Value| role.get("name").and_then(Value::as_str) == Some(name);
+            match roles.iter_mut().find(same) {
+                Some(old) => *old = role,
+                None => roles.push(role),
+            }
+        }
+    }
+
+    /// In a snapshot or timestamp: states the version, length and hashes of a file.
+    pub fn set_meta(&mut self, file: &str, meta: &MetaFile) {
+        let mut value = json!({ "version": meta.version });
+        if let Some(object) = value.as_object_mut() {
+            if let Some(length) = meta.length {
+                object.insert("length".into(), length.into());
+            }
+            if let Some(hashes) = &meta.hashes {
+                object.insert("hashes".into(), json!(hashes));
+            }
+        }
+        self.object("meta").insert(file.to_owned(), value);
+    }
+
+    /// The bytes that a signature is made over.
+    ///
+    /// # Errors
+    /// Refuses fractions and deep nesting, which have no canonical form.
+    pub fn canonical(&self) -> Result<Vec<u8>, JsonError> {
+        canonical_value(&Value::Object(self.signed.clone()))
+    }
+
+    /// Signs with one key and checks the signature before it is taken. A second signature of the same
+    /// key replaces the first.
+    ///
+    /// # Errors
+    /// When the document has no canonical form, the key can't sign, or what it made is not valid.
+    pub fn sign(&mut self, signer: &dyn Sign, crypto: &dyn Verify) -> Result<(), AuthorError> {
+        let message = self.canonical().map_err(AuthorError::Json)?;
+        let signature = signer.sign(&message).map_err(AuthorError::Sign)?;
+        let good = signer.key().material().is_ok_and(|key| crypto.verify(&key, &message, &signature));
+        if !good {
+            return Err(AuthorError::BadSignature { key_id: signer.key_id() });
+        }
+        self.signatures.insert(signer.key_id(), hex(&signature));
+        Ok(())
+    }
+
+    /// Adds a signature as it is, unchecked: one made elsewhere, or a false one in a test.
+    pub fn add_signature(&mut self, key_id: &str, signature_hex: &str) {
+        self.signatures.insert(key_id.to_owned(), signature_hex.to_owned());
+    }
+
+    /// The ids of the keys that signed since the last change.
+    pub fn signed_by(&self) -> impl Iterator<Item = &str> {
+        self.signatures.keys().map(String::as_str)
+    }
+
+    /// The file to publish.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let signatures: Vec<Value> =
+            self.signatures.iter().map(|(id, sig)| json!({ "keyid": id, "sig": sig })).collect();
+        let envelope = json!({ "signatures": signatures, "signed": self.signed });
+        let mut bytes = serde_json::to_vec_pretty(&envelope).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    fn object(&mut self, name: &str) -> &mut Map<String, Value> {
+        self.signatures.clear();
+        object_in(&mut self.signed, name)
+    }
+
+    fn role_mut(&mut self, role: &Role) -> &mut Map<String, Value> {
+        object_in(self.object("roles"), role.name())
+    }
+}
+
+/// The object called `name`, made (or made anew) where there is none.
+fn object_in<'m>(parent: &'m mut Map<String, Value>, name: &str) -> &'m mut Map<String, Value> {
+    let value = parent.entry(name).or_insert_with(|| json!({}));
+    if !value.is_object() {
+        *value = json!({});
+    }
+    match value {
+        Value::Object(object) => object,
+        // Made an object just above.
+        _ => unreachable!(),
+    }
+}
+
+/// What a snapshot or timestamp says of a file with these bytes.
+#[must_use]
+pub fn meta_of(version: u64, bytes: &[u8]) -> MetaFile {
+    let target = Target::of(bytes);
+    MetaFile { version, length: Some(target.length), hashes: Some(target.hashes) }
+}
+
+/// Why a document could not be signed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum AuthorError {
+    /// It has no canonical form.
+    Json(JsonError),
+    /// The key can't sign.
+    Sign(SignError),
+    /// The key made a signature that isn't valid: a broken token, or the wrong key behind it.
+    BadSignature {
+        /// The key.
+        key_id: String,
+    },
+}
+
+impl fmt::Display for AuthorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(why) => write!(f, "the document has no canonical form: {why}"),
+            Self::Sign(why) => write!(f, "{why}"),
+            Self::BadSignature { key_id } => {
+                f.write_str(&format!("key {key_id} made a signature that its own public half doesn't verify"))
+            }
+        }
+    }
+}
+
+impl core::error::Error for AuthorError {}

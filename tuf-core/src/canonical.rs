@@ -1,0 +1,312 @@
+//! OLPC canonical JSON, the form over which TUF signatures are made (section 4.2).
+//!
+//! Keys are sorted by code point, white space is dropped, and only `"` and `\` are escaped. There are
+//! no fractions. The received bytes are turned into this form in one pass that also refuses what two
+//! readers could understand differently: duplicate keys, fractions, deep nesting, and text that is not
+//! UTF-8. What comes out is therefore safe to hand to an ordinary parser.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::limits::JSON_DEPTH;
+
+/// Turns JSON bytes into their canonical form.
+///
+/// The result is not always JSON that a strict parser accepts: OLPC escapes only two characters, so a
+/// string may hold raw control bytes (a PEM key has newlines).
+///
+/// # Errors
+/// Says what is not canonicalisable and where: syntax, a duplicate key, a fraction, a depth over
+/// [`JSON_DEPTH`], or a byte that is not UTF-8.
+pub fn canonicalise(bytes: &[u8]) -> Result<Vec<u8>, JsonError> {
+    Ok(Normal::parse(bytes)?.canonical().into_owned())
+}
+
+/// Writes a value in canonical form. A value that we hold has no duplicate keys; fractions are refused.
+///
+/// # Errors
+/// Refuses a fraction, and nesting over [`JSON_DEPTH`].
+pub fn canonical_value(value: &serde_json::Value) -> Result<Vec<u8>, JsonError> {
+    canonicalise(&serde_json::to_vec(value).map_err(|why| JsonError::from_serde(&why))?)
+}
+
+/// A document that was read strictly: sorted, without white space, and still ordinary JSON, because
+/// control characters are kept escaped.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Normal {
+    json: Vec<u8>,
+    control: bool,
+}
+
+impl Normal {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
+        let mut normal = Self { json: Vec::with_capacity(bytes.len()), control: false };
+        parse_with(bytes, Node::at_top(&mut normal))?;
+        Ok(normal)
+    }
+
+    /// The document as ordinary JSON.
+    pub(crate) fn json(&self) -> &[u8] {
+        &self.json
+    }
+
+    /// The document in OLPC's form: control characters stand for themselves.
+    pub(crate) fn canonical(&self) -> Cow<'_, [u8]> {
+        if !self.control {
+            return Cow::Borrowed(&self.json);
+        }
+        let mut out = Vec::with_capacity(self.json.len());
+        let mut rest = self.json.as_slice();
+        loop {
+            rest = match rest {
+                [] => return Cow::Owned(out),
+                // Only control characters are written so, see `string`.
+                [b'\\', b'u', b'0', b'0', high, low, tail @ ..] => {
+                    let digits = [*high, *low];
+                    let text = core::str::from_utf8(&digits).unwrap_or_default();
+                    out.push(u8::from_str_radix(text, 16).unwrap_or_default());
+                    tail
+                }
+                [b'\\', escaped, tail @ ..] => {
+                    out.extend([b'\\', *escaped]);
+                    tail
+                }
+                [byte, tail @ ..] => {
+                    out.push(*byte);
+                    tail
+                }
+            }
+        }
+    }
+}
+
+/// Runs a seed over a whole text, and refuses what follows it.
+pub(crate) fn parse_with<'a, S: DeserializeSeed<'a>>(
+    bytes: &'a [u8],
+    seed: S,
+) -> Result<S::Value, JsonError> {
+    let text = core::str::from_utf8(bytes)
+        .map_err(|why| JsonError { what: alloc::format!("not UTF-8 at byte {}", why.valid_up_to()) })?;
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let value = seed.deserialize(&mut parser).map_err(|why| JsonError::from_serde(&why))?;
+    parser.end().map_err(|why| JsonError::from_serde(&why))?;
+    Ok(value)
+}
+
+/// Why a text is not acceptable JSON, with line and column where they are known.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct JsonError {
+    what: String,
+}
+
+impl JsonError {
+    pub(crate) fn new(what: &str) -> Self {
+        Self { what: what.into() }
+    }
+
+    pub(crate) fn from_serde(why: &serde_json::Error) -> Self {
+        Self { what: alloc::format!("{why}") }
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl core::error::Error for JsonError {}
+
+impl Normal {
+    fn string(&mut self, text: &str) {
+        self.json.push(b'"');
+        for byte in text.bytes() {
+            match byte {
+                b'"' | b'\\' => self.json.extend([b'\\', byte]),
+                0..=0x1f => {
+                    self.control = true;
+                    self.json.extend_from_slice(alloc::format!("\\u{byte:04x}").as_bytes());
+                }
+                _ => self.json.push(byte),
+            }
+        }
+        self.json.push(b'"');
+    }
+
+    /// Puts the members of one object, which stand in `json` from `start` on, into the order of their keys.
+    fn sort(&mut self, start: usize, members: &mut [(String, Range<usize>)]) {
+        members.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut sorted = Vec::with_capacity(self.json.len().saturating_sub(start));
+        for (index, (_, range)) in members.iter().enumerate() {
+            if index > 0 {
+                sorted.push(b',');
+            }
+            sorted.extend_from_slice(self.json.get(range.clone()).unwrap_or_default());
+        }
+        self.json.truncate(start);
+        self.json.append(&mut sorted);
+    }
+}
+
+/// One value of the document, written as it is read.
+pub(crate) struct Node<'w> {
+    writer: &'w mut Normal,
+    depth: usize,
+}
+
+impl<'w> Node<'w> {
+    pub(crate) fn at_top(writer: &'w mut Normal) -> Self {
+        Self { writer, depth: 0 }
+    }
+
+    fn inner<E: de::Error>(&mut self) -> Result<Node<'_>, E> {
+        let depth = self.depth.saturating_add(1);
+        if depth > JSON_DEPTH {
+            return Err(E::custom(format_args!("nested deeper than {JSON_DEPTH}")));
+        }
+        Ok(Node { writer: self.writer, depth })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without fractions")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
+        self.writer.json.extend_from_slice(if value { b"true" } else { b"false" });
+        Ok(())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        self.writer.json.extend_from_slice(b"null");
+        Ok(())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
+        self.writer.json.extend_from_slice(alloc::format!("{value}").as_bytes());
+        Ok(())
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
+        self.writer.json.extend_from_slice(alloc::format!("{value}").as_bytes());
+        Ok(())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
+        Err(E::custom(format_args!("the number {value} is a fraction or too large")))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
+        self.writer.string(text);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        self.writer.json.push(b'[');
+        let node = self.inner()?;
+        let mut first = true;
+        loop {
+            let before = node.writer.json.len();
+            if !first {
+                node.writer.json.push(b',');
+            }
+            let item = Node { writer: node.writer, depth: node.depth };
+            if items.next_element_seed(item)?.is_none() {
+                node.writer.json.truncate(before);
+                break;
+            }
+            first = false;
+        }
+        node.writer.json.push(b']');
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        self.writer.json.push(b'{');
+        let start = self.writer.json.len();
+        let node = self.inner()?;
+        let mut members: Vec<(String, Range<usize>)> = Vec::new();
+        let mut ordered = true;
+        while let Some(key) = map.next_key::<String>()? {
+            if !members.is_empty() {
+                node.writer.json.push(b',');
+            }
+            ordered &= members.last().is_none_or(|(last, _)| *last < key);
+            let from = node.writer.json.len();
+            node.writer.string(&key);
+            node.writer.json.push(b':');
+            map.next_value_seed(Node { writer: node.writer, depth: node.depth })?;
+            let range = from..node.writer.json.len();
+            members.push((key, range));
+        }
+        if !ordered {
+            node.writer.sort(start, &mut members);
+            if let Some([(twice, _), _]) = members.array_windows().find(|[(a, _), (b, _)]| a == b) {
+                return Err(de::Error::custom(format_args!("duplicate key {twice:?}")));
+            }
+        }
+        node.writer.json.push(b'}');
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn keys_are_sorted_and_only_two_characters_are_escaped() {
+        let text = br#" { "b" : [1, -2, true, null, []], "a\u000a" : "q\"\\\n\u00e9", "A": {} } "#;
+        let canonical = canonicalise(text).unwrap();
+        assert_eq!(
+            String::from_utf8(canonical).unwrap(),
+            "{\"A\":{},\"a\n\":\"q\\\"\\\\\n\u{e9}\",\"b\":[1,-2,true,null,[]]}"
+        );
+    }
+
+    #[test]
+    fn normalised_text_is_json_again_and_says_the_same() {
+        let text = br#"{"z":"\u0001\n","a":{"y":1,"x":[{"b":2,"a":1}]}}"#;
+        let normal = Normal::parse(text).unwrap().json;
+        let (a, b): (serde_json::Value, serde_json::Value) =
+            (serde_json::from_slice(text).unwrap(), serde_json::from_slice(&normal).unwrap());
+        assert_eq!(a, b);
+        assert_eq!(Normal::parse(&normal).unwrap().json, normal);
+    }
+
+    #[test]
+    fn what_two_readers_could_understand_differently_is_refused() {
+        let deep = "[".repeat(30) + &"]".repeat(30);
+        let cases: &[(&str, &[u8], &str)] = &[
+            ("duplicate key", br#"{"a":1,"a":2}"#, "duplicate key \"a\""),
+            ("duplicate key, escaped", br#"{"a":1,"b":0,"\u0061":2}"#, "duplicate key \"a\""),
+            ("fraction", b"[1.5]", "fraction"),
+            ("too large a number", b"[18446744073709551616]", "fraction or too large"),
+            ("deep", deep.as_bytes(), "nested deeper than 24"),
+            ("not UTF-8", b"\"\xff\"", "not UTF-8 at byte 1"),
+            ("trailing bytes", b"{} {}", "trailing characters"),
+            ("lone surrogate", br#""\ud800\u0041""#, "surrogate"),
+            ("empty", b"", "EOF"),
+        ];
+        for (name, text, why) in cases {
+            let error = canonicalise(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{name}: {error}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Signatures behind two traits, and the default provider.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::key::{Key, PublicKey};
+
+/// Checks signatures. A provider other than the default one may be handed to [`crate::TrustedRoot::bootstrap`].
+pub trait Verify: fmt::Debug + Send + Sync {
+    /// Whether `signature` is `key`'s over `message`. A key or signature of the wrong form is no signature.
+    fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool;
+}
+
+/// Makes signatures with one private key, wherever that lives.
+pub trait Sign {
+    /// The public half.
+    fn key(&self) -> &Key;
+
+    /// The id under which the metadata lists the key. Ours are computed; those of others are declared.
+    fn key_id(&self) -> String {
+        self.key().id()
+    }
+
+    /// Signs `message`.
+    ///
+    /// # Errors
+    /// Says why the key, or what holds it, can't sign. Never holds a secret.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+}
+
+/// Why a signature could not be made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SignError {
+    /// What went wrong, for a person. Never holds a secret.
+    pub what: String,
+}
+
+impl fmt::Display for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl core::error::Error for SignError {}
+
+#[cfg(feature = "crypto")]
+pub use provider::{Default as DefaultCrypto, Ed25519Signer, default};
+
+#[cfg(feature = "crypto")]
+mod provider {
+    use super::{Key, PublicKey, Sign, SignError, Vec, Verify};
+    use crate::key::RsaHash;
+    use ring::signature as ring_signature;
+
+    /// ed25519-dalek for Ed25519, ring for the rest.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Default;
+
+    /// The default provider.
+    #[must_use]
+    pub fn default() -> &'static dyn Verify {
+        &Default
+    }
+
+    impl Verify for Default {
+        fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+            match key {
+                PublicKey::Ed25519(bytes) => ed25519(bytes, message, signature),
+                PublicKey::EcdsaP256(point) => {
+                    by_ring(&ring_signature::ECDSA_P256_SHA256_ASN1, point, message, signature)
+                }
+                PublicKey::EcdsaP384(point) => {
+                    by_ring(&ring_signature::ECDSA_P384_SHA384_ASN1, point, message, signature)
+                }
+                PublicKey::RsaPss(hash, der) => by_ring(pss(*hash), der, message, signature),
+            }
+        }
+    }
+
+    /// `verify_strict` refuses small-order points, so that one signature fits one message and key only.
+    fn ed25519(key: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
+        let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(key) else { return false };
+        let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else { return false };
+        key.verify_strict(message, &signature).is_ok()
+    }
+
+    fn by_ring(
+        algorithm: &'static dyn ring_signature::VerificationAlgorithm,
+        key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        ring_signature::UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok()
+    }
+
+    fn pss(hash: RsaHash) -> &'static dyn ring_signature::VerificationAlgorithm {
+        match hash {
+            RsaHash::Sha256 => &ring_signature::RSA_PSS_2048_8192_SHA256,
+            RsaHash::Sha384 => &ring_signature::RSA_PSS_2048_8192_SHA384,
+            RsaHash::Sha512 => &ring_signature::RSA_PSS_2048_8192_SHA512,
+        }
+    }
+
+    /// An Ed25519 private key in memory, zeroised when dropped.
+    pub struct Ed25519Signer {
+        secret: ed25519_dalek::SigningKey,
+        key: Key,
+    }
+
+    impl Ed25519Signer {
+        /// The signer of a 32-byte seed (RFC 8032). Where the seed comes from is the caller's matter.
+        #[must_use]
+        pub fn from_seed(seed: &[u8; 32]) -> Self {
+            let secret = ed25519_dalek::SigningKey::from_bytes(seed);
+            let key = Key::ed25519(secret.verifying_key().as_bytes());
+            Self { secret, key }
+        }
+    }
+
+    /// Shows the public half only.
+    impl core::fmt::Debug for Ed25519Signer {
+        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.debug_struct("Ed25519Signer").field("key", &self.key).finish_non_exhaustive()
+        }
+    }
+
+    impl Sign for Ed25519Signer {
+        fn key(&self) -> &Key {
+            &self.key
+        }
+
+        fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+            use ed25519_dalek::Signer as _;
+            Ok(self.secret.sign(message).to_bytes().to_vec())
+        }
+    }
+}

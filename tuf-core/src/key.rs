@@ -1,0 +1,257 @@
+//! Public keys as metadata carries them (section 4.2.1), and the material they stand for.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use spki::ObjectIdentifier;
+
+use crate::canonical::canonical_value;
+use crate::hash::{sha256_hex, unhex};
+
+/// A KEY of section 4.2.1. Its id is whatever the document that lists it declares (TAP 12).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub struct Key {
+    /// KEYTYPE, such as `ed25519`.
+    pub keytype: String,
+    /// SCHEME, such as `ed25519` or `ecdsa-sha2-nistp256`.
+    pub scheme: String,
+    /// KEYVAL.
+    pub keyval: KeyVal,
+}
+
+/// KEYVAL of section 4.2.1. Kinds that we can't read may hold other members, so nothing is demanded.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+pub struct KeyVal {
+    /// Hex or PEM, by the kind.
+    #[serde(default)]
+    pub public: String,
+}
+
+impl Key {
+    /// An Ed25519 key from its 32 raw bytes.
+    #[must_use]
+    pub fn ed25519(public: &[u8; 32]) -> Self {
+        Self::of("ed25519", "ed25519", crate::hash::hex(public))
+    }
+
+    /// An ECDSA key over P-256 from its SubjectPublicKeyInfo in PEM.
+    #[must_use]
+    pub fn ecdsa_p256(pem: String) -> Self {
+        Self::of("ecdsa", "ecdsa-sha2-nistp256", pem)
+    }
+
+    fn of(keytype: &str, scheme: &str, public: String) -> Self {
+        Self { keytype: keytype.to_owned(), scheme: scheme.to_owned(), keyval: KeyVal { public } }
+    }
+
+    /// The key object as it stands in metadata.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        json!({ "keytype": self.keytype, "scheme": self.scheme, "keyval": { "public": self.keyval.public } })
+    }
+
+    /// The id that we give a key of our own: SHA-256 of its canonical form (section 4.2.1). Ids in
+    /// documents of others are never compared with it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        // Three strings and an object of one: nothing here can be refused.
+        canonical_value(&self.to_value()).map_or_else(|_| String::new(), |bytes| sha256_hex(&bytes))
+    }
+
+    /// The key material.
+    ///
+    /// # Errors
+    /// Says why the key can't be used: a kind we don't know, or a value of the wrong form.
+    pub fn material(&self) -> Result<PublicKey, KeyError> {
+        let public = self.keyval.public.as_str();
+        match (self.keytype.as_str(), self.scheme.as_str()) {
+            ("ed25519", "ed25519") => {
+                let bytes = unhex(public).ok_or(KeyError::NotHex)?;
+                let got = bytes.len();
+                bytes.try_into().map(PublicKey::Ed25519).map_err(|_| KeyError::Length { expected: 32, got })
+            }
+            ("ecdsa" | "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256") => ecdsa(public, Curve::P256),
+            ("ecdsa" | "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384") => ecdsa(public, Curve::P384),
+            ("rsa", "rsassa-pss-sha256") => rsa(public, RsaHash::Sha256),
+            ("rsa", "rsassa-pss-sha384") => rsa(public, RsaHash::Sha384),
+            ("rsa", "rsassa-pss-sha512") => rsa(public, RsaHash::Sha512),
+            (keytype, scheme) => {
+                Err(KeyError::Unknown { keytype: keytype.to_owned(), scheme: scheme.to_owned() })
+            }
+        }
+    }
+}
+
+/// Key material in one spelling, so that one key under two ids or two encodings is one key.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum PublicKey {
+    /// 32 bytes (RFC 8032).
+    Ed25519([u8; 32]),
+    /// The uncompressed point over P-256, 65 bytes; signatures are DER over SHA-256.
+    EcdsaP256(Vec<u8>),
+    /// The uncompressed point over P-384, 97 bytes; signatures are DER over SHA-384.
+    EcdsaP384(Vec<u8>),
+    /// A PKCS#1 `RSAPublicKey` in DER; signatures are PSS with a salt as long as the hash.
+    RsaPss(RsaHash, Vec<u8>),
+}
+
+impl PublicKey {
+    /// What makes the key the same key: its material without the hash of the scheme.
+    pub(crate) fn identity(&self) -> (u8, &[u8]) {
+        match self {
+            Self::Ed25519(bytes) => (0, bytes),
+            Self::EcdsaP256(point) => (1, point),
+            Self::EcdsaP384(point) => (2, point),
+            Self::RsaPss(_, der) => (3, der),
+        }
+    }
+}
+
+/// The hash of an RSA-PSS scheme.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum RsaHash {
+    /// `rsassa-pss-sha256`
+    Sha256,
+    /// `rsassa-pss-sha384`
+    Sha384,
+    /// `rsassa-pss-sha512`
+    Sha512,
+}
+
+#[derive(Clone, Copy)]
+enum Curve {
+    P256,
+    P384,
+}
+
+/// RFC 5480, section 2.1.1.
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+/// RFC 8017, appendix A.1.
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+/// Reads a PEM SubjectPublicKeyInfo, or the older hex of the uncompressed point (Sigstore's first roots).
+fn ecdsa(public: &str, curve: Curve) -> Result<PublicKey, KeyError> {
+    let (expected, oid) = match curve {
+        Curve::P256 => (65, SECP256R1),
+        Curve::P384 => (97, SECP384R1),
+    };
+    let point = match unhex(public) {
+        Some(point) => point,
+        None => spki_key(public, EC_PUBLIC_KEY, Some(oid))?,
+    };
+    match point.first() {
+        Some(4) if point.len() == expected => Ok(match curve {
+            Curve::P256 => PublicKey::EcdsaP256(point),
+            Curve::P384 => PublicKey::EcdsaP384(point),
+        }),
+        _ => Err(KeyError::Length { expected, got: point.len() }),
+    }
+}
+
+fn rsa(public: &str, hash: RsaHash) -> Result<PublicKey, KeyError> {
+    Ok(PublicKey::RsaPss(hash, spki_key(public, RSA_ENCRYPTION, None)?))
+}
+
+fn spki_key(
+    pem: &str,
+    algorithm: ObjectIdentifier,
+    parameter: Option<ObjectIdentifier>,
+) -> Result<Vec<u8>, KeyError> {
+    let (_, document) = der::Document::from_pem(pem.trim()).map_err(|_| KeyError::NotPem)?;
+    let info = spki::SubjectPublicKeyInfoRef::try_from(document.as_bytes()).map_err(|_| KeyError::NotPem)?;
+    if info.algorithm.oid != algorithm {
+        return Err(KeyError::OtherAlgorithm);
+    }
+    if parameter.is_some() && info.algorithm.parameters_oid().ok() != parameter {
+        return Err(KeyError::OtherAlgorithm);
+    }
+    let bits = info.subject_public_key.as_bytes().ok_or(KeyError::NotPem)?;
+    Ok(bits.to_vec())
+}
+
+/// Why a key can't be used. Such a key is skipped when signatures are counted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// A kind that this client doesn't know.
+    Unknown {
+        /// The KEYTYPE found.
+        keytype: String,
+        /// The SCHEME found.
+        scheme: String,
+    },
+    /// The value is not hex.
+    NotHex,
+    /// The value is not a PEM SubjectPublicKeyInfo.
+    NotPem,
+    /// The PEM holds a key of another algorithm or curve than the scheme says.
+    OtherAlgorithm,
+    /// The value has the wrong length in bytes.
+    Length {
+        /// The length of the kind.
+        expected: usize,
+        /// The length found.
+        got: usize,
+    },
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { keytype, scheme } => {
+                write!(f, "unknown key type {keytype:?} with scheme {scheme:?}")
+            }
+            Self::NotHex => f.write_str("the public key is not hex"),
+            Self::NotPem => f.write_str("the public key is not a PEM SubjectPublicKeyInfo"),
+            Self::OtherAlgorithm => {
+                f.write_str("the PEM holds a key of another algorithm than the scheme says")
+            }
+            Self::Length { expected, got } => {
+                write!(f, "the public key has {got} bytes, expected {expected}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for KeyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_and_pem_of_one_point_are_one_key() {
+        // The base point of P-256 (SEC 2), in both encodings.
+        let hex = "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+                   4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+        let pem = "-----BEGIN PUBLIC KEY-----\n\
+                   MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\n\
+                   6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n\
+                   -----END PUBLIC KEY-----\n";
+        let by_hex = Key::of("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", hex.into()).material().unwrap();
+        let by_pem = Key::of("ecdsa", "ecdsa-sha2-nistp256", pem.into()).material().unwrap();
+        assert_eq!(by_hex.identity(), by_pem.identity());
+        assert_eq!(
+            Key::of("ecdsa", "ecdsa-sha2-nistp384", pem.into()).material(),
+            Err(KeyError::OtherAlgorithm)
+        );
+    }
+
+    #[test]
+    fn what_is_no_key_says_why() {
+        let unknown = Key::of("sigstore-oidc", "Fulcio", String::new()).material().unwrap_err();
+        assert_eq!(alloc::format!("{unknown}"), "unknown key type \"sigstore-oidc\" with scheme \"Fulcio\"");
+        assert_eq!(
+            Key::of("ed25519", "ed25519", "00ff".into()).material(),
+            Err(KeyError::Length { expected: 32, got: 2 })
+        );
+        assert_eq!(Key::of("ed25519", "ed25519", "zz".into()).material(), Err(KeyError::NotHex));
+        assert_eq!(Key::of("rsa", "rsassa-pss-sha256", "00".into()).material(), Err(KeyError::NotPem));
+    }
+}

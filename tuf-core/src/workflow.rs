@@ -1,0 +1,459 @@
+//! The client workflow of section 5, a type a state.
+//!
+//! Left out here, and done by whoever drives these types: choosing and downloading files (5.3.3, 5.4.1,
+//! 5.5.1, 5.6.1, 5.7.3), bounding what is read of them, and keeping what was accepted (5.3.8, 5.4.5,
+//! 5.5.7, 5.6.6). A length that a document states is checked here all the same.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use core::cmp::Ordering;
+
+use crate::crypto::Verify;
+use crate::hash;
+use crate::key::Key;
+use crate::schema::{Envelope, MetaFile, RoleKeys, Root, Snapshot, Targets, Timestamp};
+use crate::search::Search;
+use crate::threshold::weigh;
+use crate::{Instant, Reason, Refusal, Role, Signers};
+
+/// What stays the same during one update: its time (5.1) and who checks signatures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    pub(crate) now: Instant,
+    pub(crate) crypto: &'static dyn Verify,
+}
+
+impl Context {
+    fn unexpired(&self, role: &Role, step: &'static str, expires: Instant) -> Result<(), Refusal> {
+        // "MUST be higher than the fixed update start time".
+        if expires > self.now {
+            return Ok(());
+        }
+        Err(Refusal { role: role.clone(), step, reason: Reason::Expired { expires, now: self.now } })
+    }
+}
+
+/// Compares a file with what another document states of it.
+fn as_stated(role: &Role, step: &'static str, stated: &MetaFile, bytes: &[u8]) -> Result<(), Refusal> {
+    let refuse = |reason| Refusal { role: role.clone(), step, reason };
+    let got = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if let Some(expected) = stated.length.filter(|&expected| expected != got) {
+        return Err(refuse(Reason::Length { expected, got }));
+    }
+    match &stated.hashes {
+        Some(hashes) => {
+            hash::check(hashes, bytes).map_err(|(expected, got)| refuse(Reason::Hash { expected, got }))
+        }
+        None => Ok(()),
+    }
+}
+
+fn exact_version(role: &Role, step: &'static str, expected: u64, got: u64) -> Result<(), Refusal> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(Refusal { role: role.clone(), step, reason: Reason::Version { expected, got } })
+}
+
+/// A root we trust, not yet known to be the newest.
+#[derive(Clone, Debug)]
+pub struct TrustedRoot {
+    context: Context,
+    root: Arc<Root>,
+    signers: Signers,
+    /// The root that this client trusted when the update began.
+    before: Arc<Root>,
+}
+
+impl TrustedRoot {
+    /// 5.1 and 5.2: fixes the time of the update and starts from the root that was handed over out of
+    /// band. It may be expired.
+    ///
+    /// # Errors
+    /// Refuses a root that is malformed or not signed by a threshold of its own keys.
+    pub fn bootstrap(bytes: &[u8], now: Instant, crypto: &'static dyn Verify) -> Result<Self, Refusal> {
+        let (role, step) = (Role::Root, "5.2");
+        let envelope = Envelope::parse(&role, step, bytes)?;
+        let root: Root = envelope.read(&role, step)?;
+        let signers = weigh(crypto, &role, step, &envelope, &root.keys, &root.roles.root)?;
+        let root = Arc::new(root);
+        Ok(Self { context: Context { now, crypto }, before: Arc::clone(&root), root, signers })
+    }
+
+    /// 5.3.4 to 5.3.7: steps to the next root. Its own expiry doesn't matter yet (5.3.6).
+    ///
+    /// # Errors
+    /// Refuses a root below the threshold of this one's keys or of its own, or with another version
+    /// than the next.
+    pub fn next(&self, bytes: &[u8]) -> Result<Self, Refusal> {
+        let (role, crypto) = (Role::Root, self.context.crypto);
+        let envelope = Envelope::parse(&role, "5.3.4", bytes)?;
+        weigh(crypto, &role, "5.3.4", &envelope, &self.root.keys, &self.root.roles.root)?;
+        let root: Root = envelope.read(&role, "5.3.4")?;
+        let signers = weigh(crypto, &role, "5.3.4", &envelope, &root.keys, &root.roles.root)?;
+        exact_version(&role, "5.3.5", self.root.version.saturating_add(1), root.version)?;
+        Ok(Self { root: Arc::new(root), signers, ..self.clone() })
+    }
+
+    /// Declares that the client trusted this root already before the update: what came earlier is no
+    /// rotation of today.
+    #[must_use]
+    pub fn resumed(self) -> Self {
+        Self { before: Arc::clone(&self.root), ..self }
+    }
+
+    /// 5.3.10 to 5.3.12: declares that no newer root exists.
+    ///
+    /// # Errors
+    /// Refuses an expired root.
+    pub fn current(self) -> Result<CurrentRoot, Refusal> {
+        self.context.unexpired(&Role::Root, "5.3.10", self.root.expires)?;
+        Ok(CurrentRoot { trusted: self })
+    }
+
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.root.version
+    }
+
+    /// 5.3.11: whether a timestamp or snapshot key of the root before is no longer one. Then what was
+    /// trusted under it must be forgotten, so that a repository recovers from a fast-forward attack.
+    #[must_use]
+    pub fn rotated(&self) -> bool {
+        let removed = |before: &RoleKeys, now: &RoleKeys| {
+            before.keyids.iter().any(|id| match self.before.keys.get(id) {
+                Some(key) => !now.keyids.iter().any(|kept| self.root.keys.get(kept) == Some(key)),
+                None => false,
+            })
+        };
+        let (before, now) = (&self.before.roles, &self.root.roles);
+        removed(&before.timestamp, &now.timestamp) || removed(&before.snapshot, &now.snapshot)
+    }
+}
+
+/// The newest root, unexpired. The only way on to a timestamp.
+#[derive(Clone, Debug)]
+pub struct CurrentRoot {
+    trusted: TrustedRoot,
+}
+
+/// A timestamp good enough to refuse older ones, and for nothing else.
+#[derive(Clone, Debug)]
+pub struct Baseline(Arc<Timestamp>, Signers);
+
+impl CurrentRoot {
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.trusted.root.version
+    }
+
+    /// When it expires.
+    #[must_use]
+    pub fn expires(&self) -> Instant {
+        self.trusted.root.expires
+    }
+
+    /// Whose signatures it carries.
+    #[must_use]
+    pub fn signers(&self) -> &Signers {
+        &self.trusted.signers
+    }
+
+    /// 5.3.12: whether files are named by version and hash.
+    #[must_use]
+    pub fn consistent_snapshot(&self) -> bool {
+        self.trusted.root.consistent_snapshot
+    }
+
+    /// See [`TrustedRoot::rotated`].
+    #[must_use]
+    pub fn rotated(&self) -> bool {
+        self.trusted.rotated()
+    }
+
+    fn weigh(
+        &self,
+        role: &Role,
+        step: &'static str,
+        envelope: &Envelope,
+        keys: &RoleKeys,
+    ) -> Result<Signers, Refusal> {
+        weigh(self.trusted.context.crypto, role, step, envelope, &self.trusted.root.keys, keys)
+    }
+
+    /// Reads the timestamp that this client saw last: signatures are checked, expiry is not.
+    ///
+    /// # Errors
+    /// Refuses a timestamp that is malformed or below threshold. Such a one is to be forgotten.
+    pub fn remembered(&self, bytes: &[u8]) -> Result<Baseline, Refusal> {
+        let (role, step) = (Role::Timestamp, "5.4.2");
+        let envelope = Envelope::parse(&role, step, bytes)?;
+        let signers = self.weigh(&role, step, &envelope, &self.trusted.root.roles.timestamp)?;
+        Ok(Baseline(Arc::new(envelope.read(&role, step)?), signers))
+    }
+
+    /// 5.4.2 to 5.4.4: weighs the timestamp that the repository offers. One with the version already
+    /// seen changes nothing, and the seen one is kept: the ordinary quiet day is no error (5.4.3.1).
+    ///
+    /// # Errors
+    /// Refuses one that is malformed, below threshold, older than `seen`, with an older snapshot than
+    /// `seen`, or expired.
+    pub fn timestamp(&self, seen: Option<&Baseline>, bytes: &[u8]) -> Result<FreshTimestamp, Refusal> {
+        let role = Role::Timestamp;
+        let offered = self.remembered(bytes)?;
+        let (chosen, new) = match seen {
+            None => (offered, true),
+            Some(seen) => match offered.0.version.cmp(&seen.0.version) {
+                Ordering::Less => {
+                    exact_version(&role, "5.4.3.1", seen.0.version, offered.0.version)?;
+                    (offered, false)
+                }
+                Ordering::Equal => (seen.clone(), false),
+                Ordering::Greater => {
+                    not_older(
+                        &role,
+                        "5.4.3.2",
+                        "snapshot.json",
+                        &seen.0.meta.snapshot,
+                        Some(&offered.0.meta.snapshot),
+                    )?;
+                    (offered, true)
+                }
+            },
+        };
+        self.fresh(chosen, new)
+    }
+
+    /// For offline use: takes the timestamp seen last as the newest there is, while it is unexpired.
+    ///
+    /// # Errors
+    /// Refuses an expired one (5.4.4).
+    pub fn timestamp_offline(&self, seen: &Baseline) -> Result<FreshTimestamp, Refusal> {
+        self.fresh(seen.clone(), false)
+    }
+
+    fn fresh(&self, Baseline(timestamp, signers): Baseline, new: bool) -> Result<FreshTimestamp, Refusal> {
+        self.trusted.context.unexpired(&Role::Timestamp, "5.4.4", timestamp.expires)?;
+        Ok(FreshTimestamp { root: self.clone(), timestamp, signers, new })
+    }
+}
+
+/// `file` must still be listed, and not with an older version.
+fn not_older(
+    role: &Role,
+    step: &'static str,
+    file: &str,
+    seen: &MetaFile,
+    offered: Option<&MetaFile>,
+) -> Result<(), Refusal> {
+    if offered.is_some_and(|offered| offered.version >= seen.version) {
+        return Ok(());
+    }
+    let got = offered.map(|offered| offered.version);
+    let reason = Reason::Listed { file: file.to_string(), expected: seen.version, got };
+    Err(Refusal { role: role.clone(), step, reason })
+}
+
+/// A fresh timestamp. The only way on to a snapshot.
+#[derive(Clone, Debug)]
+pub struct FreshTimestamp {
+    root: CurrentRoot,
+    timestamp: Arc<Timestamp>,
+    signers: Signers,
+    new: bool,
+}
+
+/// A snapshot good enough to refuse older ones, and for nothing else.
+#[derive(Clone, Debug)]
+pub struct SnapshotBaseline(Arc<Snapshot>);
+
+impl FreshTimestamp {
+    /// The version accepted.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.timestamp.version
+    }
+
+    /// When it expires.
+    #[must_use]
+    pub fn expires(&self) -> Instant {
+        self.timestamp.expires
+    }
+
+    /// Whose signatures it carries.
+    #[must_use]
+    pub fn signers(&self) -> &Signers {
+        &self.signers
+    }
+
+    /// Whether it is the offered one, to be kept (5.4.5); otherwise the one already seen still holds.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.new
+    }
+
+    /// What it says of the snapshot.
+    #[must_use]
+    pub fn snapshot_file(&self) -> &MetaFile {
+        &self.timestamp.meta.snapshot
+    }
+
+    /// The root it hangs on.
+    #[must_use]
+    pub fn root(&self) -> &CurrentRoot {
+        &self.root
+    }
+
+    /// Reads the snapshot that this client saw last: signatures are checked, expiry and hash are not.
+    ///
+    /// # Errors
+    /// Refuses a snapshot that is malformed or below threshold. Such a one is to be forgotten.
+    pub fn remembered(&self, bytes: &[u8]) -> Result<SnapshotBaseline, Refusal> {
+        let (role, step) = (Role::Snapshot, "5.5.3");
+        let envelope = Envelope::parse(&role, step, bytes)?;
+        self.root.weigh(&role, step, &envelope, &self.root.trusted.root.roles.snapshot)?;
+        Ok(SnapshotBaseline(Arc::new(envelope.read(&role, step)?)))
+    }
+
+    /// 5.5.2 to 5.5.6: weighs a snapshot, kept or downloaded.
+    ///
+    /// # Errors
+    /// Refuses one that isn't the one the timestamp states, is malformed, below threshold or expired, or
+    /// in which a file goes backwards or away.
+    pub fn snapshot(&self, seen: Option<&SnapshotBaseline>, bytes: &[u8]) -> Result<FreshSnapshot, Refusal> {
+        let (role, stated) = (Role::Snapshot, self.snapshot_file());
+        as_stated(&role, "5.5.2", stated, bytes)?;
+        let envelope = Envelope::parse(&role, "5.5.3", bytes)?;
+        let signers = self.root.weigh(&role, "5.5.3", &envelope, &self.root.trusted.root.roles.snapshot)?;
+        let snapshot: Snapshot = envelope.read(&role, "5.5.3")?;
+        exact_version(&role, "5.5.4", stated.version, snapshot.version)?;
+        for (file, before) in seen.iter().flat_map(|seen| &seen.0.meta) {
+            not_older(&role, "5.5.5", file, before, snapshot.meta.get(file))?;
+        }
+        self.root.trusted.context.unexpired(&role, "5.5.6", snapshot.expires)?;
+        Ok(FreshSnapshot { timestamp: self.clone(), snapshot: Arc::new(snapshot), signers })
+    }
+}
+
+/// A fresh snapshot: which versions belong together now. The only way on to targets.
+#[derive(Clone, Debug)]
+pub struct FreshSnapshot {
+    timestamp: FreshTimestamp,
+    snapshot: Arc<Snapshot>,
+    signers: Signers,
+}
+
+impl FreshSnapshot {
+    /// The version accepted.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.snapshot.version
+    }
+
+    /// When it expires.
+    #[must_use]
+    pub fn expires(&self) -> Instant {
+        self.snapshot.expires
+    }
+
+    /// Whose signatures it carries.
+    #[must_use]
+    pub fn signers(&self) -> &Signers {
+        &self.signers
+    }
+
+    /// The timestamp it hangs on.
+    #[must_use]
+    pub fn timestamp(&self) -> &FreshTimestamp {
+        &self.timestamp
+    }
+
+    /// What it says of a targets role's file.
+    ///
+    /// # Errors
+    /// Refuses a role that isn't listed (5.6.1).
+    pub fn targets_file(&self, role: &Role) -> Result<&MetaFile, Refusal> {
+        let file = alloc::format!("{}.json", role.name());
+        self.snapshot.meta.get(&file).ok_or_else(|| Refusal {
+            role: role.clone(),
+            step: "5.6.1",
+            reason: Reason::Missing { file: alloc::format!("{file} in snapshot") },
+        })
+    }
+
+    /// 5.6.2 to 5.6.5: weighs the top-level targets, kept or downloaded.
+    ///
+    /// # Errors
+    /// Refuses a file that isn't the one the snapshot states, is malformed, below threshold or expired.
+    pub fn targets(&self, bytes: &[u8]) -> Result<TrustedTargets, Refusal> {
+        let root = &self.timestamp.root.trusted.root;
+        self.weigh_targets(Role::Targets, &root.keys, &root.roles.targets, bytes)
+    }
+
+    pub(crate) fn weigh_targets(
+        &self,
+        role: Role,
+        keys: &BTreeMap<String, Key>,
+        role_keys: &RoleKeys,
+        bytes: &[u8],
+    ) -> Result<TrustedTargets, Refusal> {
+        let context = self.timestamp.root.trusted.context;
+        let stated = self.targets_file(&role)?;
+        as_stated(&role, "5.6.2", stated, bytes)?;
+        let envelope = Envelope::parse(&role, "5.6.3", bytes)?;
+        let signers = weigh(context.crypto, &role, "5.6.3", &envelope, keys, role_keys)?;
+        let targets: Targets = envelope.read(&role, "5.6.3")?;
+        exact_version(&role, "5.6.4", stated.version, targets.version)?;
+        context.unexpired(&role, "5.6.5", targets.expires)?;
+        Ok(TrustedTargets { role, targets: Arc::new(targets), signers })
+    }
+
+    /// 5.6.7: starts the search for a target.
+    #[must_use]
+    pub fn search(&self, targets: TrustedTargets, path: &str) -> Search {
+        Search::new(self.clone(), targets, path)
+    }
+}
+
+/// A targets role, top-level or delegated, under the delegator that leads to it now.
+#[derive(Clone, Debug)]
+pub struct TrustedTargets {
+    role: Role,
+    targets: Arc<Targets>,
+    signers: Signers,
+}
+
+impl TrustedTargets {
+    /// Which role it is.
+    #[must_use]
+    pub fn role(&self) -> &Role {
+        &self.role
+    }
+
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.targets.version
+    }
+
+    /// When it expires.
+    #[must_use]
+    pub fn expires(&self) -> Instant {
+        self.targets.expires
+    }
+
+    /// Whose signatures it carries.
+    #[must_use]
+    pub fn signers(&self) -> &Signers {
+        &self.signers
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn document(&self) -> &Targets {
+        &self.targets
+    }
+}
