@@ -1,5 +1,6 @@
 //! Why a document was refused: which role, which step of the specification, and the two values that disagree.
 
+use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
@@ -174,6 +175,32 @@ impl fmt::Display for Reason {
             Self::Length { expected, got } => write!(f, "expected {expected} bytes, got {got}"),
             Self::Hash { expected, got } => write!(f, "expected {expected}, got {got}"),
             Self::Missing { file } => write!(f, "is stated but not there: expected {file:?}, got nothing"),
+        }
+    }
+}
+
+impl Reason {
+    /// The two values that disagree: what was expected, and what came.
+    #[must_use]
+    pub fn expected_and_got(&self) -> (String, String) {
+        match self {
+            Self::Expired { expires, now } => {
+                (format!("an expiry after {}", stamp(now)), format!("{}", stamp(expires)))
+            }
+            Self::Malformed { what } => ("a well-formed document".into(), what.clone()),
+            Self::Type { expected, got } => ((*expected).into(), got.clone()),
+            Self::SpecVersion { got } => ("1.x".into(), got.clone()),
+            Self::Threshold { need, got, .. } => {
+                (format!("{need} distinct key(s)"), format!("{got} distinct key(s)"))
+            }
+            Self::Version { expected, got } => (format!("version {expected}"), format!("version {got}")),
+            Self::Listed { file, expected, got } => (
+                format!("{file} at version {expected} or later"),
+                got.map_or_else(|| "not listed".into(), |got| format!("version {got}")),
+            ),
+            Self::Length { expected, got } => (format!("{expected} bytes"), format!("{got} bytes")),
+            Self::Hash { expected, got } => (expected.clone(), got.clone()),
+            Self::Missing { file } => (file.clone(), "nothing".into()),
         }
     }
 }
