@@ -6,22 +6,28 @@
 //!
 //! All input and output blocks.
 
+mod auth;
 mod descriptor;
 mod digest;
+mod http;
 mod json;
 mod location;
 mod manifest;
 pub mod media;
 mod platform;
 mod reference;
+mod registry;
 mod source;
 mod verify_reader;
 
+pub use auth::{CredentialError, CredentialPlaces, Credentials, Login, Secret};
 pub use descriptor::{Descriptor, REF_NAME};
 pub use digest::{BadDigest, Digest, Hasher};
+pub use http::{HttpAnswer, HttpFetcher, HttpLimits, HttpOptions};
 pub use location::Location;
 pub use manifest::{ImageIndex, ImageManifest, MANIFEST_MAX, Manifest, ManifestError};
 pub use platform::{BadPlatform, Platform};
 pub use reference::{BadReference, DOCKER_HUB, ImageName, Reference, Tag};
+pub use registry::{Registry, RegistryOptions};
 pub use source::{FetchedManifest, ImageSource, Selector, SourceError};
 pub use verify_reader::{BlobError, VerifyingReader, verify_blob};

@@ -1,0 +1,330 @@
+//! HTTP GET for bytes from strangers: bounded in size, time and redirects; secrets stay with the host
+//! they were meant for.
+//!
+//! Registries and TUF repositories are both read through this. It decides nothing about the bytes.
+
+mod address;
+mod client;
+mod limits;
+mod pace;
+
+use std::error::Error;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::blocking::Response;
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+use crate::source::SourceError;
+use client::Clients;
+
+pub(crate) use address::{is_loopback, next as follow_address, refusal, shown};
+pub use limits::HttpLimits;
+pub(crate) use pace::{Paced, read_bounded};
+
+/// The most that is read of an error's text. Registries send some hundred bytes.
+const ERROR_MAX: u64 = 8 * 1024;
+
+/// Headers that are dropped when a redirect leads to another host, port or scheme.
+const SECRET_HEADERS: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+
+/// How to fetch.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// PEM certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Whether plain http is allowed to other machines. Everyone on the way reads along.
+    pub allow_http: bool,
+    /// Bounds on time, steps and repetition.
+    pub limits: HttpLimits,
+    /// What to call ourselves.
+    pub user_agent: String,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        let user_agent = concat!("hallmark/", env!("CARGO_PKG_VERSION")).into();
+        Self { ca_file: None, allow_http: false, limits: HttpLimits::default(), user_agent }
+    }
+}
+
+/// Fetches over HTTP. Nothing is opened or loaded before the first request.
+#[derive(Debug, Default)]
+pub struct HttpFetcher {
+    options: HttpOptions,
+    clients: Clients,
+}
+
+/// A complete answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpAnswer {
+    /// The status; of 5xx and 429 you see an error instead.
+    pub status: u16,
+    /// The body; of a status other than 2xx its beginning.
+    pub body: Vec<u8>,
+    /// The `ETag`, for `If-None-Match` the next time.
+    pub etag: Option<String>,
+}
+
+/// An answer whose body has not been read.
+pub(crate) struct Streaming {
+    pub(crate) url: Url,
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Paced<Response>,
+}
+
+/// What is sent.
+pub(crate) struct Call<'a> {
+    pub(crate) url: &'a Url,
+    pub(crate) headers: HeaderMap,
+    /// An encoded form to POST; without, it is a GET.
+    pub(crate) form: Option<&'a str>,
+}
+
+impl HttpFetcher {
+    /// A fetcher with these options.
+    pub fn new(options: HttpOptions) -> Self {
+        Self { options, clients: Clients::default() }
+    }
+
+    /// Fetches a whole body of at most `max_bytes`, following redirects. Any status but 5xx and 429 is
+    /// an answer.
+    ///
+    /// # Errors
+    /// When nothing answers, or the answer is too large, too slow, or redirects where it must not.
+    pub fn get(
+        &self,
+        url: &Url,
+        max_bytes: u64,
+        headers: &[(&str, &str)],
+    ) -> Result<HttpAnswer, SourceError> {
+        let headers = header_map(url, headers)?;
+        let answer = self.open(&Call { url, headers, form: None })?;
+        let etag = answer.header(&header::ETAG);
+        let status = answer.status;
+        let body = match status {
+            200..=299 => answer.read(max_bytes)?,
+            _ => answer.error_body(),
+        };
+        Ok(HttpAnswer { status, body, etag })
+    }
+
+    pub(crate) fn options(&self) -> &HttpOptions {
+        &self.options
+    }
+
+    /// Sends, follows redirects, repeats after faults that pass. 5xx and 429 are errors.
+    pub(crate) fn open(&self, call: &Call<'_>) -> Result<Streaming, SourceError> {
+        let limits = &self.options.limits;
+        let mut back_off = limits.back_off;
+        let mut left = if call.form.is_none() { limits.retries } else { 0 };
+        loop {
+            let fault = match self.follow(call) {
+                Ok(answer) if answer.is_fault() => Fault::of(answer),
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            let wait = fault.retry_after.unwrap_or(back_off);
+            if left == 0 || !fault.passes || wait > limits.retry_after {
+                return Err(fault.error);
+            }
+            std::thread::sleep(wait);
+            left = left.saturating_sub(1);
+            back_off = back_off.saturating_mul(2);
+        }
+    }
+
+    fn follow(&self, call: &Call<'_>) -> Result<Streaming, Fault> {
+        let allow_http = self.options.allow_http;
+        let (mut url, mut headers) = (call.url.clone(), call.headers.clone());
+        if let Some(why) = address::refusal(&url, allow_http) {
+            let (from, to) = ("here".into(), shown(&url));
+            return Err(SourceError::Redirect { from, to, why }.into());
+        }
+        for _ in 0..=self.options.limits.redirects {
+            let answer = self.send(&url, &headers, call.form)?;
+            let Some(location) = answer.location() else { return Ok(answer) };
+            if call.form.is_some() {
+                let why = "a secret was sent here and must not travel on";
+                let (from, to) = (shown(&url), "elsewhere".into());
+                return Err(SourceError::Redirect { from, to, why }.into());
+            }
+            let next = address::next(&url, &location, allow_http)?;
+            if next.origin() != url.origin() {
+                SECRET_HEADERS.iter().for_each(|name| drop(headers.remove(name)));
+            }
+            url = next;
+        }
+        let why = "there were too many redirects before";
+        Err(SourceError::Redirect { from: shown(call.url), to: shown(&url), why }.into())
+    }
+
+    fn send(&self, url: &Url, headers: &HeaderMap, form: Option<&str>) -> Result<Streaming, Fault> {
+        let client = self.clients.for_url(url, &self.options)?;
+        let request = match form {
+            None => client.get(url.clone()),
+            Some(form) => client
+                .post(url.clone())
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form.to_owned()),
+        };
+        let mut response = request.headers(headers.clone()).send().map_err(|e| Fault::sending(e, url))?;
+        let headers = std::mem::take(response.headers_mut());
+        let status = response.status().as_u16();
+        let body = Paced::new(response, shown(url), &self.options.limits);
+        Ok(Streaming { url: url.clone(), status, headers, body })
+    }
+}
+
+impl Streaming {
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<String> {
+        self.headers.get(name)?.to_str().ok().map(str::to_owned)
+    }
+
+    /// The whole body, at most `limit` bytes.
+    pub(crate) fn read(self, limit: u64) -> Result<Vec<u8>, SourceError> {
+        let at = shown(&self.url);
+        let announced = self.header(&header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        match announced {
+            Some(got) if got > limit => Err(SourceError::TooLarge { at, limit, got: Some(got) }),
+            _ => read_bounded(self.body, limit, &at),
+        }
+    }
+
+    /// What the error says, as far as it can be shown: see [`error_text`].
+    pub(crate) fn error_message(self) -> String {
+        error_text(&self.error_body())
+    }
+
+    fn error_body(self) -> Vec<u8> {
+        let mut body = Vec::new();
+        // The status is the message; its text is worth no second error.
+        let _ = self.body.take(ERROR_MAX).read_to_end(&mut body);
+        body
+    }
+
+    fn location(&self) -> Option<String> {
+        matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.header(&header::LOCATION))?
+    }
+
+    fn is_fault(&self) -> bool {
+        self.status == 429 || (500..=599).contains(&self.status)
+    }
+}
+
+/// An error, and whether the same request may do better a little later.
+struct Fault {
+    error: SourceError,
+    passes: bool,
+    retry_after: Option<Duration>,
+}
+
+impl Fault {
+    fn of(answer: Streaming) -> Self {
+        let passes = matches!(answer.status, 429 | 502 | 503 | 504);
+        // Only the form in seconds: the other one would need a clock.
+        let retry_after = answer.header(&header::RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
+        let (at, status) = (shown(&answer.url), answer.status);
+        let message = answer.error_message();
+        let colon = if message.is_empty() { "" } else { ": " };
+        let why = format!("HTTP status {status}{colon}{message}");
+        let error = SourceError::Unreachable { at, why };
+        Self { error, passes, retry_after: retry_after.map(Duration::from_secs) }
+    }
+
+    fn sending(error: reqwest::Error, url: &Url) -> Self {
+        let passes = !error.is_connect() && !error.is_timeout() && !error.is_builder();
+        let why = if error.is_timeout() { "no answer in time".into() } else { chain(&error.without_url()) };
+        let error = SourceError::Unreachable { at: shown(url), why };
+        Self { error, passes, retry_after: None }
+    }
+}
+
+impl From<SourceError> for Fault {
+    fn from(error: SourceError) -> Self {
+        Self { error, passes: false, retry_after: None }
+    }
+}
+
+fn header_map(url: &Url, headers: &[(&str, &str)]) -> Result<HeaderMap, SourceError> {
+    let pairs = headers.iter().map(|(name, value)| {
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+    });
+    pairs.collect::<Option<HeaderMap>>().ok_or_else(|| SourceError::Malformed {
+        at: shown(url),
+        why: "a header for the request can't be written".into(),
+    })
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let words = printable(&cause.to_string());
+        if !text.contains(&words) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&words);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// The messages of an OCI error document (distribution specification, "Error codes"), bounded and fit
+/// for a terminal. Anything else, such as a page for people, is left out.
+fn error_text(body: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        errors: Vec<Entry>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+    let Ok(document) = serde_json::from_slice::<Document>(body) else { return String::new() };
+    let entries = document.errors.iter().map(|entry| match (entry.code.as_str(), entry.message.as_str()) {
+        (code, "") => code.to_owned(),
+        ("", message) => message.to_owned(),
+        (code, message) => format!("{code}: {message}"),
+    });
+    printable(&entries.collect::<Vec<_>>().join("; "))
+}
+
+/// At most 300 characters, none of which moves a cursor or hides the others.
+pub(crate) fn printable(text: &str) -> String {
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().filter(|c| !hides(*c)).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_documents_are_shown_and_bounded() {
+        for (body, text) in [
+            (
+                &br#"{"errors":[{"code":"DENIED","message":"not yours","detail":{}}]}"#[..],
+                "DENIED: not yours",
+            ),
+            (br#"{"errors":[{"code":"A"},{"message":"b"}]}"#, "A; b"),
+            (br#"{"errors":[{"message":"\u001b[31mred\u202e"}]}"#, "[31mred"),
+            (b"<html>", ""),
+            (b"", ""),
+        ] {
+            assert_eq!(error_text(body), text);
+        }
+        let long = format!(r#"{{"errors":[{{"message":"{}"}}]}}"#, "x".repeat(1000));
+        assert_eq!(error_text(long.as_bytes()).len(), 300);
+    }
+}
