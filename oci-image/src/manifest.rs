@@ -289,3 +289,159 @@ pub enum ManifestError {
     #[error("the sizes in the manifest overflow when added up")]
     SizeOverflow,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b";
+
+    fn blob(media_type: &str, more: &str) -> String {
+        format!(r#"{{"mediaType":"{media_type}","digest":"{HEX}","size":7{more}}}"#)
+    }
+
+    fn image(more: &str) -> String {
+        let (config, layer) = (blob(media::OCI_CONFIG, ""), blob(media::OCI_LAYER, ""));
+        format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{layer}]{more}}}"#)
+    }
+
+    fn index(entries: &[String]) -> String {
+        format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","))
+    }
+
+    fn for_platform(architecture: &str, more: &str) -> String {
+        let platform = format!(r#","platform":{{"os":"linux","architecture":"{architecture}"{more}}}"#);
+        blob(media::OCI_MANIFEST, &platform)
+    }
+
+    #[test]
+    fn an_image_is_read() {
+        let Ok(Manifest::Image(read)) = Manifest::parse(image("").as_bytes(), None) else {
+            panic!("no image")
+        };
+        assert_eq!(read.media_type, media::OCI_MANIFEST);
+        assert_eq!((read.layers.len(), read.size()), (1, 14));
+    }
+
+    #[test]
+    fn the_type_inside_and_outside_agree_or_one_is_missing() {
+        let docker = format!(r#","mediaType":"{}""#, media::DOCKER_MANIFEST);
+        for (more, declared, expected) in [
+            ("", None, media::OCI_MANIFEST),
+            ("", Some(media::DOCKER_MANIFEST), media::DOCKER_MANIFEST),
+            (docker.as_str(), None, media::DOCKER_MANIFEST),
+            (&docker, Some(media::DOCKER_MANIFEST), media::DOCKER_MANIFEST),
+            (&docker, Some("application/json; charset=utf-8"), media::DOCKER_MANIFEST),
+            ("", Some("application/vnd.oci.image.manifest.v1+json; charset=x"), media::OCI_MANIFEST),
+        ] {
+            let read = Manifest::parse(image(more).as_bytes(), declared).unwrap();
+            assert_eq!(read.media_type(), expected, "{more} {declared:?}");
+        }
+    }
+
+    #[test]
+    fn null_lists_are_empty_as_go_writes_them() {
+        let config = blob(media::OCI_CONFIG, "");
+        let text = format!(r#"{{"schemaVersion":2,"config":{config},"layers":null,"annotations":null}}"#);
+        assert!(
+            matches!(Manifest::parse(text.as_bytes(), None), Ok(Manifest::Image(i)) if i.layers.is_empty())
+        );
+    }
+
+    #[test]
+    fn what_is_refused_says_why() {
+        let layer = blob(media::OCI_LAYER, "");
+        let large = format!(r#"{{"mediaType":"x/y","digest":"{HEX}","size":9223372036854775807}}"#);
+        let sized = |size: &str| index(&[format!(r#"{{"mediaType":"x/y","digest":"{HEX}","size":{size}}}"#)]);
+        let cases: Vec<(&str, String, Option<&str>, &str)> = vec![
+            ("CVE-2021-41190", image(r#","manifests":[]"#), None, "has both manifests and layers"),
+            ("null counts too", image(r#","manifests":null"#), None, "has both manifests and layers"),
+            (
+                "confused by declaration",
+                image(""),
+                Some(media::OCI_INDEX),
+                "says application/vnd.oci.image.index.v1+json but has the members of the other kind",
+            ),
+            (
+                "confused by the inside",
+                image(&format!(r#","mediaType":"{}""#, media::OCI_INDEX)),
+                None,
+                "but has the members of the other kind",
+            ),
+            (
+                "disagreement",
+                image(&format!(r#","mediaType":"{}""#, media::DOCKER_MANIFEST)),
+                Some(media::OCI_MANIFEST),
+                "expected a manifest of type application/vnd.oci.image.manifest.v1+json, got application/vnd.docker.distribution.manifest.v2+json",
+            ),
+            ("neither", r#"{"schemaVersion":2}"#.into(), None, "has neither manifests nor layers"),
+            ("no config", format!(r#"{{"schemaVersion":2,"layers":[{layer}]}}"#), None, "has no config"),
+            ("schema 1", r#"{"schemaVersion":1,"fsLayers":[]}"#.into(), None, "Docker's schema 1"),
+            (
+                "schema 1 declared",
+                "{}".into(),
+                Some("application/vnd.docker.distribution.manifest.v1+prettyjws"),
+                "Docker's schema 1",
+            ),
+            ("schema 3", image("").replace(":2,", ":3,"), None, "expected schemaVersion 2, got 3"),
+            (
+                "other type",
+                image(r#","mediaType":"a/b""#),
+                None,
+                "not a manifest type that can be read: \"a/b\"",
+            ),
+            ("duplicate", image(r#","config":{}"#), None, "member \"config\" twice"),
+            ("wrong case", image(r#","Layers":[]"#), None, "member \"Layers\" in the wrong case"),
+            ("negative size", sized("-1"), None, "invalid value: integer `-1`"),
+            ("half a byte", sized("1.5"), None, "invalid type: floating point"),
+            ("size beyond int64", sized("9223372036854775808"), None, "is above 9223372036854775807"),
+            ("sum of sizes", index(&[large.clone(), large.clone(), large]), None, "overflow when added up"),
+            ("too many", index(&vec![layer; 4097]), None, "at most 4096 entries, got 4097"),
+            ("other digest", sized("1").replace("sha256:", "sha512:"), None, "starts with sha256:"),
+            ("not JSON", "<html>".into(), None, "malformed"),
+            ("nothing", String::new(), None, "malformed"),
+            ("too large", " ".repeat(4_194_305), None, "at most 4194304 bytes, got 4194305"),
+        ];
+        for (name, text, declared, why) in cases {
+            let got = Manifest::parse(text.as_bytes(), declared).expect_err(name).to_string();
+            assert!(got.contains(why), "{name}: {got}");
+        }
+        assert!(matches!(Manifest::parse(b"\xff{}", None), Err(ManifestError::NotUtf8)));
+    }
+
+    #[test]
+    fn any_bytes_give_an_answer() {
+        let whole = index(&[for_platform("amd64", "")]);
+        for end in 0..whole.len() {
+            assert!(Manifest::parse(whole.get(..end).unwrap().as_bytes(), None).is_err());
+        }
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone().into_bytes();
+            flipped[at] ^= 0x80;
+            assert!(Manifest::parse(&flipped, None).is_err());
+        }
+    }
+
+    #[test]
+    fn the_best_image_for_a_platform_is_chosen() {
+        let attestation = r#","annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#;
+        let text = index(&[
+            for_platform("arm", r#","variant":"v6""#),
+            for_platform("arm", r#","variant":"v7""#),
+            for_platform("amd64", ""),
+            blob(media::OCI_MANIFEST, attestation),
+            blob(media::OCI_MANIFEST, r#","platform":{"os":"unknown","architecture":"unknown"}"#),
+        ]);
+        let Ok(Manifest::Index(index)) = Manifest::parse(text.as_bytes(), None) else { panic!("no index") };
+        let chosen = |platform: &str| {
+            let entry = index.select(&platform.parse().unwrap())?;
+            entry.platform.as_ref().map(ToString::to_string)
+        };
+        assert_eq!(index.images().count(), 3);
+        assert_eq!(chosen("linux/arm").as_deref(), Some("linux/arm/v7"));
+        assert_eq!(chosen("linux/arm/v6").as_deref(), Some("linux/arm/v6"));
+        assert_eq!(chosen("linux/x86_64").as_deref(), Some("linux/amd64"));
+        assert_eq!(chosen("linux/s390x"), None);
+        assert_eq!(chosen("unknown/unknown"), None);
+    }
+}
