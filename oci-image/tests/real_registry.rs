@@ -1,0 +1,214 @@
+//! The registry that everyone runs, filled by skopeo: read back, over TLS, with passwords and tokens.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a broken test may panic")]
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use oci_image::{
+    Credentials, Descriptor, Digest, ImageSource, LayoutSource, LayoutWriter, Manifest, Registry,
+    RegistryOptions, Secret, Selector, SourceError,
+};
+
+/// A registry on a free port, gone when dropped.
+struct Server {
+    child: Child,
+    port: u16,
+    dir: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    /// `config` gets the folder and the port, and returns what follows the storage section.
+    fn start(config: impl Fn(&Path, u16) -> String) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let storage = dir.path().join("storage");
+        let text = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n{}",
+            storage.display(),
+            config(dir.path(), port),
+        );
+        let file = dir.path().join("config.yml");
+        fs::write(&file, text).unwrap();
+        let child = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&file)
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { child, port, dir };
+        let answers = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+        let up = (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            answers()
+        });
+        assert!(up, "docker-registry does not start");
+        server
+    }
+
+    fn name(&self) -> String {
+        format!("127.0.0.1:{}/acme/busybox", self.port)
+    }
+
+    fn registry(&self, options: RegistryOptions) -> Registry {
+        Registry::new(&self.name().parse().unwrap(), options).unwrap()
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    /// Pushes the image with skopeo.
+    fn fill(&self, image: &Path, arguments: &[&str]) {
+        let source = format!("oci:{}:multi", image.display());
+        let target = format!("docker://{}:multi", self.name());
+        let all = ["copy", "--quiet", "--all", "--preserve-digests"];
+        run("skopeo", &[&all[..], arguments, &[&source, &target]].concat());
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{program} {arguments:?}: {words}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The image to push, if all that's needed is here.
+fn image() -> Option<PathBuf> {
+    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/images/busybox-official");
+    let there = |program: &str| {
+        Command::new(program).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    };
+    let missing = ["docker-registry", "skopeo", "openssl", "htpasswd"].into_iter().find(|name| !there(name));
+    if let Some(program) = missing {
+        eprintln!("SKIPPED: {program} is not installed");
+        return None;
+    }
+    if !image.exists() {
+        eprintln!("SKIPPED: there is no {}", image.display());
+        return None;
+    }
+    Some(image)
+}
+
+fn meant(image: &Path) -> Descriptor {
+    LayoutSource::open(image).unwrap().resolve(Some("multi"), None).unwrap()
+}
+
+/// Copies the image for this platform into a layout and returns what it was.
+fn pull(registry: &Registry, target: &Path) -> Descriptor {
+    let index = registry.resolve(&"multi".parse().unwrap()).unwrap();
+    let bytes = registry.manifest(Selector::Digest(index.digest)).unwrap().bytes;
+    let Ok(Manifest::Index(index)) = Manifest::parse(&bytes, Some(&index.media_type)) else { panic!() };
+    let chosen = index.select(&"linux/amd64".parse().unwrap()).unwrap().clone();
+    let bytes = registry.manifest(Selector::Digest(chosen.digest)).unwrap().bytes;
+    let Ok(Manifest::Image(image)) = Manifest::parse(&bytes, Some(&chosen.media_type)) else { panic!() };
+    let mut writer = LayoutWriter::open(target).unwrap();
+    for want in image.layers.iter().chain([&image.config]) {
+        writer.put_blob(want, registry.blob(want).unwrap(), &mut |_| {}).unwrap();
+    }
+    writer.put_manifest(&chosen, &bytes).unwrap();
+    writer.commit(Some("1"), chosen.clone()).unwrap();
+    chosen
+}
+
+/// A certificate for 127.0.0.1, far beyond any clock a test may set.
+fn certificate(dir: &Path) -> String {
+    let (key, cert) = (dir.join("tls.key"), dir.join("tls.crt"));
+    let subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "36500"];
+    let files = ["-keyout", key.to_str().unwrap(), "-out", cert.to_str().unwrap()];
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    // Not a CA itself: rustls takes no CA for a server's certificate.
+    let leaf = ["-addext", "basicConstraints=critical,CA:FALSE"];
+    run("openssl", &[&["req", "-x509"][..], &curve, &files, &subject, &leaf].concat());
+    format!("  tls: {{certificate: {}, key: {}}}\n", cert.display(), key.display())
+}
+
+fn with_password(dir: &Path, port: u16) -> String {
+    fs::write(dir.join("htpasswd"), run("htpasswd", &["-Bbn", "alice", "s3cret"])).unwrap();
+    let tls = certificate(dir);
+    let users = dir.join("htpasswd");
+    format!(
+        "http:\n  addr: 127.0.0.1:{port}\n{tls}auth:\n  htpasswd: {{realm: test, path: {}}}\n",
+        users.display()
+    )
+}
+
+fn alice(server: &Server, password: &str) -> RegistryOptions {
+    let registry = format!("127.0.0.1:{}", server.port);
+    let credentials = Credentials::password(&registry, "alice", Secret::from(password.to_owned()));
+    RegistryOptions { credentials, ca_file: Some(server.path("tls.crt")), ..RegistryOptions::default() }
+}
+
+#[test]
+fn what_skopeo_pushed_is_read_and_what_we_write_skopeo_reads() {
+    let Some(image) = image() else { return };
+    let server = Server::start(|_, port| format!("http: {{addr: '127.0.0.1:{port}'}}\n"));
+    server.fill(&image, &["--dest-tls-verify=false"]);
+    let registry = server.registry(RegistryOptions::default());
+    let index = registry.resolve(&"multi".parse().unwrap()).unwrap();
+    assert_eq!(index.digest, meant(&image).digest);
+    assert_eq!(registry.tags().unwrap(), ["multi"]);
+    let target = server.path("pulled");
+    let chosen = pull(&registry, &target);
+    let inspected = run("skopeo", &["inspect", "--raw", &format!("oci:{}:1", target.display())]);
+    assert_eq!(Digest::of(inspected.as_bytes()), chosen.digest);
+    let copy = format!("dir:{}", server.path("copy").display());
+    run("skopeo", &["copy", "--quiet", &format!("oci:{}:1", target.display()), &copy]);
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let Some(_) = image() else { return };
+    let server = Server::start(|_, port| format!("http: {{addr: '127.0.0.1:{port}'}}\n"));
+    let registry = server.registry(RegistryOptions::default());
+    let error = registry.manifest(Selector::Tag("9")).unwrap_err();
+    let expected = format!("registry {} has no tag 9: MANIFEST_UNKNOWN: manifest unknown", server.name());
+    assert_eq!(error.to_string(), expected);
+    let want = Descriptor::of("x/y", b"absent");
+    let Err(error) = registry.blob(&want) else { panic!("there is such a blob") };
+    assert!(error.to_string().contains("BLOB_UNKNOWN"), "{error}");
+    assert!(!error.unreachable());
+}
+
+#[test]
+fn over_tls_with_a_password() {
+    let Some(image) = image() else { return };
+    let server = Server::start(with_password);
+    let certs = server.path("certs");
+    fs::create_dir(&certs).unwrap();
+    fs::copy(server.path("tls.crt"), certs.join("ca.crt")).unwrap();
+    server.fill(&image, &["--dest-cert-dir", certs.to_str().unwrap(), "--dest-creds", "alice:s3cret"]);
+    pull(&server.registry(alice(&server, "s3cret")), &server.path("pulled"));
+
+    let denied = server.registry(alice(&server, "wrong")).manifest(Selector::Tag("multi")).unwrap_err();
+    assert!(matches!(denied, SourceError::Denied { status: 401, .. }), "{denied}");
+    let nobody = RegistryOptions { credentials: Credentials::anonymous(), ..alice(&server, "") };
+    let denied = server.registry(nobody).manifest(Selector::Tag("multi")).unwrap_err();
+    assert!(matches!(denied, SourceError::Denied { status: 401, .. }), "{denied}");
+}
+
+#[test]
+fn an_unknown_certificate_is_could_not_tell() {
+    let Some(_) = image() else { return };
+    let server = Server::start(with_password);
+    let other = tempfile::tempdir().unwrap();
+    certificate(other.path());
+    let options =
+        RegistryOptions { ca_file: Some(other.path().join("tls.crt")), ..RegistryOptions::default() };
+    let error = server.registry(options).manifest(Selector::Tag("multi")).unwrap_err();
+    assert!(error.unreachable() && error.to_string().contains("certificate"), "{error}");
+}
