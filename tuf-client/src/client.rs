@@ -181,7 +181,8 @@ impl Client {
         let kept = self.store.read("timestamp.json", limits::TIMESTAMP_BYTES)?;
         let seen = kept.and_then(|bytes| root.remembered(&bytes).ok());
         if self.offline {
-            let seen = seen.ok_or_else(|| ClientError::Offline { what: "no timestamp is kept".to_owned() })?;
+            let seen =
+                seen.ok_or_else(|| ClientError::Offline { what: "no timestamp is kept".to_owned() })?;
             return root.timestamp_offline(&seen).map_err(|refusal| self.expired_offline(refusal));
         }
         let bytes = self

@@ -65,7 +65,9 @@ impl FromStr for RepoLocation {
             return Err(bad("a query or fragment has no meaning here"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(BadLocation { text: "…".into(), why: "an address must not hold credentials".into() });
+            return Err(BadLocation {
+                text: "…".into(), why: "an address must not hold credentials".into()
+            });
         }
         Ok(Self::Http(url))
     }

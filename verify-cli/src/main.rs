@@ -1,2 +1,47 @@
-//! Entry point.
-fn main() {}
+//! `verify`: does this name still mean these bytes, and do the people I trust say so?
+//!
+//! On stdout: the answer, and nothing else (a digest reference, or JSON). On stderr: everything for the
+//! person in front of it. Exit codes are in [`exit`].
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod access;
+mod args;
+mod commands;
+mod exit;
+mod failure;
+mod pins;
+mod progress;
+mod report;
+mod style;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Command, Verify};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let verify = match Verify::try_parse() {
+        Ok(verify) => verify,
+        Err(error) => {
+            // Help and version are answers; anything else is a wrong call. A closed pipe is neither.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Trusted }.into();
+        }
+    };
+    let done = match &verify.command {
+        Command::Image(image) => commands::image::run(image),
+        Command::Pull(pull) => commands::pull::run(pull),
+        Command::Trust(trust) => commands::trust::run(trust),
+        Command::Demo(demo) => commands::demo::run(demo),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! From arguments, environment and pins to what the library needs: a client, and a source of images.
+//!
+//! This is the only place that reads the environment, the clock and the home directory.
+
+use std::path::{Path, PathBuf};
+
+use chrono::Utc;
+use oci_image::{
+    CredentialPlaces, Credentials, Descriptor, Digest, FetchedManifest, HttpOptions, ImageSource,
+    LayoutSource, Location, Reference, Registry, RegistryOptions, Selector, SourceError,
+};
+use tuf_client::{Client, DirStore, RepoLocation, TransportOptions};
+use tuf_core::{TrustedRoot, limits};
+use verifier_lib::{Link, Stage, Status};
+
+use crate::args::{AccessArgs, ChainArgs, RootArgs, StateArgs};
+use crate::failure::Failure;
+use crate::pins::{Pin, Pins, private_dir};
+use crate::style::shown;
+
+/// What one run needs.
+pub(crate) struct Access {
+    pub(crate) name: Reference,
+    pub(crate) client: Client,
+    pub(crate) source: Box<dyn ImageSource>,
+    pub(crate) tag: Option<String>,
+    pub(crate) digest: Option<Digest>,
+    /// How the root was chosen: the link before the others.
+    pub(crate) trust: Link,
+    /// Whether the blobs are on this machine, so that hashing them is cheap.
+    pub(crate) local: bool,
+}
+
+impl Access {
+    pub(crate) fn of(args: &ChainArgs) -> Result<Self, Failure> {
+        let name = trusted_name(args)?;
+        let root = ChosenRoot::of(&args.root, &args.state, &args.access, &name, args.offline)?;
+        let now = args.at.unwrap_or_else(Utc::now);
+        let state = state_dir(&args.state)?;
+        let store = state.join("metadata").join(&root.sha256);
+        private_dir(&state).map_err(|error| Failure::unknown(format!("{}: {error}", state.display())))?;
+        let store = DirStore::open(store).map_err(Failure::unknown)?;
+        let transport = root.repo.transport(&transport_options(&args.access));
+        let mut client = Client::new(root.bytes, transport, Box::new(store), now);
+        // A folder is read without a socket; anything else is not asked.
+        if args.offline && matches!(root.repo, RepoLocation::Http(_)) {
+            client = client.offline();
+        }
+        let (source, tag, digest, local) = image_source(args)?;
+        Ok(Self { name, client, source, tag, digest, trust: root.link, local })
+    }
+
+    /// What is looked up in the source.
+    pub(crate) fn selector(&self) -> Selector<'_> {
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => Selector::Digest(*digest),
+            (None, Some(tag)) => Selector::Tag(tag),
+            (None, None) => Selector::Tag("latest"),
+        }
+    }
+}
+
+/// The name under which the image is trusted.
+fn trusted_name(args: &ChainArgs) -> Result<Reference, Failure> {
+    match (&args.known_as, &args.image) {
+        (Some(name), _) => Ok(name.clone()),
+        (None, Location::Registry(reference)) => Ok(reference.clone()),
+        (None, Location::Layout { .. }) => {
+            let what = format!("{} has no name that could be trusted", args.image);
+            Err(Failure::usage(what)
+                .hint("say which with --as, such as --as registry.example.com/acme/web:1.4"))
+        }
+    }
+}
+
+type Source = (Box<dyn ImageSource>, Option<String>, Option<Digest>, bool);
+
+fn image_source(args: &ChainArgs) -> Result<Source, Failure> {
+    match &args.image {
+        Location::Registry(reference) => {
+            let tag = reference.tag().map(|tag| tag.as_str().to_owned());
+            if args.offline {
+                return Ok((Box::new(Offline(reference.to_string())), tag, reference.digest(), false));
+            }
+            let registry = registry(reference, &args.access)?;
+            Ok((Box::new(registry), tag, reference.digest(), false))
+        }
+        Location::Layout { dir, tag, digest } => {
+            let layout = LayoutSource::open(dir).map_err(|error| source_failure(&error))?;
+            let digest = match (digest, tag) {
+                (Some(digest), _) => Some(*digest),
+                (None, Some(_)) => None,
+                (None, None) => {
+                    Some(layout.resolve(None, None).map_err(|error| source_failure(&error))?.digest)
+                }
+            };
+            Ok((Box::new(layout), tag.clone(), digest, true))
+        }
+    }
+}
+
+fn source_failure(error: &SourceError) -> Failure {
+    let failure = Failure::unknown(shown(&error.to_string()));
+    match error {
+        SourceError::Ambiguous { .. } => failure.hint("name one: oci:DIR:TAG"),
+        _ => failure,
+    }
+}
+
+fn registry(reference: &Reference, access: &AccessArgs) -> Result<Registry, Failure> {
+    let options = RegistryOptions {
+        credentials: credentials(access)?,
+        ca_file: access.ca_file.clone(),
+        allow_http: access.allow_http,
+        ..RegistryOptions::default()
+    };
+    Registry::new(reference.name(), options).map_err(Failure::usage)
+}
+
+fn credentials(access: &AccessArgs) -> Result<Credentials, Failure> {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let places = CredentialPlaces {
+        authfile: access.authfile.clone().or_else(|| path("REGISTRY_AUTH_FILE")),
+        docker_config: path("DOCKER_CONFIG"),
+        runtime_dir: path("XDG_RUNTIME_DIR"),
+        home: path("HOME"),
+    };
+    Credentials::load(places.find()).map_err(Failure::usage)
+}
+
+fn transport_options(access: &AccessArgs) -> TransportOptions {
+    let http = HttpOptions {
+        ca_file: access.ca_file.clone(),
+        allow_http: access.allow_http,
+        ..HttpOptions::default()
+    };
+    TransportOptions { http }
+}
+
+/// A registry that is not asked, because the user said so.
+struct Offline(String);
+
+impl Offline {
+    fn refuse(&self) -> SourceError {
+        SourceError::Unreachable { at: self.0.clone(), why: "--offline was given".to_owned() }
+    }
+}
+
+impl ImageSource for Offline {
+    fn manifest(&self, _which: Selector<'_>) -> Result<FetchedManifest, SourceError> {
+        Err(self.refuse())
+    }
+
+    fn blob(&self, _want: &Descriptor) -> Result<Box<dyn std::io::Read + Send>, SourceError> {
+        Err(self.refuse())
+    }
+
+    fn describe(&self) -> String {
+        format!("registry {}", self.0)
+    }
+}
+
+/// The state folder: `--state`, else the XDG data folder.
+pub(crate) fn state_dir(args: &StateArgs) -> Result<PathBuf, Failure> {
+    if let Some(state) = &args.state {
+        return Ok(state.clone());
+    }
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
+    data.map(|data| data.join("hallmark")).ok_or_else(|| {
+        Failure::usage("there is no home directory to keep pins in").hint("say where with --state DIR")
+    })
+}
+
+/// The root that speaks for an image, and how it was chosen.
+pub(crate) struct ChosenRoot {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) sha256: String,
+    pub(crate) repo: RepoLocation,
+    pub(crate) origin: &'static str,
+    link: Link,
+}
+
+impl ChosenRoot {
+    fn of(
+        root: &RootArgs,
+        state: &StateArgs,
+        access: &AccessArgs,
+        name: &Reference,
+        offline: bool,
+    ) -> Result<Self, Failure> {
+        let pins = Pins::of(&state_dir(state)?);
+        if root.repo.is_some() && (root.root.is_some() || root.root_sha256.is_some()) {
+            return Self::given(root, access, offline);
+        }
+        if let Some(pin) = pins.for_image(name.name())? {
+            return Self::pinned(&pins, &pin, root.repo.as_ref());
+        }
+        if root.trust_on_first_use {
+            return Self::first_use(&pins, root, access, name, offline);
+        }
+        if root.repo.is_some() {
+            let what = "--repo says where a repository is, not who may speak";
+            return Err(Failure::usage(what)
+                .hint("add --root FILE or --root-sha256 HEX, as its owner gave it to you"));
+        }
+        let what = format!("refused {name}: no root is pinned that speaks for {}", name.name());
+        Err(Failure::refused(what).hint(format!(
+            "pin one with `verify trust add NAME --scope '{}' --repo URL --root FILE`",
+            name.name()
+        )))
+    }
+
+    /// `--root FILE`, or `--root-sha256` of what the repository has as its first root.
+    pub(crate) fn given(root: &RootArgs, access: &AccessArgs, offline: bool) -> Result<Self, Failure> {
+        let Some(repo) = &root.repo else {
+            return Err(Failure::usage("expected --repo DIR|URL, got none"));
+        };
+        if let Some(file) = &root.root {
+            let bytes = read_root(file)?;
+            return Self::checked(bytes, repo, "given", format!("{}", file.display()));
+        }
+        let Some(expected) = &root.root_sha256 else {
+            let hint = "add --root FILE or --root-sha256 HEX, as its owner gave it to you";
+            return Err(Failure::usage("expected --root or --root-sha256, got neither").hint(hint));
+        };
+        let bytes = first_root(repo, access, offline)?;
+        let got = Digest::of(&bytes).hex();
+        if !expected.eq_ignore_ascii_case(&got) {
+            let what = format!("refused the root of {repo}: expected sha256 {expected}, got {got}");
+            return Err(Failure::refused(what));
+        }
+        Self::checked(bytes, repo, "fingerprint", "the fingerprint that was given".to_owned())
+    }
+
+    fn pinned(pins: &Pins, pin: &Pin, repo: Option<&RepoLocation>) -> Result<Self, Failure> {
+        let pinned_at: RepoLocation = pin.repo.parse().map_err(Failure::unknown)?;
+        let repo = repo.unwrap_or(&pinned_at);
+        Self::checked(
+            pins.root(pin)?,
+            repo,
+            "pinned",
+            format!("pin {:?} for {}", pin.name, pin.scope.join(", ")),
+        )
+    }
+
+    /// Believes the repository this once, says so, and pins what it believed.
+    fn first_use(
+        pins: &Pins,
+        root: &RootArgs,
+        access: &AccessArgs,
+        name: &Reference,
+        offline: bool,
+    ) -> Result<Self, Failure> {
+        let Some(repo) = &root.repo else {
+            return Err(Failure::usage("expected --repo DIR|URL, got none"));
+        };
+        let bytes = first_root(repo, access, offline)?;
+        let chosen = Self::checked(bytes, repo, "first use", "trusted on first use".to_owned())?;
+        let scope = name.name().to_string();
+        let pin = Pin {
+            name: scope.replace(|one: char| !one.is_ascii_alphanumeric(), "-"),
+            scope: vec![scope.clone()],
+            repo: absolute(repo),
+            root_sha256: chosen.sha256.clone(),
+            origin: "first use".to_owned(),
+        };
+        pins.add(&pin, &chosen.bytes)?;
+        eprintln!("warning: trusting root sha256:{} of {repo} for {scope} on first use", chosen.sha256);
+        eprintln!("  pinned as {:?}; compare the fingerprint with its owner", pin.name);
+        Ok(chosen)
+    }
+
+    fn checked(
+        bytes: Vec<u8>,
+        repo: &RepoLocation,
+        origin: &'static str,
+        how: String,
+    ) -> Result<Self, Failure> {
+        // Only its own signatures: its expiry doesn't matter, and its successors are still to come.
+        let now = chrono::DateTime::UNIX_EPOCH;
+        let root = TrustedRoot::bootstrap(&bytes, now, tuf_core::crypto::default()).map_err(|refusal| {
+            Failure::refused(format!("refused the root: {}", shown(&refusal.to_string())))
+        })?;
+        let sha256 = Digest::of(&bytes).hex();
+        let detail = format!("root version {} with sha256 {sha256}, by {how}", root.version());
+        let link = Link::new(Stage::Trust, Status::Passed, repo.to_string(), detail);
+        Ok(Self { bytes, sha256, repo: repo.clone(), origin, link })
+    }
+}
+
+/// The repository as a pin keeps it: a folder by its full path, so that it is found from anywhere.
+pub(crate) fn absolute(repo: &RepoLocation) -> String {
+    match repo {
+        RepoLocation::Dir(dir) => {
+            std::path::absolute(dir).unwrap_or_else(|_| dir.clone()).display().to_string()
+        }
+        RepoLocation::Http(url) => url.to_string(),
+    }
+}
+
+fn read_root(file: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error| Failure::usage(format!("{}: {error}", file.display()));
+    let length = std::fs::metadata(file).map_err(failed)?.len();
+    if length > limits::ROOT_BYTES {
+        let what = format!(
+            "{}: expected a root of at most {} bytes, got {length}",
+            file.display(),
+            limits::ROOT_BYTES
+        );
+        return Err(Failure::usage(what));
+    }
+    std::fs::read(file).map_err(failed)
+}
+
+fn first_root(repo: &RepoLocation, access: &AccessArgs, offline: bool) -> Result<Vec<u8>, Failure> {
+    if offline && matches!(repo, RepoLocation::Http(_)) {
+        return Err(Failure::unknown(format!("could not read the root of {repo}: --offline was given")));
+    }
+    let transport = repo.transport(&transport_options(access));
+    let fetched = transport.fetch("1.root.json", limits::ROOT_BYTES);
+    let fetched = fetched.map_err(|error| match error.unreachable() {
+        true => Failure::unknown(shown(&error.to_string())),
+        false => Failure::refused(shown(&error.to_string())),
+    })?;
+    fetched.ok_or_else(|| Failure::unknown(format!("{} has no 1.root.json", transport.describe())))
+}

@@ -1,0 +1,223 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use oci_image::{Location, Platform, Reference};
+use tuf_client::RepoLocation;
+
+/// Verify a container image before it runs
+#[derive(Debug, Parser)]
+#[command(
+    name = "verify",
+    version,
+    about,
+    after_help = "\
+Start here, without a server or an account:
+  verify demo
+
+Exit codes: 0 trusted, 1 refused, 2 wrong call, 3 could not tell"
+)]
+pub(crate) struct Verify {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Image(ImageArgs),
+    Pull(PullArgs),
+    Trust(TrustArgs),
+    Demo(DemoArgs),
+}
+
+/// Verify an image and print the digest reference to pull
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  verify image registry.example.com/acme/web:1.4 --repo https://trust.example.com --root root.json
+  docker pull \"$(verify image registry.example.com/acme/web:1.4)\"
+  verify image oci:./web:1.4 --as registry.example.com/acme/web:1.4 --explain
+
+stdout has the digest reference and nothing else")]
+pub(crate) struct ImageArgs {
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    /// Print every link of the chain: what was checked, by which key
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// How the answer is printed
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+/// Verify an image, then write only verified bytes into an OCI layout
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  verify pull registry.example.com/acme/web:1.4 oci:./out:1.4
+  skopeo copy oci:./out:1.4 containers-storage:acme/web:1.4
+
+Unless every blob is good, nothing is written")]
+pub(crate) struct PullArgs {
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    /// Where to write it: oci:DIR[:TAG]
+    #[arg(value_name = "oci:DIR[:TAG]")]
+    pub(crate) destination: Location,
+    /// Print every link of the chain: what was checked, by which key
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// How the answer is printed
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+/// What both commands need to run the chain.
+#[derive(Args, Debug)]
+pub(crate) struct ChainArgs {
+    /// The image: HOST/NAME[:TAG][@DIGEST], or oci:DIR[:TAG] with --as
+    #[arg(value_name = "REF")]
+    pub(crate) image: Location,
+    /// The name under which the image is trusted, where it isn't REF itself
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) known_as: Option<Reference>,
+    #[command(flatten)]
+    pub(crate) root: RootArgs,
+    /// The platform, where the image has several [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all_platforms")]
+    pub(crate) platform: Option<Platform>,
+    /// Verify every platform of the index
+    #[arg(long)]
+    pub(crate) all_platforms: bool,
+    /// Verify as of a time, such as 2027-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) at: Option<chrono::DateTime<chrono::Utc>>,
+    /// Never open a socket: judge by what is kept
+    #[arg(long)]
+    pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+}
+
+/// Which root speaks for the image. Without these: the one pinned by `verify trust add`.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Trust")]
+pub(crate) struct RootArgs {
+    /// The trust repository: a folder, or where it is served
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) repo: Option<RepoLocation>,
+    /// The root file that you were given (the repository's 1.root.json, or a later one)
+    #[arg(long, value_name = "FILE", requires = "repo", conflicts_with = "root_sha256")]
+    pub(crate) root: Option<PathBuf>,
+    /// The SHA-256 that the repository's 1.root.json must have
+    #[arg(long, value_name = "HEX", requires = "repo")]
+    pub(crate) root_sha256: Option<String>,
+    /// Believe whatever root the repository shows the first time, and pin it
+    #[arg(long, requires = "repo", conflicts_with_all = ["root", "root_sha256"])]
+    pub(crate) trust_on_first_use: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StateArgs {
+    /// Where pins and accepted metadata are kept [default: the XDG data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// How registries and repositories are reached.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Access")]
+pub(crate) struct AccessArgs {
+    /// A file with registry credentials, in the form of Docker's config.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authfile: Option<PathBuf>,
+    /// Certificates (PEM) to believe besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Speak plain http to hosts other than this one
+    #[arg(long)]
+    pub(crate) allow_http: bool,
+}
+
+/// Pin which root speaks for which images
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  verify trust add acme --scope 'registry.example.com/acme/*' --repo https://trust.example.com --root root.json
+  verify image registry.example.com/acme/web:1.4")]
+pub(crate) struct TrustArgs {
+    #[command(subcommand)]
+    pub(crate) command: TrustCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustCommand {
+    /// Pin a root for a scope of names
+    Add {
+        /// What to call the pin
+        name: String,
+        /// Names it speaks for: * is one part of a name, ** at the end any number
+        #[arg(long, value_name = "PATTERN", required = true)]
+        scope: Vec<String>,
+        #[command(flatten)]
+        root: RootArgs,
+        /// Replace the pin of that name
+        #[arg(long)]
+        replace: bool,
+        #[command(flatten)]
+        state: StateArgs,
+        #[command(flatten)]
+        access: AccessArgs,
+    },
+    /// List the pins
+    List {
+        /// How they are printed
+        #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+        format: Format,
+        #[command(flatten)]
+        state: StateArgs,
+    },
+    /// Show one pin and its root
+    Show {
+        /// The pin
+        name: String,
+        /// How it is printed
+        #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+        format: Format,
+        #[command(flatten)]
+        state: StateArgs,
+    },
+    /// Forget a pin
+    Remove {
+        /// The pin
+        name: String,
+        #[command(flatten)]
+        state: StateArgs,
+    },
+}
+
+/// Sign an image, verify it, and watch every attack be refused
+#[derive(Args, Debug)]
+#[command(after_help = "Everything happens in a temporary folder, without a network.")]
+pub(crate) struct DemoArgs {
+    /// How the answers are printed
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs: stable, with a schema in docs/schema
+    Json,
+}
+
+fn parse_time(text: &str) -> Result<chrono::DateTime<chrono::Utc>, String> {
+    chrono::DateTime::parse_from_rfc3339(text)
+        .map(|time| time.to_utc())
+        .map_err(|_| "expected a time such as 2027-01-31T12:00:00Z".to_owned())
+}

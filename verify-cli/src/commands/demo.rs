@@ -1,0 +1,5 @@
+//! stub replaced below
+use crate::{args::DemoArgs, exit::Exit, failure::Failure};
+pub(crate) fn run(_: &DemoArgs) -> Result<Exit, Failure> {
+    Err(Failure::usage(""))
+}

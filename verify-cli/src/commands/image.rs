@@ -1,0 +1,37 @@
+//! `verify image`: runs the chain and prints what to pull.
+
+use oci_image::Platform;
+use verifier_lib::{Layers, Platforms, Verdict, Verification};
+
+use crate::access::Access;
+use crate::args::{ChainArgs, ImageArgs};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::progress::Blobs;
+use crate::report::{self, Printing};
+
+pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
+    let access = Access::of(&args.chain)?;
+    // What is on this machine is hashed to the last byte; what isn't, as it is pulled.
+    let layers = if access.local { Layers::Hash } else { Layers::Defer };
+    let verdict = verify(&access, &args.chain, layers);
+    Ok(report::print(
+        &access.name.to_string(),
+        &verdict,
+        Printing { format: args.format, explain: args.explain },
+    ))
+}
+
+pub(crate) fn verify(access: &Access, args: &ChainArgs, layers: Layers) -> Verdict {
+    let platforms = match &args.platform {
+        _ if args.all_platforms => Platforms::All,
+        Some(platform) => Platforms::One(platform.clone()),
+        None => Platforms::One(Platform::host()),
+    };
+    let mut blobs = Blobs::new();
+    Verification::new(&access.client, access.source.as_ref(), access.selector(), &access.name)
+        .platforms(platforms)
+        .layers(layers)
+        .after(access.trust.clone())
+        .run(&mut |(blob, done)| blobs.update(blob, done))
+}

@@ -1,0 +1,6 @@
+//! One file a verb.
+
+pub(crate) mod demo;
+pub(crate) mod image;
+pub(crate) mod pull;
+pub(crate) mod trust;

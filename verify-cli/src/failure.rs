@@ -1,0 +1,38 @@
+//! What ends a command early: the error states, the hint advises.
+
+use crate::exit::Exit;
+use crate::style::Style;
+
+/// Why a command gave no answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    what: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn usage(what: impl ToString) -> Self {
+        Self { exit: Exit::Usage, what: what.to_string(), hint: None }
+    }
+
+    pub(crate) fn refused(what: impl ToString) -> Self {
+        Self { exit: Exit::Refused, what: what.to_string(), hint: None }
+    }
+
+    pub(crate) fn unknown(what: impl ToString) -> Self {
+        Self { exit: Exit::Unknown, what: what.to_string(), hint: None }
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    pub(crate) fn print(&self) {
+        let style = Style::stderr();
+        eprintln!("{}: {}", style.bad("error"), self.what);
+        if let Some(hint) = &self.hint {
+            eprintln!("{}: {hint}", style.faint("hint"));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The answer, for people and for programs.
+
+use serde::Serialize;
+use verifier_lib::{Broken, Link, Stage, Status, Verdict, VerifiedImage};
+
+use crate::args::Format;
+use crate::exit::Exit;
+use crate::style::{Style, shown};
+
+/// The version of the JSON form. It grows only by new members.
+const REPORT_VERSION: u32 = 1;
+
+/// The answer of `verify image` and `verify pull`. Schema: `docs/schema/verify-image.json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Report {
+    /// The version of this form.
+    version: u32,
+    /// The verdict.
+    verdict: Word,
+    /// The name that was verified.
+    reference: String,
+    /// What to pull, where the image is trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<String>,
+    /// The digest of the manifest or index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// The targets role that speaks for the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    /// The platforms that were verified.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    platforms: Vec<PlatformReport>,
+    /// Every link of the chain, in order.
+    links: Vec<Link>,
+    /// The link that broke, or could not be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broken: Option<Link>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct PlatformReport {
+    /// The platform, where an index names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<String>,
+    /// The digest of its manifest.
+    digest: String,
+    /// Whether its layers were hashed now, or are hashed by whoever reads them.
+    layers: LayersReport,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum LayersReport {
+    /// Every layer was read and hashed.
+    Hashed,
+    /// Their digests are known; the bytes are hashed when they are read.
+    Deferred,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum Word {
+    Trusted,
+    Refused,
+    Unknown,
+}
+
+/// How the answer is printed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printing {
+    pub(crate) format: Format,
+    pub(crate) explain: bool,
+}
+
+/// Prints the answer: the pinned reference or JSON on stdout, the rest on stderr.
+pub(crate) fn print(reference: &str, verdict: &Verdict, printing: Printing) -> Exit {
+    match verdict {
+        Verdict::Trusted(image) => trusted(reference, image, printing),
+        Verdict::Refused(broken) => not_trusted(reference, broken, Word::Refused, printing),
+        Verdict::Unknown(broken) => not_trusted(reference, broken, Word::Unknown, printing),
+    }
+}
+
+fn trusted(reference: &str, image: &VerifiedImage, printing: Printing) -> Exit {
+    let links = &image.proof().links;
+    match printing.format {
+        Format::Json => print_json(&trusted_report(reference, image)),
+        Format::Text => {
+            let style = Style::stderr();
+            eprintln!("{} {reference}", style.good("trusted"));
+            if printing.explain {
+                explain(links, style);
+            } else {
+                summary(image, links);
+            }
+            println!("{}", image.pinned());
+        }
+    }
+    Exit::Trusted
+}
+
+fn trusted_report(reference: &str, image: &VerifiedImage) -> Report {
+    let links = image.proof().links.clone();
+    let deferred = links.iter().any(|link| link.status == Status::Deferred);
+    let layers = if deferred { LayersReport::Deferred } else { LayersReport::Hashed };
+    let platforms = image.platforms().iter().map(|one| PlatformReport {
+        platform: one.platform().map(ToString::to_string),
+        digest: one.descriptor().digest.to_string(),
+        layers,
+    });
+    Report {
+        version: REPORT_VERSION,
+        verdict: Word::Trusted,
+        reference: reference.to_owned(),
+        pinned: Some(image.pinned()),
+        digest: Some(image.digest().to_string()),
+        role: Some(image.role().to_owned()),
+        platforms: platforms.collect(),
+        links,
+        broken: None,
+        hint: None,
+    }
+}
+
+fn summary(image: &VerifiedImage, links: &[Link]) {
+    let until = links.iter().filter_map(|link| link.expires.as_deref()).min().unwrap_or("?");
+    let platforms: Vec<_> =
+        image.platforms().iter().filter_map(|one| Some(one.platform()?.to_string())).collect();
+    eprintln!("  role {} says so, until {until}", shown(image.role()));
+    if !platforms.is_empty() {
+        eprintln!("  platforms: {}", shown(&platforms.join(", ")));
+    }
+    let layers: Vec<_> = links.iter().filter(|link| link.stage == Stage::Layer).collect();
+    match layers.iter().filter(|link| link.status == Status::Deferred).count() {
+        0 => eprintln!("  every blob was hashed"),
+        _ => eprintln!(
+            "  manifests and configuration were hashed; {} layer(s) are hashed as `verify pull` reads them",
+            layers.len()
+        ),
+    }
+}
+
+fn not_trusted(reference: &str, broken: &Broken, word: Word, printing: Printing) -> Exit {
+    let hint = hint(&broken.link, word);
+    match printing.format {
+        Format::Json => print_json(&Report {
+            version: REPORT_VERSION,
+            verdict: word,
+            reference: reference.to_owned(),
+            pinned: None,
+            digest: None,
+            role: None,
+            platforms: Vec::new(),
+            links: broken.proof.links.clone(),
+            broken: Some(broken.link.clone()),
+            hint: hint.map(str::to_owned),
+        }),
+        Format::Text => {
+            let style = Style::stderr();
+            let what = match word {
+                Word::Unknown => style.unsure("could not tell"),
+                _ => style.bad("refused"),
+            };
+            eprintln!("{}: {what} {reference}", style.bad("error"));
+            eprintln!("  {}", shown(&broken.link.detail));
+            if printing.explain {
+                explain(&broken.proof.links, style);
+            }
+            if let Some(hint) = hint {
+                eprintln!("{}: {hint}", style.faint("hint"));
+            }
+        }
+    }
+    if word == Word::Unknown { Exit::Unknown } else { Exit::Refused }
+}
+
+/// The chain, a link a line.
+fn explain(links: &[Link], style: Style) {
+    for link in links {
+        let mark = match link.status {
+            Status::Passed => style.good("ok     "),
+            Status::Deferred => style.unsure("later  "),
+            Status::Broken => style.bad("BROKEN "),
+            Status::Unknown => style.unsure("unknown"),
+        };
+        eprintln!("  {mark} {:<9} {}", link.stage.name(), shown(&link.subject));
+        eprintln!("            {:<7} {}", "", style.faint(&shown(&link.detail)));
+        for key in &link.key_ids {
+            eprintln!("            {:<7} {}", "", style.faint(&format!("key {}", shown(key))));
+        }
+        if let (Some(expected), Some(got)) = (&link.expected, &link.got) {
+            eprintln!("            {:<7} expected {}", "", shown(expected));
+            eprintln!("            {:<7} got      {}", "", shown(got));
+        }
+    }
+}
+
+/// What a person can do about a broken link.
+fn hint(link: &Link, word: Word) -> Option<&'static str> {
+    if word == Word::Unknown {
+        return Some(
+            "nothing is known against the image: try again when the network, or a newer state, is there",
+        );
+    }
+    let expired = link.detail.contains(" expired at ");
+    Some(match link.stage {
+        Stage::Timestamp | Stage::Snapshot if expired => {
+            "the repository is frozen or its owner is late: ask them to run `signer publish`"
+        }
+        Stage::Root | Stage::Targets if expired => "its owner must sign it anew: ask them, by another way",
+        Stage::Timestamp | Stage::Snapshot => {
+            "what is served is not newer than what this machine accepted, or not signed by its keys: \
+             if the repository was restored from a backup, its owner must publish a version above"
+        }
+        Stage::Root | Stage::Targets => {
+            "what is served is not what the owners of the root signed: ask them, by another way"
+        }
+        Stage::Target => {
+            "nobody who may speak for this name has signed it: check the name, or ask its publisher"
+        }
+        Stage::Manifest => "the name leads to another image than the one that is signed: do not run it",
+        Stage::Child | Stage::Config | Stage::Layer => {
+            "the bytes are not those that were signed: do not run them"
+        }
+        Stage::Reference | Stage::Trust => return None,
+    })
+}
+
+/// Pretty JSON on stdout. A closed pipe is the reader's choice.
+pub(crate) fn print_json(value: &impl Serialize) {
+    use std::io::Write;
+    if let Ok(text) = serde_json::to_string_pretty(value) {
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_in_docs_is_that_of_the_report() {
+        crate::report::tests::schema_is_kept("verify-image", &schemars::schema_for!(Report));
+    }
+
+    /// Compares a schema with the one in `docs/schema`; with `HALLMARK_WRITE_SCHEMA` set, writes it.
+    pub(crate) fn schema_is_kept(name: &str, schema: &schemars::Schema) {
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/schema/{name}.json"));
+        let text = serde_json::to_string_pretty(schema).unwrap() + "\n";
+        if std::env::var_os("HALLMARK_WRITE_SCHEMA").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{}", path.display());
+    }
+}
