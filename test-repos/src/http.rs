@@ -17,6 +17,7 @@ mod read;
 mod write;
 
 pub use folder::folder;
+pub(crate) use message::percent_decoded;
 pub use message::{Body, Headers, LoggedRequest, Request, Response};
 
 /// How long the farewell connection of [`Server::drop`] may take: it goes to our own listener.

@@ -26,6 +26,7 @@ mod layout;
 pub use builder::{ImageBuilder, IndexBuilder};
 
 use crate::digest::sha256_digest;
+use crate::registry::Registry;
 
 /// Whose media types a manifest and what it names carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,6 +158,11 @@ impl Image {
         self.content().write(dir.as_ref(), tag)
     }
 
+    /// Stores the image in a registry, under `tag` or a digest, and returns the digest.
+    pub fn push_to(&self, registry: &Registry, repo: &str, tag: &str) -> String {
+        self.content().push(registry, repo, tag)
+    }
+
     fn content(&self) -> Content<'_> {
         let blobs = self.layers.iter().chain([&self.config]).collect();
         Content { blobs, children: Vec::new(), top: &self.manifest }
@@ -187,6 +193,11 @@ impl Index {
         self.content().write(dir.as_ref(), tag)
     }
 
+    /// Stores index and images in a registry, under `tag` or a digest, and returns the digest.
+    pub fn push_to(&self, registry: &Registry, repo: &str, tag: &str) -> String {
+        self.content().push(registry, repo, tag)
+    }
+
     fn content(&self) -> Content<'_> {
         let blobs = self.images.iter().flat_map(|image| image.content().blobs).collect();
         let children = self.images.iter().map(|image| &image.manifest).collect();
@@ -199,6 +210,18 @@ struct Content<'a> {
     blobs: Vec<&'a Part>,
     children: Vec<&'a Part>,
     top: &'a Part,
+}
+
+impl Content<'_> {
+    fn push(&self, registry: &Registry, repo: &str, tag: &str) -> String {
+        for blob in &self.blobs {
+            registry.put_blob(repo, &blob.bytes);
+        }
+        for child in &self.children {
+            registry.put_manifest(repo, &child.digest(), &child.media_type, &child.bytes);
+        }
+        registry.put_manifest(repo, tag, &self.top.media_type, &self.top.bytes)
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@
 mod digest;
 pub mod http;
 pub mod images;
+pub mod registry;
 pub mod tree;
 
 pub use digest::sha256_digest;

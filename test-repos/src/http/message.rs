@@ -155,6 +155,13 @@ impl Response {
         Self::new(307).header("Location", to)
     }
 
+    /// With another status code.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
     /// With one more header field.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {

@@ -6,7 +6,7 @@ use super::*;
 /// Sends `request` and reads until the server closes or `limit` bytes came.
 fn exchange(server: &Server, request: &str, limit: u64) -> String {
     let mut stream = TcpStream::connect(server.addr()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     // A time-out ends what never ends.
