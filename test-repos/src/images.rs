@@ -152,6 +152,8 @@ impl Image {
 
     /// Puts the image into the OCI layout at `dir` under `tag`, beside what is there.
     ///
+    /// skopeo and podman find only OCI's media types in a layout; in Docker's format, push to a registry.
+    ///
     /// # Errors
     /// The folder can't be written, or holds no layout that can be read.
     pub fn write_layout(&self, dir: impl AsRef<Path>, tag: &str) -> io::Result<()> {

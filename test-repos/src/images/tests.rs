@@ -110,9 +110,9 @@ fn a_layout_keeps_other_tags_and_moves_its_own() {
 }
 
 #[test]
-fn filler_is_as_long_as_asked_and_hardly_compresses() {
+fn filler_is_as_long_as_asked_and_does_not_compress() {
     let image = ImageBuilder::new().filler("big", 100_001).build().unwrap();
-    assert!(image.layers[0].bytes.len() > 50_000);
+    assert!(image.layers[0].bytes.len() > 100_001);
     let again = ImageBuilder::new().filler("big", 100_001).build().unwrap();
     assert_eq!(image, again);
 }
