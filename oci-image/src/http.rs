@@ -141,8 +141,7 @@ impl HttpFetcher {
         let allow_http = self.options.allow_http;
         let (mut url, mut headers) = (call.url.clone(), call.headers.clone());
         if let Some(why) = address::refusal(&url, allow_http) {
-            let (from, to) = ("here".into(), shown(&url));
-            return Err(SourceError::Redirect { from, to, why }.into());
+            return Err(SourceError::Address { at: shown(&url), why }.into());
         }
         for _ in 0..=self.options.limits.redirects {
             let answer = self.send(&url, &headers, call.form)?;

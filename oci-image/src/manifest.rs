@@ -23,6 +23,7 @@ pub const MANIFEST_MAX: u64 = 4 * 1024 * 1024;
 const DESCRIPTORS_MAX: usize = 4096;
 
 /// A manifest of either kind.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and matched on at once")]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Manifest {
     /// One image, or an artifact in the form of one.

@@ -139,7 +139,15 @@ pub enum SourceError {
         /// What is wrong with it.
         why: String,
     },
-    /// A redirect, or a first address, that must not be followed.
+    /// An address that must not be asked at all.
+    #[error("refused to ask {at}: {why}")]
+    Address {
+        /// The address.
+        at: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A redirect that must not be followed.
     #[error("refused to go from {from} to {to}: {why}")]
     Redirect {
         /// Where the request was.
@@ -180,10 +188,20 @@ pub enum SourceError {
 impl SourceError {
     /// Whether nothing was learnt about the image: *could not tell*. Otherwise the answer is bad.
     pub fn unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable { .. } | Self::Denied { .. } | Self::Credentials { .. } | Self::Io { .. }
-        )
+        match self {
+            Self::Unreachable { .. }
+            | Self::Denied { .. }
+            | Self::Credentials { .. }
+            | Self::Address { .. }
+            | Self::Io { .. } => true,
+            Self::NotFound { .. }
+            | Self::TooLarge { .. }
+            | Self::Stalled { .. }
+            | Self::Malformed { .. }
+            | Self::Redirect { .. }
+            | Self::FalseDigest { .. }
+            | Self::Ambiguous { .. } => false,
+        }
     }
 
     /// Finds the source's error in what a reader gave, or makes one.

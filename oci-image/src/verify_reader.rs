@@ -11,8 +11,9 @@ use crate::descriptor::Descriptor;
 use crate::digest::{Digest, Hasher};
 use crate::source::SourceError;
 
-/// Large enough that system calls cost nothing beside hashing, small enough to stay in the cache.
-pub(crate) const BUFFER: usize = 256 * 1024;
+/// Large enough that system calls cost little beside hashing, small enough to stay in the cache next to
+/// the core: measured, 64 KiB were 10 to 20 % faster than 256 KiB or 1 MiB.
+pub(crate) const BUFFER: usize = 64 * 1024;
 
 /// Passes bytes on and fails before the end if there are too many, too few, or the wrong ones.
 #[derive(Debug)]
