@@ -19,6 +19,9 @@ mod digest;
 pub mod http;
 pub mod images;
 pub mod registry;
+pub mod simulator;
+pub mod surface;
 pub mod tree;
+pub mod world;
 
 pub use digest::sha256_digest;
