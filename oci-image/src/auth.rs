@@ -131,6 +131,20 @@ pub struct CredentialPlaces {
 }
 
 impl CredentialPlaces {
+    /// The places that a program's environment names; `variable` looks one up. An empty one is unset.
+    pub fn from_environment(
+        authfile: Option<PathBuf>,
+        variable: impl Fn(&str) -> Option<std::ffi::OsString>,
+    ) -> Self {
+        let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self {
+            authfile: authfile.or_else(|| path("REGISTRY_AUTH_FILE")),
+            docker_config: path("DOCKER_CONFIG"),
+            runtime_dir: path("XDG_RUNTIME_DIR"),
+            home: path("HOME"),
+        }
+    }
+
     /// The first file that exists, in the order above.
     pub fn find(&self) -> Option<PathBuf> {
         let below = |dir: &Option<PathBuf>, file: &str| dir.as_ref().map(|dir| dir.join(file));

@@ -162,6 +162,12 @@ impl CurrentRoot {
         &self.trusted.signers
     }
 
+    /// What it says.
+    #[must_use]
+    pub fn document(&self) -> &Root {
+        &self.trusted.root
+    }
+
     /// 5.3.12: whether files are named by version and hash.
     #[must_use]
     pub fn consistent_snapshot(&self) -> bool {

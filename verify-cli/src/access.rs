@@ -118,13 +118,7 @@ fn registry(reference: &Reference, access: &AccessArgs) -> Result<Registry, Fail
 }
 
 fn credentials(access: &AccessArgs) -> Result<Credentials, Failure> {
-    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let places = CredentialPlaces {
-        authfile: access.authfile.clone().or_else(|| path("REGISTRY_AUTH_FILE")),
-        docker_config: path("DOCKER_CONFIG"),
-        runtime_dir: path("XDG_RUNTIME_DIR"),
-        home: path("HOME"),
-    };
+    let places = CredentialPlaces::from_environment(access.authfile.clone(), |name| std::env::var_os(name));
     Credentials::load(places.find()).map_err(Failure::usage)
 }
 
