@@ -1,0 +1,334 @@
+//! The program as a person calls it: what it prints where, and how it ends.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use test_repos::surface::{Endpoints, Surface, SurfaceKind};
+use test_repos::tree::Tree;
+
+/// A publisher's repository and image, and a user's empty home.
+struct Story {
+    folder: tempfile::TempDir,
+    surface: Surface,
+    endpoints: Endpoints,
+}
+
+impl Story {
+    fn begin(kind: SurfaceKind) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let surface = Surface::start(kind, folder.path()).unwrap();
+        let endpoints = surface.endpoints().unwrap();
+        fs::write(folder.path().join("root.json"), &endpoints.root).unwrap();
+        Self { folder, surface, endpoints }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn at(&self) -> String {
+        self.endpoints.now.to_rfc3339()
+    }
+
+    /// Runs `verify` with a clean environment.
+    fn verify(&self, words: &[&str]) -> Run {
+        let output = Command::new(env!("CARGO_BIN_EXE_verify"))
+            .args(words)
+            .env_clear()
+            .env("HOME", self.path("home"))
+            .output()
+            .unwrap();
+        Run::of(&output)
+    }
+
+    /// `verify image` of the story's image, with its repository and root.
+    fn image(&self, more: &[&str]) -> Run {
+        let (at, root) = (self.at(), self.path("root.json"));
+        let mut words = vec!["image", &self.endpoints.image, "--as", &self.endpoints.name];
+        words.extend(["--repo", &self.endpoints.repo, "--root", root.to_str().unwrap(), "--at", &at]);
+        if !more.contains(&"--all-platforms") {
+            words.extend(["--platform", self.endpoints.platform]);
+        }
+        words.extend(more);
+        self.verify(&words)
+    }
+
+    fn pinned(&self) -> String {
+        let world = self.surface.world();
+        format!("{}@{}", world.name, world.index())
+    }
+}
+
+#[derive(Debug)]
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Self { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+fn state(story: &Story) -> PathBuf {
+    story.path("home").join(".local/share/hallmark")
+}
+
+#[test]
+fn a_trusted_image_prints_its_digest_reference_and_nothing_else_on_stdout() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let run = story.image(&[]);
+    assert_eq!((run.code, run.out), (0, format!("{}\n", story.pinned())), "{}", run.err);
+    assert!(run.err.starts_with(&format!("trusted {}\n", story.endpoints.name)), "{}", run.err);
+    assert!(run.err.contains("every blob was hashed"), "{}", run.err);
+    assert!(!run.err.contains('\x1b'), "colour off a terminal: {}", run.err);
+}
+
+#[test]
+fn explain_prints_every_link_in_order() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let run = story.image(&["--explain"]);
+    let mut rest = run.err.as_str();
+    for link in [
+        "trust",
+        "reference",
+        "root",
+        "timestamp",
+        "snapshot",
+        "targets",
+        "target",
+        "manifest",
+        "child",
+        "config",
+        "layer",
+    ] {
+        let found = rest.find(&format!("ok      {link}")).unwrap_or_else(|| panic!("{link} in {}", run.err));
+        rest = &rest[found..];
+    }
+}
+
+#[test]
+fn json_has_a_version_the_verdict_and_the_links() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let run = story.image(&["--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(json["version"], 1);
+    assert_eq!(json["verdict"], "trusted");
+    assert_eq!(json["pinned"], story.pinned());
+    assert_eq!(json["platforms"][0]["layers"], "hashed");
+    assert!(json["links"].as_array().unwrap().len() > 8);
+    assert!(run.err.is_empty(), "{}", run.err);
+}
+
+#[test]
+fn a_broken_layer_is_refused_with_both_digests_and_exit_1() {
+    let story = Story::begin(SurfaceKind::Directory);
+    assert_eq!(story.image(&[]).code, 0);
+    let before = Tree::of(state(&story)).unwrap();
+    // Every layer is broken: the one of this platform among them.
+    for entry in fs::read_dir(story.path("image").join("blobs/sha256")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+    let run = story.image(&[]);
+    assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.err);
+    assert!(run.err.starts_with("error: refused "), "{}", run.err);
+    assert!(run.err.contains("expected digest sha256:") && run.err.contains(", got sha256:"), "{}", run.err);
+    assert!(run.err.contains("hint: "), "{}", run.err);
+    before.assert_unchanged();
+}
+
+#[test]
+fn a_wrong_call_ends_with_2_and_says_what_was_expected() {
+    let story = Story::begin(SurfaceKind::Directory);
+    for (words, says) in [
+        (vec![], "Usage"),
+        (vec!["image"], "required"),
+        (vec!["image", "oci:./x"], "has no name that could be trusted"),
+        (vec!["image", "docker.io/UPPER/case"], "invalid value"),
+        (vec!["image", "r.example.com/a:1", "--at", "yesterday"], "expected a time such as"),
+        (vec!["image", "r.example.com/a:1", "--repo", "/nowhere"], "not who may speak"),
+        (
+            vec!["trust", "add", "x", "--scope", "**", "--repo", "/r", "--root", "/f"],
+            "must name at least a registry",
+        ),
+    ] {
+        let run = story.verify(&words);
+        assert_eq!(run.code, 2, "{words:?}: {}", run.err);
+        assert!(run.err.contains(says), "{words:?}: {}", run.err);
+    }
+}
+
+#[test]
+fn without_a_pinned_root_nothing_is_trusted() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let run = story.verify(&["image", "registry.example.com/acme/web:1.4"]);
+    assert_eq!(run.code, 1, "{}", run.err);
+    assert!(
+        run.err.contains("no root is pinned that speaks for registry.example.com/acme/web"),
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains("verify trust add"), "{}", run.err);
+}
+
+#[test]
+fn after_trust_add_the_name_alone_is_enough() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let root = story.path("root.json");
+    let scope = "registry.example.com/acme/*";
+    let words = ["trust", "add", "acme", "--scope", scope, "--repo", &story.endpoints.repo, "--root"];
+    let add = |more: &[&str]| {
+        let mut words = words.to_vec();
+        words.push(root.to_str().unwrap());
+        words.extend(more);
+        story.verify(&words)
+    };
+    assert_eq!(add(&[]).code, 0);
+    let again = add(&[]);
+    assert_eq!(again.code, 2, "{}", again.err);
+    assert_eq!(add(&["--replace"]).code, 0);
+    let at = story.at();
+    let image = [
+        "image",
+        &story.endpoints.image,
+        "--as",
+        &story.endpoints.name,
+        "--at",
+        &at,
+        "--platform",
+        "linux/amd64",
+    ];
+    let run = story.verify(&image);
+    assert_eq!((run.code, run.out), (0, format!("{}\n", story.pinned())), "{}", run.err);
+    let list = story.verify(&["trust", "list", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&list.out).unwrap();
+    assert_eq!((&json["pins"][0]["name"], &json["pins"][0]["origin"]), (&"acme".into(), &"given".into()));
+    assert!(story.verify(&["trust", "show", "acme"]).out.contains("root     sha256:"));
+    assert_eq!(story.verify(&["trust", "remove", "acme"]).code, 0);
+    assert_eq!(story.verify(&image).code, 1);
+}
+
+#[test]
+fn a_fingerprint_stands_for_the_root_and_a_wrong_one_is_refused() {
+    let story = Story::begin(SurfaceKind::Http);
+    let hex = test_repos::sha256_digest(&story.endpoints.root).replace("sha256:", "");
+    let at = story.at();
+    let image = |hex: &str| {
+        story.verify(&[
+            "image",
+            &story.endpoints.image,
+            "--as",
+            &story.endpoints.name,
+            "--at",
+            &at,
+            "--platform",
+            "linux/amd64",
+            "--repo",
+            &story.endpoints.repo,
+            "--root-sha256",
+            hex,
+        ])
+    };
+    let run = image(&hex);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let run = image(&hex.replace(|one: char| one.is_ascii_digit(), "0"));
+    assert_eq!(run.code, 1, "{}", run.err);
+    assert!(run.err.contains("expected sha256 "), "{}", run.err);
+}
+
+#[test]
+fn first_use_is_spelled_out_and_prints_what_it_pinned() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let at = story.at();
+    let mut words = vec![
+        "image",
+        &story.endpoints.image,
+        "--as",
+        &story.endpoints.name,
+        "--at",
+        &at,
+        "--platform",
+        "linux/amd64",
+    ];
+    words.extend(["--repo", &story.endpoints.repo]);
+    assert_eq!(story.verify(&words).code, 2, "a repository alone is no trust");
+    words.push("--trust-on-first-use");
+    let run = story.verify(&words);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let fingerprint = test_repos::sha256_digest(&story.endpoints.root);
+    assert!(run.err.contains(&format!("trusting root {fingerprint}")), "{}", run.err);
+    words.truncate(8);
+    assert_eq!(story.verify(&words).code, 0, "the pin holds afterwards");
+}
+
+#[test]
+fn offline_opens_no_socket_and_tells_nothing_once_expired() {
+    let mut story = Story::begin(SurfaceKind::Http);
+    assert_eq!(story.image(&[]).code, 0);
+    assert_eq!(story.image(&["--offline"]).code, 0);
+    story.surface.world().wait(400);
+    story.endpoints.now = story.surface.world().now;
+    let run = story.image(&["--offline"]);
+    assert_eq!(run.code, 3, "{}", run.err);
+    assert!(run.err.contains("could not tell") && run.err.contains("expired at"), "{}", run.err);
+}
+
+#[test]
+fn unreachable_is_could_not_tell() {
+    let mut story = Story::begin(SurfaceKind::Http);
+    story.endpoints.repo = "http://127.0.0.1:9/".to_owned();
+    let run = story.image(&["--format", "json"]);
+    assert_eq!(run.code, 3, "{}", run.err);
+    let json: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(json["verdict"], "unknown");
+}
+
+fn pull(story: &Story, to: &Path, more: &[&str]) -> Run {
+    let (at, root) = (story.at(), story.path("root.json"));
+    let destination = format!("oci:{}:1.4", to.display());
+    let mut words = vec!["pull", &story.endpoints.image, &destination, "--as", &story.endpoints.name];
+    words.extend(["--repo", &story.endpoints.repo, "--root", root.to_str().unwrap(), "--at", &at]);
+    words.extend(more);
+    story.verify(&words)
+}
+
+#[test]
+fn pull_writes_what_was_verified_and_it_verifies_again() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let out = story.path("out");
+    let run = pull(&story, &out, &["--all-platforms"]);
+    assert_eq!((run.code, run.out), (0, format!("{}\n", story.pinned())), "{}", run.err);
+    let mut again = Story { endpoints: story.endpoints.clone(), ..story };
+    again.endpoints.image = format!("oci:{}:1.4", out.display());
+    let run = again.image(&["--all-platforms"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+}
+
+#[test]
+fn pull_of_a_broken_image_leaves_nothing() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let out = story.path("out");
+    for entry in fs::read_dir(story.path("image").join("blobs/sha256")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        }
+    }
+    let run = pull(&story, &out, &["--all-platforms"]);
+    assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.err);
+    assert!(run.err.contains("layer sha256:"), "{}", run.err);
+    assert!(!out.exists(), "something was left in {}", out.display());
+}
