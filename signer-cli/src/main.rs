@@ -1,2 +1,30 @@
-//! Entry point.
-fn main() {}
+//! `signer`: publishers sign which image a tag means.
+//!
+//! Only here are the clock, the environment and the home directory read, and each once.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrono::{SubsecRound as _, Utc};
+use oci_image::CredentialPlaces;
+use signer_cli::{Surroundings, run};
+use zeroize::Zeroizing;
+
+fn main() -> ExitCode {
+    let value = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    let path = |name: &str| value(name).map(PathBuf::from);
+    let around = Surroundings {
+        // Metadata speaks in seconds.
+        now: Utc::now().trunc_subsecs(0),
+        passphrase: value("HALLMARK_PASSPHRASE").map(|text| Zeroizing::new(text.into_encoded_bytes())),
+        credentials: CredentialPlaces {
+            authfile: path("REGISTRY_AUTH_FILE"),
+            docker_config: path("DOCKER_CONFIG"),
+            runtime_dir: path("XDG_RUNTIME_DIR"),
+            home: path("HOME"),
+        },
+        colour: value("NO_COLOR").is_none(),
+    };
+    run(env::args_os(), &around).into()
+}

@@ -1,0 +1,125 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use oci_image::{Location, Reference};
+
+use crate::commands::init::GivenKey;
+
+/// Sign which image a tag means
+#[derive(Debug, Parser)]
+#[command(name = "signer", version, max_term_width = 100, after_help = EXAMPLE)]
+pub(crate) struct Signer {
+    /// The trust repository
+    #[arg(long, global = true, value_name = "DIR", default_value = "./trust")]
+    pub(crate) repo: PathBuf,
+    /// For people, or for programs (docs/schema)
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLE: &str = "\
+Example, from nothing to a repository that any web server can serve:
+  signer init
+  signer add registry.example.com/acme/web:1.4
+  signer publish
+Then serve ./trust/published, and hand ./trust/published/metadata/1.root.json to your users.
+
+Exit: 0 done, 1 refused, 2 wrong call or passphrase, 3 could not tell (nothing answered)";
+
+/// How a report is written: for people, or for programs (`docs/schema`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a trust repository: four roles, their keys, and metadata that is ready to serve
+    Init(InitArgs),
+    /// Stage what an image's tag and digest mean, for the next publish
+    Add(AddArgs),
+    /// Stage that a name means nothing any more
+    Remove(RemoveArgs),
+    /// Show what is published and staged, and when it expires
+    #[command(visible_alias = "list")]
+    Status,
+    /// Sign what is staged; with nothing staged, renew what expires soonest
+    Publish(PublishArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    /// Write the keys without a passphrase: whoever can read them can sign
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub(crate) unencrypted_keys: bool,
+    /// Use this Ed25519 key (PKCS#8, PEM) for a role instead of a new one
+    #[arg(long = "key", value_name = "ROLE=FILE")]
+    pub(crate) keys: Vec<GivenKey>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// HOST/NAME:TAG in a registry, or a layout as oci:DIR[:TAG]
+    #[arg(value_name = "REF")]
+    pub(crate) image: Location,
+    /// The name to sign, where it isn't REF
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) known_as: Option<Reference>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// HOST/NAME:TAG or HOST/NAME@sha256:…
+    #[arg(value_name = "REF")]
+    pub(crate) name: Reference,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArgs {
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PassphraseArgs {
+    /// Read the passphrase from this file's first line; else from HALLMARK_PASSPHRASE, else ask
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// How to reach a registry.
+#[derive(Debug, Args)]
+pub(crate) struct AccessArgs {
+    /// Logins, in the format of Docker's config.json; else Docker's and podman's own places
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authfile: Option<PathBuf>,
+    /// Certificates (PEM) to trust beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Let a registry elsewhere be asked over plain http: everyone on the way reads along
+    #[arg(long)]
+    pub(crate) allow_http: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn help_fits_on_one_screen() {
+        Signer::command().debug_assert();
+        let help = Signer::command().render_help().to_string();
+        assert!(help.lines().count() <= 30, "{help}");
+    }
+}

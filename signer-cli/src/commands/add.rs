@@ -1,0 +1,101 @@
+//! `signer add`: what an image's tag and digest mean, staged for the next publish.
+
+use std::path::Path;
+
+use oci_image::{Digest, Location, Reference};
+use serde_json::Value;
+
+use crate::Surroundings;
+use crate::args::AddArgs;
+use crate::config::Config;
+use crate::draft::custom;
+use crate::failure::Failure;
+use crate::image::Image;
+use crate::published::Published;
+use crate::report::{self, Added, Outcome, VERSION};
+use crate::repository::Repository;
+use crate::staged::{Change, Staged, digest_of};
+use crate::terminal;
+
+pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<report::Add, Failure> {
+    let repository = Repository::open(dir)?;
+    let config = Config::read(&repository.config())?;
+    let name = signed_name(args)?;
+    // Before anything is asked of a registry; and outside the lock, for it may take its time.
+    config.expect_in_scope(&name)?;
+    let image = Image::fetch(&args.image, &args.access, around)?;
+    expect_same_digest(&name, &image)?;
+    config.expect_in_scope(&name.with_digest(image.digest))?;
+    terminal::note(&format!("{} has {} as {}", image.source, image.digest, image.manifest.media_type()));
+
+    let _lock = repository.lock()?;
+    let published = Published::read(&repository, around.now)?;
+    let mut staged = Staged::read(&repository)?;
+    let mut names = Vec::new();
+    for path in name.tag_path().into_iter().chain([name.digest_path(image.digest)]) {
+        names.push(stage(&path, &image, &published, &mut staged)?);
+    }
+    // Also where it was kept before: what was damaged since is repaired.
+    if names.iter().any(|added| added.outcome != Outcome::AlreadyPublished) {
+        staged.keep(image.digest, &image.bytes)?;
+    }
+    staged.write()?;
+    Ok(report::Add { version: VERSION, names })
+}
+
+/// The name under which the image will be trusted.
+fn signed_name(args: &AddArgs) -> Result<Reference, Failure> {
+    match (&args.known_as, &args.image) {
+        (Some(name), _) => Ok(name.clone()),
+        (None, Location::Registry(reference)) => Ok(reference.clone()),
+        (None, Location::Layout { .. }) => {
+            Err(Failure::usage(format!("{} has no name that could be signed", args.image))
+                .hint("say which with --as, such as --as registry.example.com/acme/web:1.4"))
+        }
+    }
+}
+
+fn expect_same_digest(name: &Reference, image: &Image) -> Result<(), Failure> {
+    match name.digest() {
+        Some(expected) if expected != image.digest => Err(Failure::refused(format!("refused {name}"))
+            .detail(format!("expected {expected}, got {} from {}", image.digest, image.source))),
+        _ => Ok(()),
+    }
+}
+
+/// Stages one path. What is published already needs no stage; what was staged for it falls away.
+fn stage(path: &str, image: &Image, published: &Published, staged: &mut Staged) -> Result<Added, Failure> {
+    let before = published.target(path).and_then(digest_of);
+    let previous = before.filter(|before| *before != image.digest).map(|before| before.to_string());
+    let media_type = image.manifest.media_type();
+    let length = u64::try_from(image.bytes.len()).unwrap_or(u64::MAX);
+    let custom = custom(media_type, image.platforms(), previous);
+    let change = Change::Add { length, digest: image.digest, custom: custom.clone() };
+    let outcome = if before == Some(image.digest) {
+        staged.changes.remove(path);
+        Outcome::AlreadyPublished
+    } else if staged.changes.get(path) == Some(&change) {
+        Outcome::AlreadyStaged
+    } else {
+        staged.changes.insert(path.to_owned(), change);
+        Outcome::Staged
+    };
+    Ok(Added { outcome, image: described(path, length, image.digest, Some(&custom)) })
+}
+
+/// A target, as reports say it.
+pub(super) fn described(path: &str, length: u64, digest: Digest, custom: Option<&Value>) -> report::Image {
+    let hallmark = custom.and_then(|custom| custom.get("hallmark"));
+    let text = |name: &str| Some(hallmark?.get(name)?.as_str()?.to_owned());
+    let platforms = hallmark.and_then(|hallmark| hallmark.get("platforms")?.as_array());
+    let platforms =
+        platforms.map(|all| all.iter().filter_map(|one| Some(one.as_str()?.to_owned())).collect());
+    report::Image {
+        name: path.to_owned(),
+        digest: digest.to_string(),
+        length,
+        media_type: text("media_type"),
+        platforms,
+        previous: text("previous"),
+    }
+}

@@ -1,0 +1,23 @@
+//! One file a verb.
+
+mod add;
+pub(crate) mod init;
+mod publish;
+mod remove;
+mod status;
+
+use crate::Surroundings;
+use crate::args::{Command, Signer};
+use crate::failure::Failure;
+use crate::report::Answer;
+
+pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Failure> {
+    let repo = &signer.repo;
+    match &signer.command {
+        Command::Init(args) => init::run(repo, args, around).map(Answer::Init),
+        Command::Add(args) => add::run(repo, args, around).map(Answer::Add),
+        Command::Remove(args) => remove::run(repo, args, around).map(Answer::Remove),
+        Command::Status => status::run(repo, around).map(Answer::Status),
+        Command::Publish(args) => publish::run(repo, args, around).map(Answer::Publish),
+    }
+}

@@ -1,0 +1,56 @@
+//! `signer remove`: a name means nothing any more, from the next publish on.
+
+use std::path::Path;
+
+use oci_image::Reference;
+use tuf_core::schema::Target;
+
+use crate::Surroundings;
+use crate::args::RemoveArgs;
+use crate::failure::Failure;
+use crate::published::Published;
+use crate::report::{self, Removal, VERSION};
+use crate::repository::Repository;
+use crate::staged::{Change, Staged, digest_of};
+use crate::terminal;
+
+pub(crate) fn run(dir: &Path, args: &RemoveArgs, around: &Surroundings) -> Result<report::Remove, Failure> {
+    let repository = Repository::open(dir)?;
+    let path = path_of(&args.name)?;
+    let _lock = repository.lock()?;
+    let published = Published::read(&repository, around.now)?;
+    let mut staged = Staged::read(&repository)?;
+    let was_staged = matches!(staged.changes.remove(&path), Some(Change::Add { .. }));
+    let outcome = match (published.target(&path), was_staged) {
+        (Some(target), _) => {
+            note_digest(&args.name, target, &published);
+            staged.changes.insert(path.clone(), Change::Remove);
+            Removal::Staged
+        }
+        (None, true) => Removal::Unstaged,
+        (None, false) => {
+            return Err(Failure::refused(format!("{path} is neither published nor staged"))
+                .hint("`signer status` lists what is"));
+        }
+    };
+    staged.write()?;
+    Ok(report::Remove { version: VERSION, name: path, outcome })
+}
+
+/// One path: that of the tag, or that of the digest.
+fn path_of(name: &Reference) -> Result<String, Failure> {
+    match (name.tag_path(), name.digest()) {
+        (Some(path), None) => Ok(path),
+        (None, Some(digest)) => Ok(name.digest_path(digest)),
+        _ => Err(Failure::usage(format!("expected a tag or a digest, got both: {name}"))),
+    }
+}
+
+/// Who removes a tag because the image is bad wants to know that the digest is a name of its own.
+fn note_digest(name: &Reference, target: &Target, published: &Published) {
+    let Some(digest) = digest_of(target) else { return };
+    let by_digest = name.digest_path(digest);
+    if name.digest().is_none() && published.target(&by_digest).is_some() {
+        terminal::note(&format!("{by_digest} stays trusted; if nobody should run it, remove that too"));
+    }
+}

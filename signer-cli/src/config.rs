@@ -1,0 +1,128 @@
+//! `signer.toml`: what a person decides about a repository.
+
+use std::fs;
+use std::num::NonZeroU16;
+use std::path::Path;
+
+use chrono::Days;
+use oci_image::Reference;
+use serde::Deserialize;
+use tuf_core::{Instant, PathPattern, Role};
+
+use crate::failure::Failure;
+
+/// The file as `init` writes it.
+pub(crate) const TEMPLATE: &str = "\
+# How signer signs this repository. Change it and publish; nothing secret belongs here.
+
+# Names that may be added, as patterns in which * and ? stand for anything but a slash:
+#   scope = [\"registry.example.com/acme/*\"]
+# Empty: any name. `signer add` refuses a name outside, so that a slip is never signed.
+scope = []
+
+# For how many days a signed statement holds.
+[expiry-days]
+# Changed by hand, rarely. When it has expired nobody can verify anything: renew it in time.
+root = 365
+# What the names mean. Renewed by `signer publish` before it would expire.
+targets = 90
+# Which statements belong together, and that they are today's. For as long as these hold, someone
+# between you and your users can withhold a newer publish. Seven days ask for one `signer publish` a
+# week; where a timer runs it every day, 1 or 2 is better.
+snapshot = 7
+timestamp = 7
+";
+
+/// The file, read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Config {
+    scope: Vec<PathPattern>,
+    expiry_days: ExpiryDays,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpiryDays {
+    root: NonZeroU16,
+    targets: NonZeroU16,
+    snapshot: NonZeroU16,
+    timestamp: NonZeroU16,
+}
+
+impl Config {
+    /// Reads the file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(path).map_err(Failure::io(path))?;
+        Self::parse(&text).map_err(|error| {
+            let what = format!("{} can't be used", path.display());
+            Failure::usage(what).detail(error.to_string().trim_end().replace('\n', "\n  "))
+        })
+    }
+
+    /// Reads the text.
+    pub(crate) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// When a statement of this role expires that is signed now.
+    pub(crate) fn expiry(&self, role: &Role, now: Instant) -> Instant {
+        let ExpiryDays { root, targets, snapshot, timestamp } = &self.expiry_days;
+        let days = match role {
+            Role::Root => root,
+            Role::Timestamp => timestamp,
+            Role::Snapshot => snapshot,
+            Role::Targets | Role::Delegated(_) => targets,
+        };
+        now.checked_add_days(Days::new(days.get().into())).unwrap_or(Instant::MAX_UTC)
+    }
+
+    /// Refuses a name outside the scope.
+    pub(crate) fn expect_in_scope(&self, name: &Reference) -> Result<(), Failure> {
+        // Patterns are tried on the target path, as a client tries a delegation's.
+        let paths = name.tag_path().into_iter().chain(name.digest().map(|digest| name.digest_path(digest)));
+        for path in paths {
+            if !self.scope.is_empty() && !self.scope.iter().any(|pattern| pattern.matches(&path)) {
+                let scope: Vec<&str> = self.scope.iter().map(PathPattern::as_str).collect();
+                return Err(Failure::refused(format!("refused {name}"))
+                    .detail(format!("expected a name in {}, got {path}", scope.join(", ")))
+                    .hint("if the name is right, add it to `scope` in signer.toml"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_what_it_says() {
+        let config = Config::parse(TEMPLATE).unwrap();
+        let now = "2030-01-01T00:00:00Z".parse().unwrap();
+        for (role, expires) in [
+            (Role::Root, "2031-01-01T00:00:00Z"),
+            (Role::Targets, "2030-04-01T00:00:00Z"),
+            (Role::Snapshot, "2030-01-08T00:00:00Z"),
+            (Role::Timestamp, "2030-01-08T00:00:00Z"),
+        ] {
+            assert_eq!(config.expiry(&role, now), expires.parse::<Instant>().unwrap(), "{role}");
+        }
+        config.expect_in_scope(&"registry.example.com/acme/web:1.4".parse().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_name_outside_the_scope_is_refused() {
+        let text = TEMPLATE.replace("scope = []", "scope = [\"registry.example.com/acme/*\"]");
+        let config = Config::parse(&text).unwrap();
+        config.expect_in_scope(&"registry.example.com/acme/web:1.4".parse().unwrap()).unwrap();
+        config.expect_in_scope(&"registry.example.com/acne/web:1.4".parse().unwrap()).unwrap_err();
+    }
+
+    #[test]
+    fn what_is_misspelt_is_refused_and_not_ignored() {
+        assert!(Config::parse(&TEMPLATE.replace("timestamp = 7", "timestamp = 0")).is_err());
+        assert!(Config::parse(&TEMPLATE.replace("scope", "scopes")).is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! What ends a command early. The error states, the details show, the hint advises.
+
+use std::fmt::{Display, Write as _};
+use std::io;
+use std::path::Path;
+
+use crate::exit::Exit;
+use crate::terminal;
+
+/// Why a command did nothing. A failure never means that something was done halfway.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    what: String,
+    details: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn refused(what: impl Display) -> Self {
+        Self::new(Exit::Refused, what)
+    }
+
+    pub(crate) fn usage(what: impl Display) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    pub(crate) fn unknown(what: impl Display) -> Self {
+        Self::new(Exit::Unknown, what)
+    }
+
+    /// The disk said no.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |error| Self::unknown(format!("{}: {error}", path.display()))
+    }
+
+    pub(crate) fn detail(mut self, detail: impl Display) -> Self {
+        self.details.push(detail.to_string());
+        self
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    pub(crate) fn print(&self, colour: bool) {
+        let mut text = format!("{}: {}", terminal::bad("error", colour), terminal::shown(&self.what));
+        for detail in &self.details {
+            // Writing into a String can't fail.
+            let _ = write!(text, "\n  {}", terminal::shown(detail));
+        }
+        if let Some(hint) = &self.hint {
+            let _ = write!(text, "\nhint: {hint}");
+        }
+        eprintln!("{text}");
+    }
+
+    fn new(exit: Exit, what: impl Display) -> Self {
+        Self { exit, what: what.to_string(), details: Vec::new(), hint: None }
+    }
+}

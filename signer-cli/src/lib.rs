@@ -1,0 +1,74 @@
+//! What `signer` does: keys, staging, publishing. The program in `main.rs` only adds what is around it.
+//!
+//! Where things are, from the outside in: [`run`] reads the arguments; one file a verb in `commands/`;
+//! `published` reads back and verifies what is served; `draft` makes and weighs the next state; `files`
+//! writes it so that a crash at any point leaves the old state standing.
+//!
+//! What never happens here: a private key under `published/`, a secret in an argument or an error, a
+//! statement published that `tuf_core`'s own client workflow refuses, and a read of the clock, the
+//! environment or the home directory.
+//!
+//! Data goes to stdout; everything else (prompts, notes, warnings, errors) to stderr.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod args;
+mod commands;
+mod config;
+mod draft;
+mod exit;
+mod failure;
+mod files;
+mod image;
+mod key_file;
+mod key_ring;
+mod passphrase;
+mod published;
+pub mod report;
+mod repository;
+mod staged;
+mod terminal;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+use oci_image::CredentialPlaces;
+use tuf_core::Instant;
+use zeroize::Zeroizing;
+
+pub use crate::exit::Exit;
+
+use crate::args::Signer;
+
+/// What a run finds around it. The program reads it once and hands it over.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The time of this run.
+    pub now: Instant,
+    /// `HALLMARK_PASSPHRASE`.
+    pub passphrase: Option<Zeroizing<Vec<u8>>>,
+    /// Where logins for registries may be.
+    pub credentials: CredentialPlaces,
+    /// Whether colour is welcome on a terminal.
+    pub colour: bool,
+}
+
+/// Runs one command line and says how it ended. What went wrong is on stderr.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings) -> Exit {
+    let signer = match Signer::try_parse_from(arguments) {
+        Ok(signer) => signer,
+        Err(error) => {
+            // Help and version are answers, anything else is a wrong call. A closed pipe is neither.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let done = commands::run(&signer, around).and_then(|answer| answer.print(signer.format));
+    match done {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            failure.print(around.colour);
+            failure.exit()
+        }
+    }
+}

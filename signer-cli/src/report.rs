@@ -1,0 +1,437 @@
+//! What commands answer, for people and for programs. The schemas are in `docs/schema/signer-*.json`.
+//!
+//! `version` is 1. Members may be added to it; what is there keeps its meaning.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _, stdout};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::args::Format;
+use crate::failure::Failure;
+use crate::terminal::shown;
+
+/// The version of every report here.
+pub const VERSION: u32 = 1;
+
+/// Any command's answer.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Init(Init),
+    Add(Add),
+    Remove(Remove),
+    Status(Status),
+    Publish(Publish),
+}
+
+impl Answer {
+    pub(crate) fn print(&self, format: Format) -> Result<(), Failure> {
+        let mut text = match format {
+            Format::Text => shown(self.text().trim_end()),
+            Format::Json => self.json()?,
+        };
+        text.push('\n');
+        match stdout().write_all(text.as_bytes()) {
+            // Whoever read has seen enough.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(Failure::unknown(format!("standard output: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn json(&self) -> Result<String, Failure> {
+        match self {
+            Self::Init(report) => serde_json::to_string_pretty(report),
+            Self::Add(report) => serde_json::to_string_pretty(report),
+            Self::Remove(report) => serde_json::to_string_pretty(report),
+            Self::Status(report) => serde_json::to_string_pretty(report),
+            Self::Publish(report) => serde_json::to_string_pretty(report),
+        }
+        .map_err(Failure::unknown)
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Init(report) => report.text(),
+            Self::Add(report) => report.text(),
+            Self::Remove(report) => report.text(),
+            Self::Status(report) => report.text(),
+            Self::Publish(report) => report.text(),
+        }
+    }
+}
+
+/// The answer of `signer init`.
+#[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Init {
+    /// The version of this report.
+    pub version: u32,
+    /// The repository that was made.
+    pub repository: String,
+    /// The folder to serve.
+    pub published: String,
+    /// The root to hand to users.
+    pub root: String,
+    /// The SHA-256 of the root, to compare over the telephone.
+    pub root_sha256: String,
+    /// Whether the keys need a passphrase.
+    pub encrypted_keys: bool,
+    /// The roles, their keys and when they expire.
+    pub roles: Vec<Role>,
+}
+
+impl Init {
+    fn text(&self) -> String {
+        let mut out = format!("made {}\n", self.repository);
+        for role in &self.roles {
+            role.line(&mut out, None);
+        }
+        let _ = writeln!(out, "serve {}", self.published);
+        let _ = writeln!(out, "hand to users {}", self.root);
+        let _ = write!(out, "  sha256:{}", self.root_sha256);
+        out
+    }
+}
+
+/// One top-level role.
+#[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// Its name.
+    pub role: String,
+    /// The version of its statement.
+    pub version: u64,
+    /// When that expires.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub expires: DateTime<Utc>,
+    /// How many of its keys must sign.
+    pub threshold: u32,
+    /// The ids of its keys.
+    pub key_ids: Vec<String>,
+}
+
+impl Role {
+    fn line(&self, out: &mut String, now: Option<DateTime<Utc>>) {
+        let expires = self.expires.format("%Y-%m-%d %H:%M UTC");
+        let _ = write!(out, "  {:<9} {:>4}  expires {expires}", self.role, self.version);
+        if let Some(now) = now {
+            let _ = write!(out, " ({})", relative(self.expires, now));
+        }
+        out.push('\n');
+    }
+}
+
+/// A digest that a name means, or will.
+#[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// The name: `registry/repository:tag`, or `registry/repository@sha256:…`.
+    pub name: String,
+    /// The digest of its manifest or index.
+    pub digest: String,
+    /// How many bytes that has.
+    pub length: u64,
+    /// Its media type, where it is stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// The platforms, for an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platforms: Option<Vec<String>>,
+    /// The digest that the tag meant before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+}
+
+/// What became of a name that was added.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It is staged for the next publish.
+    Staged,
+    /// The same was staged before.
+    AlreadyStaged,
+    /// The same is published; nothing is staged for it.
+    AlreadyPublished,
+}
+
+/// The answer of `signer add`.
+#[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Add {
+    /// The version of this report.
+    pub version: u32,
+    /// The names: of the tag, where there is one, and of the digest.
+    pub names: Vec<Added>,
+}
+
+/// One name of an image that was added.
+#[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Added {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What it means.
+    pub image: Image,
+}
+
+impl Add {
+    fn text(&self) -> String {
+        let mut out = String::new();
+        for Added { outcome, image } in &self.names {
+            let outcome = match outcome {
+                Outcome::Staged => "staged",
+                Outcome::AlreadyStaged => "already staged",
+                Outcome::AlreadyPublished => "already published",
+            };
+            let _ = writeln!(out, "{outcome} {}", image.name);
+            if !image.name.ends_with(&image.digest) {
+                let _ = writeln!(out, "  now    {}", image.digest);
+                if let Some(previous) = &image.previous {
+                    let _ = writeln!(out, "  before {previous}");
+                }
+            }
+        }
+        out
+    }
+}
+
+/// What became of a name that was removed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Removal {
+    /// The next publish removes it.
+    Staged,
+    /// It was only staged, and no longer is.
+    Unstaged,
+}
+
+/// The answer of `signer remove`.
+#[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Remove {
+    /// The version of this report.
+    pub version: u32,
+    /// The name.
+    pub name: String,
+    /// What became of it.
+    pub outcome: Removal,
+}
+
+impl Remove {
+    fn text(&self) -> String {
+        match self.outcome {
+            Removal::Staged => format!("staged the removal of {}", self.name),
+            Removal::Unstaged => format!("{} is no longer staged", self.name),
+        }
+    }
+}
+
+/// What the next publish will do to a name.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// List it.
+    Add,
+    /// Let it mean another digest.
+    Change,
+    /// List it no more.
+    Remove,
+}
+
+/// A change to a name.
+#[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// What is done.
+    pub action: Action,
+    /// To which name.
+    pub name: String,
+    /// The digest that it means afterwards; none for a removal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+impl Change {
+    fn line(&self, out: &mut String) {
+        let sign = match self.action {
+            Action::Add => '+',
+            Action::Change => '~',
+            Action::Remove => '-',
+        };
+        let _ = write!(out, "  {sign} {}", self.name);
+        if let Some(digest) = self.digest.as_ref().filter(|digest| !self.name.ends_with(*digest)) {
+            let _ = write!(out, "  {digest}");
+        }
+        out.push('\n');
+    }
+}
+
+/// The answer of `signer status`.
+#[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// The version of this report.
+    pub version: u32,
+    /// The time of this report.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub now: DateTime<Utc>,
+    /// The folder that is served.
+    pub published: String,
+    /// What is published, by role.
+    pub roles: Vec<Role>,
+    /// What names mean now.
+    pub images: Vec<Image>,
+    /// What the next publish changes.
+    pub staged: Vec<Change>,
+}
+
+impl Status {
+    fn text(&self) -> String {
+        let mut out = format!("published in {}\n", self.published);
+        for role in &self.roles {
+            role.line(&mut out, Some(self.now));
+        }
+        out.push_str(if self.images.is_empty() { "images: none\n" } else { "images\n" });
+        for image in &self.images {
+            let digest = if image.name.ends_with(&image.digest) { "" } else { &image.digest };
+            let _ = writeln!(out, "{}", format!("  {}  {digest}", image.name).trim_end());
+        }
+        out.push_str(if self.staged.is_empty() { "staged: nothing\n" } else { "staged\n" });
+        for change in &self.staged {
+            change.line(&mut out);
+        }
+        out
+    }
+}
+
+/// Why a role signed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// What it says has changed.
+    Changed,
+    /// It would have expired too early.
+    Renewed,
+}
+
+/// A statement that was signed.
+#[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// The role that signed.
+    pub role: String,
+    /// The new version.
+    pub version: u64,
+    /// When it expires.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub expires: DateTime<Utc>,
+    /// Why it signed.
+    pub reason: Reason,
+}
+
+/// The answer of `signer publish`.
+#[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// The version of this report.
+    pub version: u32,
+    /// The folder that is served.
+    pub published: String,
+    /// What changed for users.
+    pub changes: Vec<Change>,
+    /// What was signed, in the order of writing.
+    pub signed: Vec<Statement>,
+}
+
+impl Publish {
+    fn text(&self) -> String {
+        let mut out = String::from(match self.changes.is_empty() {
+            true => "nothing staged: renewed what was published\n",
+            false => "published\n",
+        });
+        for change in &self.changes {
+            change.line(&mut out);
+        }
+        for Statement { role, version, expires, reason } in &self.signed {
+            let reason = match reason {
+                Reason::Changed => "changed",
+                Reason::Renewed => "renewed",
+            };
+            let expires = expires.format("%Y-%m-%d %H:%M UTC");
+            let _ = writeln!(out, "  {role:<9} {version:>4}  {reason}, expires {expires}");
+        }
+        out
+    }
+}
+
+fn relative(moment: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let left = moment.signed_duration_since(now);
+    let (days, hours) = (left.num_days().unsigned_abs(), left.num_hours().unsigned_abs());
+    let span = match (days, hours) {
+        (0, 1) => "1 hour".to_owned(),
+        (0, hours) => format!("{hours} hours"),
+        (1, _) => "1 day".to_owned(),
+        (days, _) => format!("{days} days"),
+    };
+    if moment > now { format!("in {span}") } else { format!("expired {span} ago") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::{env, fs};
+
+    use super::*;
+
+    #[test]
+    fn a_span_is_said_in_the_unit_that_matters() {
+        let now: DateTime<Utc> = "2030-01-10T00:00:00Z".parse().unwrap();
+        for (moment, said) in [
+            ("2030-01-17T00:00:00Z", "in 7 days"),
+            ("2030-01-11T12:00:00Z", "in 1 day"),
+            ("2030-01-10T01:30:00Z", "in 1 hour"),
+            ("2030-01-10T00:30:00Z", "in 0 hours"),
+            ("2030-01-10T00:00:00Z", "expired 0 hours ago"),
+            ("2030-01-08T00:00:00Z", "expired 2 days ago"),
+        ] {
+            assert_eq!(relative(moment.parse().unwrap(), now), said, "{moment}");
+        }
+    }
+
+    /// `HALLMARK_UPDATE_SCHEMAS=1` writes them anew.
+    #[test]
+    fn the_schemas_in_docs_are_those_of_the_reports() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
+        for (name, schema) in [
+            ("signer-init.json", schemars::schema_for!(Init)),
+            ("signer-add.json", schemars::schema_for!(Add)),
+            ("signer-remove.json", schemars::schema_for!(Remove)),
+            ("signer-status.json", schemars::schema_for!(Status)),
+            ("signer-publish.json", schemars::schema_for!(Publish)),
+        ] {
+            let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+            if env::var_os("HALLMARK_UPDATE_SCHEMAS").is_some() {
+                fs::create_dir_all(&dir).unwrap();
+                fs::write(dir.join(name), &schema).unwrap();
+            }
+            assert_eq!(fs::read_to_string(dir.join(name)).unwrap_or_default(), schema, "{name}");
+        }
+    }
+}

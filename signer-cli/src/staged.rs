@@ -1,0 +1,166 @@
+//! What the next publish will say: `staged/changes.json`, and the manifests beside it by their digest.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use oci_image::{Digest, MANIFEST_MAX, Reference};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::to_raw_value;
+use tuf_core::limits;
+use tuf_core::schema::Target;
+
+use crate::failure::Failure;
+use crate::files::{self, Readers};
+use crate::published::Published;
+use crate::repository::Repository;
+
+const VERSION: u32 = 1;
+
+/// The changes, by target path.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Staged {
+    version: u32,
+    pub(crate) changes: BTreeMap<String, Change>,
+    #[serde(skip)]
+    dir: PathBuf,
+}
+
+/// What happens to one target path.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "action", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Change {
+    /// It is listed, or listed with other bytes.
+    Add {
+        /// How many bytes the manifest has.
+        length: u64,
+        /// Its digest.
+        digest: Digest,
+        /// What else is said of it.
+        custom: Value,
+    },
+    /// It is listed no more.
+    Remove,
+}
+
+impl Change {
+    /// The digest that the path will mean.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Add { digest, .. } => Some(*digest),
+            Self::Remove => None,
+        }
+    }
+
+    /// The target as metadata will list it; `None` for a removal.
+    pub(crate) fn target(&self) -> Result<Option<Target>, Failure> {
+        let Self::Add { length, digest, custom } = self else { return Ok(None) };
+        let hashes = BTreeMap::from([("sha256".to_owned(), digest.hex())]);
+        let custom = to_raw_value(custom).map_err(Failure::refused)?;
+        Ok(Some(Target { length: *length, hashes, custom: Some(custom) }))
+    }
+
+    /// Whether the published state says so already: after a crash between publishing and clearing.
+    pub(crate) fn is_done(&self, path: &str, published: &Published) -> bool {
+        match (self, published.target(path)) {
+            (Self::Remove, listed) => listed.is_none(),
+            (Self::Add { .. }, None) => false,
+            (Self::Add { length, digest, custom }, Some(target)) => {
+                let listed = target.custom.as_ref().map(|raw| serde_json::from_str::<Value>(raw.get()));
+                target.length == *length
+                    && digest_of(target) == Some(*digest)
+                    && listed.is_some_and(|listed| listed.is_ok_and(|listed| listed == *custom))
+            }
+        }
+    }
+}
+
+/// The SHA-256 that a target lists.
+pub(crate) fn digest_of(target: &Target) -> Option<Digest> {
+    format!("sha256:{}", target.hashes.get("sha256")?.to_ascii_lowercase()).parse().ok()
+}
+
+impl Staged {
+    /// Reads what is staged; nothing where there is nothing.
+    pub(crate) fn read(repository: &Repository) -> Result<Self, Failure> {
+        let dir = repository.staged();
+        let path = dir.join("changes.json");
+        let bytes = match fs::metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Self { version: VERSION, changes: BTreeMap::new(), dir });
+            }
+            _ => files::read(&path, limits::TARGETS_BYTES)?,
+        };
+        let unusable = |why: String| {
+            Failure::refused(format!("{} can't be used", path.display()))
+                .detail(why)
+                .hint("remove the file, and add again what should be published")
+        };
+        let staged: Self = serde_json::from_slice(&bytes).map_err(|why| unusable(why.to_string()))?;
+        if staged.version != VERSION {
+            return Err(unusable(format!("expected version {VERSION}, got {}", staged.version)));
+        }
+        if let Some(path) = staged.changes.keys().find(|path| !is_image_path(path)) {
+            return Err(unusable(format!("expected the name of an image, got {path:?}")));
+        }
+        Ok(Self { dir, ..staged })
+    }
+
+    /// Keeps the bytes of a manifest until they are published.
+    pub(crate) fn keep(&self, digest: Digest, bytes: &[u8]) -> Result<(), Failure> {
+        files::folder(&self.dir)?;
+        files::replace(&self.manifest_path(digest), bytes, Readers::Everyone)
+    }
+
+    /// The bytes of a manifest that was kept, checked again.
+    pub(crate) fn manifest(&self, digest: Digest) -> Result<Vec<u8>, Failure> {
+        let path = self.manifest_path(digest);
+        let bytes = files::read(&path, MANIFEST_MAX)?;
+        let got = Digest::of(&bytes);
+        if got == digest {
+            return Ok(bytes);
+        }
+        Err(Failure::refused(format!("{} was changed since it was added", path.display()))
+            .detail(format!("expected {digest}, got {got}")))
+    }
+
+    /// Writes the changes.
+    pub(crate) fn write(&self) -> Result<(), Failure> {
+        files::folder(&self.dir)?;
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(Failure::refused)?;
+        bytes.push(b'\n');
+        files::replace(&self.dir.join("changes.json"), &bytes, Readers::Everyone)
+    }
+
+    /// Forgets everything staged, the list first: without it the manifests mean nothing.
+    pub(crate) fn clear(self) -> Result<(), Failure> {
+        if !self.dir.exists() {
+            return Ok(());
+        }
+        files::remove(&self.dir.join("changes.json"))?;
+        // All of them: one that was added and then replaced is in no list.
+        for entry in fs::read_dir(&self.dir).map_err(Failure::io(&self.dir))? {
+            let path = entry.map_err(Failure::io(&self.dir))?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                files::remove(&path)?;
+            }
+        }
+        files::clear_unfinished(&self.dir)
+    }
+
+    fn manifest_path(&self, digest: Digest) -> PathBuf {
+        self.dir.join(format!("{}.json", digest.hex()))
+    }
+}
+
+/// Whether a path is one that we would make: a name with a tag, or with a digest.
+fn is_image_path(path: &str) -> bool {
+    path.parse::<Reference>().is_ok_and(|name| match (name.tag_path(), name.digest()) {
+        (Some(tag_path), None) => tag_path == path,
+        (None, Some(digest)) => name.digest_path(digest) == path,
+        _ => false,
+    })
+}

@@ -1,0 +1,41 @@
+//! What a person sees: colour where it is welcome, and text from outside that can't move the cursor.
+
+use std::io::{IsTerminal as _, stderr};
+
+/// Red, on a terminal that may show it.
+pub(crate) fn bad(text: &str, colour: bool) -> String {
+    if colour && stderr().is_terminal() { format!("\x1b[1;31m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// Text from outside, with control characters shown instead of sent.
+pub(crate) fn shown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for one in text.chars() {
+        if one.is_control() && one != '\n' {
+            out.extend(one.escape_default());
+        } else {
+            out.push(one);
+        }
+    }
+    out
+}
+
+/// Something the person should know that changes nothing.
+pub(crate) fn note(text: &str) {
+    eprintln!("note: {}", shown(text));
+}
+
+/// Something the person should change.
+pub(crate) fn warn(text: &str) {
+    eprintln!("warning: {}", shown(text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_not_sent() {
+        assert_eq!(shown("a\u{1b}[2Jb\u{7f}"), "a\\u{1b}[2Jb\\u{7f}");
+    }
+}
