@@ -15,6 +15,7 @@
     )
 )]
 
+pub mod attacks;
 mod digest;
 pub mod http;
 pub mod images;

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tuf_core::authoring::{AuthorError, Delegation, Document, meta_of};
+use tuf_core::canonical::JsonError;
 use tuf_core::crypto::{DefaultCrypto, Ed25519Signer, Sign, SignError};
 use tuf_core::hash::sha256;
 use tuf_core::key::Key;
@@ -146,9 +147,9 @@ impl Simulator {
         self.documents.entry(role.into()).or_insert_with(|| Document::targets(expires))
     }
 
-    /// Lets the top-level targets delegate `paths` to a role with one key of its own, which signs.
-    pub fn delegate(&mut self, role: &str, paths: &[&str]) {
-        let holder = Keyholder::named(role);
+    /// Lets the top-level targets delegate `paths` to a role with that one key, which signs from now on
+    /// if nobody did before.
+    pub fn delegate(&mut self, role: &str, holder: &Keyholder, paths: &[&str]) {
         self.role_mut("targets").delegate(&Delegation {
             name: role.into(),
             keys: vec![holder.key().clone()],
@@ -156,7 +157,7 @@ impl Simulator {
             terminating: false,
             paths: paths.iter().map(ToString::to_string).collect(),
         });
-        self.signers.insert(role.into(), vec![holder]);
+        self.signers.entry(role.into()).or_insert_with(|| vec![holder.clone()]);
         self.role_mut(role);
     }
 
@@ -182,13 +183,16 @@ impl Simulator {
     /// Extends the expiry of the online roles and of targets, and that of a root which is past its own.
     pub fn renew(&mut self, now: Instant) {
         for (role, document) in &mut self.documents {
-            let known = DAYS.iter().find(|(name, _)| name == role);
-            let days = known.map_or(90, |(_, days)| *days);
             let past = document.expires().is_none_or(|expires| expires <= now);
             if past || role != "root" {
-                document.set_expires(now.checked_add_signed(TimeDelta::days(days)).unwrap_or(now));
+                document.set_expires(expiry(role, now));
             }
         }
+    }
+
+    /// Extends the expiry of one role.
+    pub fn renew_role(&mut self, role: &str, now: Instant) {
+        self.role_mut(role).set_expires(expiry(role, now));
     }
 
     /// Gives every document a version above that of `other`, but for the root, whose versions have no gaps.
@@ -205,6 +209,29 @@ impl Simulator {
     #[must_use]
     pub fn release(&self, back: usize) -> Release {
         self.history.iter().rev().nth(back).cloned().unwrap_or_default()
+    }
+
+    /// Makes a role's document what it was `back` releases ago, version and all.
+    ///
+    /// # Errors
+    /// The file of that release is no document.
+    pub fn rewind(&mut self, role: &str, back: usize) -> Result<(), JsonError> {
+        let old = self.release(back);
+        let document = Document::parse(old.of(role).map(Vec::as_slice).unwrap_or_default())?;
+        self.documents.insert(role.into(), document);
+        Ok(())
+    }
+
+    /// Serves, as the file `name`, a role's file of `back` releases ago. Returns what would be served,
+    /// and what is.
+    ///
+    /// # Errors
+    /// The document can't be signed.
+    pub fn replay(&mut self, role: &str, back: usize, name: &str) -> Result<(Vec<u8>, Vec<u8>), AuthorError> {
+        let honest = self.fetch(name)?.unwrap_or_default();
+        let old = self.release(back).of(role).cloned().unwrap_or_default();
+        self.overrides.insert(name.into(), old.clone());
+        Ok((honest, old))
     }
 
     /// What a client gets for a file name, signed now. A file of an older release is as it was.
@@ -284,6 +311,13 @@ fn staff(root: &mut Document, role: &Role, keys: usize, threshold: u32) -> Vec<K
     root.set_threshold(role, threshold);
     let enough = usize::try_from(threshold).unwrap_or(keys);
     holders.into_iter().take(enough).collect()
+}
+
+/// Until when a role's statement holds that is made now.
+fn expiry(role: &str, now: Instant) -> Instant {
+    let known = DAYS.iter().find(|(name, _)| *name == role);
+    let days = known.map_or(90, |(_, days)| *days);
+    now.checked_add_signed(TimeDelta::days(days)).unwrap_or(now)
 }
 
 /// Only the timestamp's name has no version (6.2).

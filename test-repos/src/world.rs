@@ -119,6 +119,39 @@ impl World {
         Ok(self.repo.publish()?)
     }
 
+    /// A new root as any publisher makes them: the same keys, signed anew.
+    ///
+    /// # Errors
+    /// Something can't be signed.
+    pub fn publish_root(&mut self) -> Result<(), Setback> {
+        let later = self.repo.role_mut("root").expires().unwrap_or(self.now);
+        let later = later.checked_add_signed(TimeDelta::seconds(1)).unwrap_or(later);
+        self.repo.role_mut("root").set_expires(later);
+        Ok(self.repo.publish()?)
+    }
+
+    /// One role is signed again, a moment later, and nothing else in it is new.
+    ///
+    /// # Errors
+    /// Something can't be signed.
+    pub fn republish(&mut self, role: &str) -> Result<(), Setback> {
+        let later = self.now.checked_add_signed(TimeDelta::seconds(1)).unwrap_or(self.now);
+        self.repo.renew_role(role, later);
+        Ok(self.repo.publish()?)
+    }
+
+    /// The top-level targets list no image any more. Nothing is published yet.
+    pub fn withdraw(&mut self) {
+        self.repo.role_mut("targets").signed_mut().insert("targets".into(), serde_json::json!({}));
+    }
+
+    /// A path pattern for the image and its siblings, such as `registry.example.com/acme/*`.
+    #[must_use]
+    pub fn sibling_names(&self) -> String {
+        let folder = self.name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{folder}/*")
+    }
+
     /// The target path of the tag: what a client asks for.
     #[must_use]
     pub fn path(&self) -> String {
