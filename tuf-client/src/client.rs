@@ -120,7 +120,7 @@ impl Client {
         let kept = self.kept_roots(trusted)?.resumed();
         let mut accepted = Vec::new();
         let walked = self.walk_roots(kept.clone(), &mut accepted);
-        let newest = walked.as_ref().map_or_else(|(reached, _)| reached, |root| root);
+        let newest = walked.as_ref().unwrap_or_else(|(reached, _)| reached);
         if newest.rotated() {
             // 5.3.11, before the roots are kept: a crash in between must not hide the rotation.
             self.store.remove("timestamp.json")?;
@@ -135,7 +135,7 @@ impl Client {
             self.store.write("root.json", latest)?;
         }
         let root = walked.map_err(|(_, error)| error)?;
-        Ok(root.current().map_err(|refusal| self.expired_offline(refusal))?)
+        root.current().map_err(|refusal| self.expired_offline(refusal))
     }
 
     /// The roots that were accepted before. One that doesn't follow is damage, and the walk begins there.

@@ -124,8 +124,9 @@ impl<'a> Verification<'a> {
         let state = self.client.refresh().map_err(|error| metadata_link(&error))?;
         self.documents(&state);
         let (target, role) = self.target(&state)?;
+        let (top, top_bytes, manifest) = self.manifest(&target, &state)?;
+        // Other updates need not wait until the layers are read.
         drop(state);
-        let (top, top_bytes, manifest) = self.manifest(&target)?;
         let platforms = match manifest {
             Manifest::Image(image) => {
                 vec![self.platform_image(None, top.clone(), top_bytes.clone(), image, progress)?]
@@ -217,7 +218,11 @@ impl<'a> Verification<'a> {
     }
 
     /// The manifest or index: its bytes must be those that the target names.
-    fn manifest(&mut self, target: &Target) -> Chained<(Descriptor, Vec<u8>, Manifest)> {
+    fn manifest(
+        &mut self,
+        target: &Target,
+        state: &Refreshed<'_>,
+    ) -> Chained<(Descriptor, Vec<u8>, Manifest)> {
         let stage = Stage::Manifest;
         let subject = self.selector.to_string();
         let broken = |expected: String, got: String| {
@@ -229,11 +234,16 @@ impl<'a> Verification<'a> {
             self.source.manifest(self.selector).map_err(|error| source_link(stage, &subject, &error))?;
         if let Err(reason) = target.check(&fetched.bytes) {
             // The digest says more than the length does: it names the image that came instead.
+            let came = Digest::of(&fetched.bytes);
             let (expected, got) = match stated_digest(target) {
-                Ok(stated) => (stated.to_string(), Digest::of(&fetched.bytes).to_string()),
+                Ok(stated) => (stated.to_string(), came.to_string()),
                 Err(_) => reason.expected_and_got(),
             };
-            return Err(broken(expected, got));
+            let mut link = broken(expected, got);
+            if matches!(state.find(&self.name.digest_path(came)), Ok(Found::Target { .. })) {
+                link.detail.push_str(", which is signed, but is not what the name means now");
+            }
+            return Err(link);
         }
         let manifest = parse(stage, &subject, &fetched)?;
         if let Some(expected) = hallmark.media_type.filter(|stated| stated != manifest.media_type()) {

@@ -16,7 +16,7 @@ use verifier_lib::{Link, Stage, Status};
 use crate::args::{AccessArgs, ChainArgs, RootArgs, StateArgs};
 use crate::failure::Failure;
 use crate::pins::{Pin, Pins, private_dir};
-use crate::style::shown;
+use crate::style::{say, shown};
 
 /// What one run needs.
 pub(crate) struct Access {
@@ -260,8 +260,8 @@ impl ChosenRoot {
             origin: "first use".to_owned(),
         };
         pins.add(&pin, &chosen.bytes)?;
-        eprintln!("warning: trusting root sha256:{} of {repo} for {scope} on first use", chosen.sha256);
-        eprintln!("  pinned as {:?}; compare the fingerprint with its owner", pin.name);
+        say!("warning: trusting root sha256:{} of {repo} for {scope} on first use", chosen.sha256);
+        say!("  pinned as {:?}; compare the fingerprint with its owner", pin.name);
         Ok(chosen)
     }
 

@@ -153,25 +153,29 @@ pub(crate) struct TrustArgs {
     pub(crate) command: TrustCommand,
 }
 
+/// A pin to make.
+#[derive(Args, Debug)]
+pub(crate) struct AddArgs {
+    /// What to call the pin
+    pub(crate) name: String,
+    /// Names it speaks for: * is one part of a name, ** at the end any number
+    #[arg(long, value_name = "PATTERN", required = true)]
+    pub(crate) scope: Vec<String>,
+    #[command(flatten)]
+    pub(crate) root: RootArgs,
+    /// Replace the pin of that name
+    #[arg(long)]
+    pub(crate) replace: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
     /// Pin a root for a scope of names
-    Add {
-        /// What to call the pin
-        name: String,
-        /// Names it speaks for: * is one part of a name, ** at the end any number
-        #[arg(long, value_name = "PATTERN", required = true)]
-        scope: Vec<String>,
-        #[command(flatten)]
-        root: RootArgs,
-        /// Replace the pin of that name
-        #[arg(long)]
-        replace: bool,
-        #[command(flatten)]
-        state: StateArgs,
-        #[command(flatten)]
-        access: AccessArgs,
-    },
+    Add(Box<AddArgs>),
     /// List the pins
     List {
         /// How they are printed

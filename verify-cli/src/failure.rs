@@ -1,7 +1,7 @@
 //! What ends a command early: the error states, the hint advises.
 
 use crate::exit::Exit;
-use crate::style::Style;
+use crate::style::{Style, say};
 
 /// Why a command gave no answer.
 #[derive(Debug)]
@@ -30,9 +30,9 @@ impl Failure {
 
     pub(crate) fn print(&self) {
         let style = Style::stderr();
-        eprintln!("{}: {}", style.bad("error"), self.what);
+        say!("{}: {}", style.bad("error"), self.what);
         if let Some(hint) = &self.hint {
-            eprintln!("{}: {hint}", style.faint("hint"));
+            say!("{}: {hint}", style.faint("hint"));
         }
     }
 }

@@ -5,7 +5,7 @@ use verifier_lib::{Broken, Link, Stage, Status, Verdict, VerifiedImage};
 
 use crate::args::Format;
 use crate::exit::Exit;
-use crate::style::{Style, shown};
+use crate::style::{Style, out, say, shown};
 
 /// The version of the JSON form. It grows only by new members.
 const REPORT_VERSION: u32 = 1;
@@ -95,13 +95,13 @@ fn trusted(reference: &str, image: &VerifiedImage, printing: Printing) -> Exit {
         Format::Json => print_json(&trusted_report(reference, image)),
         Format::Text => {
             let style = Style::stderr();
-            eprintln!("{} {reference}", style.good("trusted"));
+            say!("{} {reference}", style.good("trusted"));
             if printing.explain {
                 explain(links, style);
             } else {
                 summary(image, links);
             }
-            println!("{}", image.pinned());
+            out!("{}", image.pinned());
         }
     }
     Exit::Trusted
@@ -134,14 +134,14 @@ fn summary(image: &VerifiedImage, links: &[Link]) {
     let until = links.iter().filter_map(|link| link.expires.as_deref()).min().unwrap_or("?");
     let platforms: Vec<_> =
         image.platforms().iter().filter_map(|one| Some(one.platform()?.to_string())).collect();
-    eprintln!("  role {} says so, until {until}", shown(image.role()));
+    say!("  role {} says so, until {until}", shown(image.role()));
     if !platforms.is_empty() {
-        eprintln!("  platforms: {}", shown(&platforms.join(", ")));
+        say!("  platforms: {}", shown(&platforms.join(", ")));
     }
     let layers: Vec<_> = links.iter().filter(|link| link.stage == Stage::Layer).collect();
     match layers.iter().filter(|link| link.status == Status::Deferred).count() {
-        0 => eprintln!("  every blob was hashed"),
-        _ => eprintln!(
+        0 => say!("  every blob was hashed"),
+        _ => say!(
             "  manifests and configuration were hashed; {} layer(s) are hashed as `verify pull` reads them",
             layers.len()
         ),
@@ -169,13 +169,13 @@ fn not_trusted(reference: &str, broken: &Broken, word: Word, printing: Printing)
                 Word::Unknown => style.unsure("could not tell"),
                 _ => style.bad("refused"),
             };
-            eprintln!("{}: {what} {reference}", style.bad("error"));
-            eprintln!("  {}", shown(&broken.link.detail));
+            say!("{}: {what} {reference}", style.bad("error"));
+            say!("  {}", shown(&broken.link.detail));
             if printing.explain {
                 explain(&broken.proof.links, style);
             }
             if let Some(hint) = hint {
-                eprintln!("{}: {hint}", style.faint("hint"));
+                say!("{}: {hint}", style.faint("hint"));
             }
         }
     }
@@ -191,14 +191,14 @@ fn explain(links: &[Link], style: Style) {
             Status::Broken => style.bad("BROKEN "),
             Status::Unknown => style.unsure("unknown"),
         };
-        eprintln!("  {mark} {:<9} {}", link.stage.name(), shown(&link.subject));
-        eprintln!("            {:<7} {}", "", style.faint(&shown(&link.detail)));
+        say!("  {mark} {:<9} {}", link.stage.name(), shown(&link.subject));
+        say!("            {:<7} {}", "", style.faint(&shown(&link.detail)));
         for key in &link.key_ids {
-            eprintln!("            {:<7} {}", "", style.faint(&format!("key {}", shown(key))));
+            say!("            {:<7} {}", "", style.faint(&format!("key {}", shown(key))));
         }
         if let (Some(expected), Some(got)) = (&link.expected, &link.got) {
-            eprintln!("            {:<7} expected {}", "", shown(expected));
-            eprintln!("            {:<7} got      {}", "", shown(got));
+            say!("            {:<7} expected {}", "", shown(expected));
+            say!("            {:<7} got      {}", "", shown(got));
         }
     }
 }
@@ -236,9 +236,8 @@ fn hint(link: &Link, word: Word) -> Option<&'static str> {
 
 /// Pretty JSON on stdout. A closed pipe is the reader's choice.
 pub(crate) fn print_json(value: &impl Serialize) {
-    use std::io::Write;
     if let Ok(text) = serde_json::to_string_pretty(value) {
-        let _ = writeln!(std::io::stdout(), "{text}");
+        out!("{text}");
     }
 }
 

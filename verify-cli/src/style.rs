@@ -45,6 +45,41 @@ impl Style {
     }
 }
 
+/// A line on stdout. A reader that closed the pipe has seen enough, so that is no error.
+macro_rules! out {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($words)*);
+    }};
+}
+
+/// A line on stderr, likewise.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
+pub(crate) use {out, say};
+
+/// Every digest in a text, cut to a length that a person compares.
+pub(crate) fn short_digests(text: &str) -> String {
+    const KEPT: usize = 12;
+    let mut parts = text.split("sha256:");
+    let mut short = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let hex = part.bytes().take_while(u8::is_ascii_hexdigit).count();
+        let (digest, rest) = part.split_at_checked(hex).unwrap_or((part, ""));
+        let cut = digest.get(..KEPT).filter(|_| hex == 64);
+        short.push_str("sha256:");
+        short.push_str(cut.unwrap_or(digest));
+        short.push_str(if cut.is_some() { "…" } else { "" });
+        short.push_str(rest);
+    }
+    short
+}
+
 /// Text from outside, safe for a terminal: control characters are shown, not sent.
 pub(crate) fn shown(text: &str) -> String {
     text.chars()
@@ -53,4 +88,23 @@ pub(crate) fn shown(text: &str) -> String {
             if hide { one.escape_default().collect::<Vec<_>>() } else { vec![one] }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_cut_and_nothing_else_is() {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        assert_eq!(
+            short_digests(&format!("expected {digest}, got sha256:12")),
+            "expected sha256:abababababab…, got sha256:12"
+        );
+    }
+
+    #[test]
+    fn control_characters_are_shown() {
+        assert_eq!(shown("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+    }
 }

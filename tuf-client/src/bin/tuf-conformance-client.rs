@@ -73,7 +73,8 @@ fn client(call: &Call) -> Result<Client, Box<dyn Error>> {
     let private = private(&call.metadata_dir);
     let root = fs::read(private.join("bootstrap.root"))?;
     let store = DirStore::with_metadata(call.metadata_dir.clone(), private)?;
-    let transport = HttpTransport::new(&Url::parse(&call.metadata_url)?, HttpFetcher::new(HttpOptions::default()));
+    let transport =
+        HttpTransport::new(&Url::parse(&call.metadata_url)?, HttpFetcher::new(HttpOptions::default()));
     // The suite fakes the clock of the whole process.
     let now = std::time::SystemTime::now();
     Ok(Client::new(root, Arc::new(transport), Box::new(store), now.into()))
@@ -96,12 +97,14 @@ fn fetch_target(
         return Err(format!("{name} is not listed").into());
     };
     // One flat name a target, whatever its path holds.
-    let file = call.target_dir.join(url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>());
+    let file =
+        call.target_dir.join(url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>());
     if fs::read(&file).is_ok_and(|kept| target.check(&kept).is_ok()) {
         return Ok(());
     }
     let hash = target.hashes.values().next().ok_or("a target without hashes")?;
-    let stored = if state.consistent_snapshot() { consistent_target_name(name, hash) } else { name.to_owned() };
+    let stored =
+        if state.consistent_snapshot() { consistent_target_name(name, hash) } else { name.to_owned() };
     let url = Url::parse(&format!("{}{stored}", call.target_base_url))?;
     let answer = fetcher.get(&url, target.length, &[])?;
     if answer.status != 200 {

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress::Blobs;
 use crate::report::{self, Printing};
-use crate::style::shown;
+use crate::style::{say, shown};
 
 pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
     let Location::Layout { dir, tag, digest: None } = &args.destination else {
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
         other => other,
     };
     if matches!(verdict, Verdict::Trusted(_)) {
-        eprintln!("wrote {}", args.destination);
+        say!("wrote {}", args.destination);
     }
     Ok(report::print(&reference, &verdict, printing))
 }

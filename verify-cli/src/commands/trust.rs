@@ -4,50 +4,41 @@ use serde::Serialize;
 use tuf_core::TrustedRoot;
 
 use crate::access::{ChosenRoot, absolute, state_dir};
-use crate::args::{AccessArgs, Format, RootArgs, TrustArgs, TrustCommand};
+use crate::args::{AddArgs, Format, TrustArgs, TrustCommand};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::pins::{Pin, Pins, check_name};
 use crate::report::print_json;
-use crate::style::shown;
+use crate::style::{out, say, shown};
 
 pub(crate) fn run(args: &TrustArgs) -> Result<Exit, Failure> {
     match &args.command {
-        TrustCommand::Add { name, scope, root, replace, state, access } => {
-            let pins = Pins::of(&state_dir(state)?);
-            add(&pins, name, scope, root, *replace, access)
-        }
+        TrustCommand::Add(add) => pin(&Pins::of(&state_dir(&add.state)?), add),
         TrustCommand::List { format, state } => list(&Pins::of(&state_dir(state)?), *format),
         TrustCommand::Show { name, format, state } => show(&Pins::of(&state_dir(state)?), name, *format),
         TrustCommand::Remove { name, state } => {
             let pins = Pins::of(&state_dir(state)?);
             existing(&pins, name)?;
             pins.remove(name)?;
-            eprintln!("removed {name}");
+            say!("removed {name}");
             Ok(Exit::Trusted)
         }
     }
 }
 
-fn add(
-    pins: &Pins,
-    name: &str,
-    scope: &[String],
-    root: &RootArgs,
-    replace: bool,
-    access: &AccessArgs,
-) -> Result<Exit, Failure> {
+fn pin(pins: &Pins, args: &AddArgs) -> Result<Exit, Failure> {
+    let AddArgs { name, scope, root, replace, access, .. } = args;
     check_name(name)?;
     scope.iter().try_for_each(|pattern| check_scope(pattern))?;
     if root.trust_on_first_use {
         let hint = "give --root FILE or --root-sha256 HEX; first use is an option of `verify image`";
         return Err(Failure::usage("a pin needs a root that its owner gave you").hint(hint));
     }
-    if pins.find(name)?.is_some() && !replace {
+    if pins.find(name)?.is_some() && !*replace {
         let what = format!("there is a pin {name:?} already");
         return Err(Failure::usage(what).hint("choose another name, or add --replace"));
     }
-    for other in pins.all()?.into_iter().filter(|other| other.name != name) {
+    for other in pins.all()?.into_iter().filter(|other| other.name != *name) {
         if let Some(same) = scope.iter().find(|pattern| other.scope.contains(pattern)) {
             let what = format!("pin {:?} speaks for {same} already", other.name);
             return Err(Failure::usage(what).hint("remove it first, or narrow the scope"));
@@ -55,14 +46,14 @@ fn add(
     }
     let chosen = ChosenRoot::given(root, access, false)?;
     let pin = Pin {
-        name: name.to_owned(),
-        scope: scope.to_vec(),
+        name: name.clone(),
+        scope: scope.clone(),
         repo: absolute(&chosen.repo),
         root_sha256: chosen.sha256.clone(),
         origin: chosen.origin.to_owned(),
     };
     pins.add(&pin, &chosen.bytes)?;
-    eprintln!("pinned {name}: root sha256:{} speaks for {}", pin.root_sha256, pin.scope.join(", "));
+    say!("pinned {name}: root sha256:{} speaks for {}", pin.root_sha256, pin.scope.join(", "));
     Ok(Exit::Trusted)
 }
 
@@ -129,10 +120,10 @@ fn list(pins: &Pins, format: Format) -> Result<Exit, Failure> {
     let all = pins.all()?.into_iter().map(|pin| pin_report(pins, pin)).collect::<Result<Vec<_>, _>>()?;
     match format {
         Format::Json => print_json(&PinsReport { version: 1, pins: all }),
-        Format::Text if all.is_empty() => eprintln!("no pins yet: `verify trust add` makes one"),
+        Format::Text if all.is_empty() => say!("no pins yet: `verify trust add` makes one"),
         Format::Text => {
             for pin in all {
-                println!("{:<20} {:<40} {}", pin.name, pin.scope.join(", "), pin.repo);
+                out!("{:<20} {:<40} {}", pin.name, pin.scope.join(", "), pin.repo);
             }
         }
     }
@@ -144,11 +135,11 @@ fn show(pins: &Pins, name: &str, format: Format) -> Result<Exit, Failure> {
     match format {
         Format::Json => print_json(&PinsReport { version: 1, pins: vec![report] }),
         Format::Text => {
-            println!("name     {}", report.name);
-            println!("scope    {}", report.scope.join(", "));
-            println!("repo     {}", report.repo);
-            println!("root     sha256:{}, version {}", report.root_sha256, report.root_version);
-            println!("origin   {}", report.origin);
+            out!("name     {}", report.name);
+            out!("scope    {}", report.scope.join(", "));
+            out!("repo     {}", report.repo);
+            out!("root     sha256:{}, version {}", report.root_sha256, report.root_version);
+            out!("origin   {}", report.origin);
         }
     }
     Ok(Exit::Trusted)

@@ -1,0 +1,104 @@
+//! The attack catalogue over every surface: each attack is refused at the link that it breaks, with what
+//! was expected and what came, and leaves the client's state as it was.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use oci_image::{
+    Credentials, HttpLimits, HttpOptions, ImageSource, LayoutSource, Location, Platform, Reference, Registry,
+    RegistryOptions, Secret, Selector,
+};
+use test_repos::attacks::{Outcome, catalogue, run};
+use test_repos::surface::{Endpoints, SurfaceKind};
+use tuf_client::{Client, DirStore, RepoLocation, TransportOptions};
+use verifier_lib::{Broken, Layers, Platforms, Verdict, Verification};
+
+/// Short enough for a test to wait for, long enough for a loaded machine to answer in.
+fn limits() -> HttpLimits {
+    HttpLimits {
+        window: Duration::from_millis(700),
+        rate: 1024,
+        read: Duration::from_secs(5),
+        retries: 0,
+        ..HttpLimits::default()
+    }
+}
+
+fn source(endpoints: &Endpoints) -> (Box<dyn ImageSource>, String) {
+    match endpoints.image.parse().unwrap() {
+        Location::Layout { dir, tag, .. } => (Box::new(LayoutSource::open(dir).unwrap()), tag.unwrap()),
+        Location::Registry(reference) => {
+            let credentials = endpoints.credentials.as_ref().map_or_else(Credentials::anonymous, |login| {
+                Credentials::password(
+                    reference.name().registry(),
+                    &login.user,
+                    Secret::from(login.password.clone()),
+                )
+            });
+            let options = RegistryOptions { credentials, limits: limits(), ..RegistryOptions::default() };
+            let tag = reference.tag().unwrap().as_str().to_owned();
+            (Box::new(Registry::new(reference.name(), options).unwrap()), tag)
+        }
+    }
+}
+
+fn judge(endpoints: &Endpoints, state: &Path) -> Outcome {
+    let http = HttpOptions { limits: limits(), ..HttpOptions::default() };
+    let repo: RepoLocation = endpoints.repo.parse().unwrap();
+    let client = Client::new(
+        endpoints.root.clone(),
+        repo.transport(&TransportOptions { http }),
+        Box::new(DirStore::open(state).unwrap()),
+        endpoints.now,
+    );
+    let (source, tag) = source(endpoints);
+    let name: Reference = endpoints.name.parse().unwrap();
+    let platform: Platform = endpoints.platform.parse().unwrap();
+    let verdict = Verification::new(&client, source.as_ref(), Selector::Tag(&tag), &name)
+        .platforms(Platforms::One(platform))
+        .layers(Layers::Hash)
+        .run(&mut |_| ());
+    let told = |broken: &Broken| (broken.link.stage.to_string(), broken.to_string());
+    match verdict {
+        Verdict::Trusted(image) => Outcome::Trusted { digest: image.digest().to_string() },
+        Verdict::Refused(broken) => {
+            let (link, text) = told(&broken);
+            Outcome::Refused { link, text }
+        }
+        Verdict::Unknown(broken) => {
+            let (link, text) = told(&broken);
+            Outcome::Unknown { link, text }
+        }
+    }
+}
+
+fn every_attack_on(kind: SurfaceKind) {
+    let mut failed = Vec::new();
+    let attacks: Vec<_> = catalogue().iter().filter(|attack| attack.surfaces.contains(&kind)).collect();
+    let count = attacks.len();
+    for attack in attacks {
+        let scratch = tempfile::tempdir().unwrap();
+        if let Err(failure) = run(attack, kind, scratch.path(), &mut judge) {
+            failed.push(format!("{}: {failure}", attack.name));
+        }
+    }
+    assert!(failed.is_empty(), "{} of {count} on {kind}:\n{}", failed.len(), failed.join("\n"));
+    assert!(count >= 45, "expected the whole catalogue on {kind}, got {count}");
+}
+
+#[test]
+fn every_attack_on_folders_is_refused() {
+    every_attack_on(SurfaceKind::Directory);
+}
+
+#[test]
+fn every_attack_over_http_is_refused() {
+    every_attack_on(SurfaceKind::Http);
+}
+
+#[test]
+fn every_attack_on_a_registry_is_refused() {
+    every_attack_on(SurfaceKind::Registry);
+}
