@@ -25,25 +25,18 @@ def serve(folder):
     return f"http://127.0.0.1:{server.server_port}/"
 
 
-# The registry is the targets store. To a client that knows of none, the manifest is put where the
-# specification says (section 6.2): FOLDER/HASH.NAME.
 with open(manifest, "rb") as file:
     content = file.read()
 digest = hashlib.sha256(content).hexdigest()
-folder, _, last = name.rpartition("/")
-store = os.path.join(client, "store")
-os.makedirs(os.path.join(store, folder))
-with open(os.path.join(store, folder, f"{digest}.{last}"), "wb") as file:
-    file.write(content)
-
 for part in ("metadata", "targets"):
     os.makedirs(os.path.join(client, part))
+base = serve(published)
 with open(root, "rb") as file:
     updater = Updater(
         metadata_dir=os.path.join(client, "metadata"),
-        metadata_base_url=serve(published) + "metadata/",
+        metadata_base_url=base + "metadata/",
         target_dir=os.path.join(client, "targets"),
-        target_base_url=serve(store),
+        target_base_url=base + "targets/",
         bootstrap=file.read(),
     )
 updater.refresh()
