@@ -27,7 +27,7 @@ pub(crate) struct Plan {
 pub(crate) enum Why {
     /// What it says has changed.
     Changed,
-    /// It would expire before the new timestamp.
+    /// It would not outlast the new timestamp.
     Renewed,
 }
 
@@ -36,7 +36,7 @@ impl Plan {
     /// nothing expires before the timestamp: one date to keep in mind.
     pub(crate) fn of(published: &Published, staged: &Staged, config: &Config, now: Instant) -> Self {
         let horizon = config.expiry(&Role::Timestamp, now);
-        let late = |statement: &Statement| (statement.expires < horizon).then_some(Why::Renewed);
+        let late = |statement: &Statement| (statement.expires <= horizon).then_some(Why::Renewed);
         let open = |(path, change): &(&String, &Change)| !change.is_done(path, published);
         let changes: Vec<(String, Change)> =
             staged.changes.iter().filter(open).map(|(path, change)| (path.clone(), change.clone())).collect();
@@ -123,11 +123,8 @@ impl Draft {
             let dir = repository.metadata();
             match role {
                 Role::Timestamp => {
-                    files::replace(
-                        &dir.join(metadata_file_name(role.name(), None)),
-                        bytes,
-                        Readers::Everyone,
-                    )?;
+                    files::replace(&dir.join("timestamp.json"), bytes, Readers::Everyone)?;
+                    files::replace(&repository.timestamp(), bytes, Readers::Everyone)?;
                 }
                 role => {
                     let name = metadata_file_name(role.name(), Some(*version));

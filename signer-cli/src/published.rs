@@ -6,10 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use tuf_core::authoring::Document;
 use tuf_core::schema::{Root, Target};
-use tuf_core::{
-    Baseline, CurrentRoot, Instant, Refusal, Role, SnapshotBaseline, TrustedRoot, TrustedTargets, crypto,
-    limits, metadata_file_name,
-};
+use tuf_core::{Instant, Refusal, Role, TrustedRoot, TrustedTargets, crypto, limits, metadata_file_name};
 
 use crate::failure::Failure;
 use crate::files;
@@ -36,6 +33,13 @@ pub(crate) struct Statement {
     pub(crate) expires: Instant,
 }
 
+/// What a client has seen before, and compares with what it is offered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen<'s> {
+    pub(crate) timestamp: Option<&'s [u8]>,
+    pub(crate) snapshot: Option<&'s [u8]>,
+}
+
 /// The documents of one state, to be weighed together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State<'s> {
@@ -58,7 +62,10 @@ impl Published {
 
         let state = State { timestamp: &timestamp.0, snapshot: &snapshot.0, targets: &targets.0 };
         let as_of = before_expiry(now, [&root, &timestamp.1, &snapshot.1, &targets.1]);
-        let trusted = weigh(&roots, None, state, as_of).map_err(|refusal| refused(&dir, &refusal))?;
+        // Who can write to published/ alone must not get an older state signed anew.
+        let last = last_timestamp(repository)?;
+        let seen = Seen { timestamp: last.as_deref(), snapshot: None };
+        let trusted = weigh(&roots, seen, state, as_of).map_err(|refusal| refused(&dir, &refusal))?;
         Ok(Self {
             root: root_of(&root)?,
             timestamp: Statement::of("timestamp", timestamp)?,
@@ -81,12 +88,8 @@ impl Published {
 
     /// Weighs the next state as a client does that has seen this one.
     pub(crate) fn weigh_next(&self, next: State<'_>, now: Instant) -> Result<TrustedTargets, Refusal> {
-        let seen = State {
-            timestamp: &self.timestamp.bytes,
-            snapshot: &self.snapshot.bytes,
-            targets: &self.targets.bytes,
-        };
-        weigh(&self.roots, Some(seen), next, now)
+        let seen = Seen { timestamp: Some(&self.timestamp.bytes), snapshot: Some(&self.snapshot.bytes) };
+        weigh(&self.roots, seen, next, now)
     }
 }
 
@@ -102,7 +105,7 @@ impl Statement {
 /// tuf-core's own client workflow over a whole state: bootstrap, roots, timestamp, snapshot, targets.
 pub(crate) fn weigh(
     roots: &[Vec<u8>],
-    seen: Option<State<'_>>,
+    seen: Seen<'_>,
     next: State<'_>,
     now: Instant,
 ) -> Result<TrustedTargets, Refusal> {
@@ -112,15 +115,16 @@ pub(crate) fn weigh(
         root = root.next(bytes)?;
     }
     let root = root.resumed().current()?;
-    let timestamp = root.timestamp(baseline(&root, seen).as_ref(), next.timestamp)?;
-    let seen_snapshot: Option<SnapshotBaseline> =
-        seen.and_then(|seen| timestamp.remembered(seen.snapshot).ok());
+    // What was signed by keys that were rotated away is forgotten, as a client forgets it (5.3.11).
+    let seen_timestamp = seen.timestamp.and_then(|bytes| root.remembered(bytes).ok());
+    let timestamp = root.timestamp(seen_timestamp.as_ref(), next.timestamp)?;
+    let seen_snapshot = seen.snapshot.and_then(|bytes| timestamp.remembered(bytes).ok());
     timestamp.snapshot(seen_snapshot.as_ref(), next.snapshot)?.targets(next.targets)
 }
 
-/// A timestamp of keys that were rotated away is forgotten, as a client forgets it (5.3.11).
-fn baseline(root: &CurrentRoot, seen: Option<State<'_>>) -> Option<Baseline> {
-    root.remembered(seen?.timestamp).ok()
+fn last_timestamp(repository: &Repository) -> Result<Option<Vec<u8>>, Failure> {
+    let path = repository.timestamp();
+    if path.exists() { files::read(&path, limits::TIMESTAMP_BYTES).map(Some) } else { Ok(None) }
 }
 
 /// The time at which the state was last whole. What it says is verified as of then; whether it is too
@@ -154,7 +158,11 @@ fn document(
     version: Option<u64>,
     limit: u64,
 ) -> Result<(Vec<u8>, Document), Failure> {
-    let bytes = files::read(&dir.join(metadata_file_name(role.name(), version)), limit)?;
+    let path = dir.join(metadata_file_name(role.name(), version));
+    if !path.exists() {
+        return Err(damaged(dir).detail(format!("expected {}, got nothing", path.display())));
+    }
+    let bytes = files::read(&path, limit)?;
     let document = Document::parse(&bytes).map_err(malformed(role.name()))?;
     Ok((bytes, document))
 }
@@ -174,7 +182,10 @@ fn malformed<E: std::fmt::Display>(role: &str) -> impl Fn(E) -> Failure {
 }
 
 fn refused(dir: &Path, refusal: &Refusal) -> Failure {
+    damaged(dir).detail(refusal)
+}
+
+fn damaged(dir: &Path) -> Failure {
     Failure::refused(format!("what is published in {} doesn't verify", dir.display()))
-        .detail(refusal)
         .hint("nothing was changed. Restore published/ from a copy, or from where it is served")
 }

@@ -1,13 +1,14 @@
 //! Where things are in a trust repository, and the lock that lets one signer in at a time.
 //!
 //! ```text
-//! signer.toml   what a person decides
-//! root.json     the root this repository began with: what is served is weighed against it
-//! keys/         private keys, mode 0700
-//! staged/       what the next publish will say
-//! published/    what is served, and nothing else
-//!   metadata/   1.root.json … timestamp.json
-//!   targets/    manifests and indexes, under their consistent names
+//! signer.toml      what a person decides
+//! root.json        the root this repository began with, and
+//! timestamp.json   the last one it published: what is served is weighed against both
+//! keys/            private keys, mode 0700
+//! staged/          what the next publish will say
+//! published/       what is served, and nothing else
+//!   metadata/      1.root.json … timestamp.json
+//!   targets/       manifests and indexes, under their consistent names
 //! ```
 
 use std::fs::{File, TryLockError};
@@ -60,6 +61,10 @@ impl Repository {
 
     pub(crate) fn root(&self) -> PathBuf {
         self.dir.join("root.json")
+    }
+
+    pub(crate) fn timestamp(&self) -> PathBuf {
+        self.dir.join("timestamp.json")
     }
 
     pub(crate) fn keys(&self) -> PathBuf {

@@ -118,13 +118,15 @@ impl Staged {
     /// The bytes of a manifest that was kept, checked again.
     pub(crate) fn manifest(&self, digest: Digest) -> Result<Vec<u8>, Failure> {
         let path = self.manifest_path(digest);
-        let bytes = files::read(&path, MANIFEST_MAX)?;
+        let again = |failure: Failure| failure.hint("add the image again");
+        let bytes = files::read(&path, MANIFEST_MAX).map_err(again)?;
         let got = Digest::of(&bytes);
         if got == digest {
             return Ok(bytes);
         }
         Err(Failure::refused(format!("{} was changed since it was added", path.display()))
-            .detail(format!("expected {digest}, got {got}")))
+            .detail(format!("expected {digest}, got {got}"))
+            .hint("add the image again"))
     }
 
     /// Writes the changes.

@@ -20,7 +20,7 @@ use crate::files::{self, Readers};
 use crate::key_file::{self, Seed};
 use crate::key_ring;
 use crate::passphrase::{Passphrase, Source};
-use crate::published::{State, weigh};
+use crate::published::{Seen, State, weigh};
 use crate::report::{self, VERSION};
 use crate::repository::Repository;
 
@@ -155,7 +155,8 @@ impl First {
         let timestamp = keys.sign(&Role::Timestamp, timestamp)?;
 
         let state = State { timestamp: &timestamp, snapshot: &snapshot, targets: &targets };
-        weigh(std::slice::from_ref(&root), None, state, now).map_err(|refusal| not_publishable(&refusal))?;
+        weigh(std::slice::from_ref(&root), Seen::default(), state, now)
+            .map_err(|refusal| not_publishable(&refusal))?;
         let expires = ROLES.into_iter().map(|role| (role.clone(), expiry(&role))).collect();
         Ok(Self { root, targets, snapshot, timestamp, expires })
     }
@@ -208,5 +209,6 @@ fn write(
         let path = built.metadata().join(metadata_file_name(role.name(), Some(1)));
         files::write_once(&path, bytes, Readers::Everyone)?;
     }
+    files::write_once(&built.timestamp(), &first.timestamp, Readers::Everyone)?;
     files::write_once(&built.metadata().join("timestamp.json"), &first.timestamp, Readers::Everyone)
 }

@@ -1,0 +1,125 @@
+//! python-tuf, the reference implementation, reads what `signer` publishes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use support::{Desk, NAME};
+
+/// Serves the folder it is started in, on a port that it prints.
+const SERVER: &str = r#"
+import http.server
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"#;
+
+/// Refreshes from a root and downloads a target: argv is address, root, state folder, target path.
+const CLIENT: &str = r#"
+import sys, os
+from tuf.ngclient import Updater
+address, root, state, path = sys.argv[1:]
+os.makedirs(state + "/targets", exist_ok=True)
+updater = Updater(
+    metadata_dir=state + "/metadata", metadata_base_url=address + "/metadata/",
+    target_dir=state + "/targets", target_base_url=address + "/targets/",
+    bootstrap=open(root, "rb").read(),
+)
+updater.refresh()
+info = updater.get_targetinfo(path)
+if info is None:
+    sys.exit("no such target")
+print(updater.download_target(info, state + "/target"))
+"#;
+
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Our own child, by its handle.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    fn start(desk: &Desk) -> Self {
+        let mut child = Command::new(python())
+            .args(["-c", SERVER])
+            .current_dir(desk.path("trust/published"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        Self { child, address: format!("http://127.0.0.1:{}", port.trim()) }
+    }
+}
+
+fn python() -> OsString {
+    env::var_os("HALLMARK_PYTHON").unwrap_or_else(|| "python3".into())
+}
+
+fn there_is_no_python_tuf() -> bool {
+    let import = Command::new(python()).args(["-c", "import tuf.ngclient"]).output();
+    let missing = !import.is_ok_and(|output| output.status.success());
+    if missing {
+        eprintln!(
+            "SKIPPED: python has no tuf. Install the packages tuf and securesystemslib[crypto], and name the \
+             interpreter in HALLMARK_PYTHON"
+        );
+    }
+    missing
+}
+
+/// What python-tuf downloads, or what it says against it.
+fn download(desk: &Desk, server: &Server, path: &str) -> Result<Vec<u8>, String> {
+    let output = Command::new(python())
+        .args(["-c", CLIENT, &server.address, "trust/published/metadata/1.root.json", "state", path])
+        .current_dir(desk.dir.path())
+        .output()
+        .unwrap();
+    if output.status.success() {
+        return Ok(fs::read(desk.path("state/target")).unwrap());
+    }
+    Err(String::from_utf8(output.stderr).unwrap())
+}
+
+fn manifest(desk: &Desk, content: &str, digest: &str) -> Vec<u8> {
+    fs::read(desk.path(content).join("blobs/sha256").join(&digest["sha256:".len()..])).unwrap()
+}
+
+#[test]
+fn python_tuf_refreshes_and_downloads_what_signer_published() {
+    if there_is_no_python_tuf() {
+        return;
+    }
+    let desk = Desk::with_trust();
+    let one = desk.add("one");
+    desk.signer(&["publish"]).ok();
+    let server = Server::start(&desk);
+    assert_eq!(download(&desk, &server, NAME), Ok(manifest(&desk, "one", &one)));
+    let by_digest = format!("registry.example.com/acme/web@{one}");
+    assert_eq!(download(&desk, &server, &by_digest), Ok(manifest(&desk, "one", &one)));
+
+    // The same client, later: the tag has moved.
+    let two = desk.add("two");
+    desk.signer(&["publish"]).ok();
+    assert_eq!(download(&desk, &server, NAME), Ok(manifest(&desk, "two", &two)));
+    desk.signer(&["publish"]).ok();
+    assert_eq!(download(&desk, &server, NAME), Ok(manifest(&desk, "two", &two)));
+    desk.signer(&["remove", NAME]).ok();
+    desk.signer(&["publish"]).ok();
+    let said = download(&desk, &server, NAME).unwrap_err();
+    assert!(said.contains("no such target"), "{said}");
+}
