@@ -25,11 +25,24 @@ def blob(layout, data):
     return {"digest": f"sha256:{digest}", "size": len(data)}
 
 
+def filler(layout, size):
+    """A layer, written in pieces: a child's peak memory starts at this process's own."""
+    digest, path, left = hashlib.sha256(), layout / "layer", size - 1024
+    with open(path, "wb") as file:
+        piece = b"\0" * 1024
+        while piece:
+            digest.update(piece)
+            file.write(piece)
+            piece = os.urandom(min(left, 1 << 20))
+            left -= len(piece)
+    path.rename(layout / "blobs/sha256" / digest.hexdigest())
+    return {"digest": f"sha256:{digest.hexdigest()}", "size": size}
+
+
 def write_image(layout, size):
     """One uncompressed layer: an empty tar archive's end, then bytes that don't compress."""
     (layout / "blobs/sha256").mkdir(parents=True)
-    layer = b"\0" * 1024 + os.urandom(max(size - 1024, 0))
-    layer = blob(layout, layer) | {"mediaType": "application/vnd.oci.image.layer.v1.tar"}
+    layer = filler(layout, size) | {"mediaType": "application/vnd.oci.image.layer.v1.tar"}
     config = {"architecture": "amd64", "os": "linux", "config": {},
               "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}
     config = blob(layout, json.dumps(config).encode()) | {"mediaType": "application/vnd.oci.image.config.v1+json"}

@@ -42,13 +42,9 @@ Examples:
 stdout has the digest reference and nothing else")]
 pub(crate) struct ImageArgs {
     #[command(flatten)]
+    pub(crate) printing: PrintingArgs,
+    #[command(flatten)]
     pub(crate) chain: ChainArgs,
-    /// Print every link of the chain: what was checked, by which key
-    #[arg(long)]
-    pub(crate) explain: bool,
-    /// How the answer is printed
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(crate) format: Format,
 }
 
 /// Verify an image, then write only verified bytes into an OCI layout
@@ -60,15 +56,22 @@ Example:
 
 Unless every blob is good, nothing is written")]
 pub(crate) struct PullArgs {
+    /// Where to write it
+    #[arg(value_name = "oci:DIR[:TAG]", index = 2)]
+    pub(crate) destination: Location,
+    #[command(flatten)]
+    pub(crate) printing: PrintingArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
-    /// Where to write it: oci:DIR[:TAG]
-    #[arg(value_name = "oci:DIR[:TAG]")]
-    pub(crate) destination: Location,
+}
+
+/// How a verdict is printed.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct PrintingArgs {
     /// Print every link of the chain: what was checked, by which key
     #[arg(long)]
     pub(crate) explain: bool,
-    /// How the answer is printed
+    /// How the answer is printed; json has a schema in docs/schema
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) format: Format,
 }
@@ -77,13 +80,11 @@ pub(crate) struct PullArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ChainArgs {
     /// The image: HOST/NAME[:TAG][@DIGEST], or oci:DIR[:TAG] with --as
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", index = 1)]
     pub(crate) image: Location,
     /// The name under which the image is trusted, where it isn't REF itself
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) known_as: Option<Reference>,
-    #[command(flatten)]
-    pub(crate) root: RootArgs,
     /// The platform, where the image has several [default: this machine's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all_platforms")]
     pub(crate) platform: Option<Platform>,
@@ -98,6 +99,8 @@ pub(crate) struct ChainArgs {
     pub(crate) offline: bool,
     #[command(flatten)]
     pub(crate) state: StateArgs,
+    #[command(flatten)]
+    pub(crate) root: RootArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
 }
@@ -146,7 +149,8 @@ pub(crate) struct AccessArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
-  verify trust add acme --scope 'registry.example.com/acme/*' --repo https://trust.example.com --root root.json
+  verify trust add acme --scope 'registry.example.com/acme/*' \\
+    --repo https://trust.example.com --root root.json
   verify image registry.example.com/acme/web:1.4")]
 pub(crate) struct TrustArgs {
     #[command(subcommand)]
@@ -161,13 +165,13 @@ pub(crate) struct AddArgs {
     /// Names it speaks for: * is one part of a name, ** at the end any number
     #[arg(long, value_name = "PATTERN", required = true)]
     pub(crate) scope: Vec<String>,
-    #[command(flatten)]
-    pub(crate) root: RootArgs,
     /// Replace the pin of that name
     #[arg(long)]
     pub(crate) replace: bool,
     #[command(flatten)]
     pub(crate) state: StateArgs,
+    #[command(flatten)]
+    pub(crate) root: RootArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
 }
@@ -214,9 +218,10 @@ pub(crate) struct DemoArgs {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    // Comments, not documentation: clap would print the long form of every help.
+    // For people.
     Text,
-    /// For programs: stable, with a schema in docs/schema
+    // For programs: stable, with a schema in docs/schema.
     Json,
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use verifier_lib::{Broken, Link, Stage, Status, Verdict, VerifiedImage};
 
-use crate::args::Format;
+use crate::args::{Format, PrintingArgs};
 use crate::exit::Exit;
 use crate::style::{Style, out, say, shown};
 
@@ -73,15 +73,8 @@ enum Word {
     Unknown,
 }
 
-/// How the answer is printed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Printing {
-    pub(crate) format: Format,
-    pub(crate) explain: bool,
-}
-
 /// Prints the answer: the pinned reference or JSON on stdout, the rest on stderr.
-pub(crate) fn print(reference: &str, verdict: &Verdict, printing: Printing) -> Exit {
+pub(crate) fn print(reference: &str, verdict: &Verdict, printing: PrintingArgs) -> Exit {
     match verdict {
         Verdict::Trusted(image) => trusted(reference, image, printing),
         Verdict::Refused(broken) => not_trusted(reference, broken, Word::Refused, printing),
@@ -89,7 +82,7 @@ pub(crate) fn print(reference: &str, verdict: &Verdict, printing: Printing) -> E
     }
 }
 
-fn trusted(reference: &str, image: &VerifiedImage, printing: Printing) -> Exit {
+fn trusted(reference: &str, image: &VerifiedImage, printing: PrintingArgs) -> Exit {
     let links = &image.proof().links;
     match printing.format {
         Format::Json => print_json(&trusted_report(reference, image)),
@@ -148,7 +141,7 @@ fn summary(image: &VerifiedImage, links: &[Link]) {
     }
 }
 
-fn not_trusted(reference: &str, broken: &Broken, word: Word, printing: Printing) -> Exit {
+fn not_trusted(reference: &str, broken: &Broken, word: Word, printing: PrintingArgs) -> Exit {
     let hint = hint(&broken.link, word);
     match printing.format {
         Format::Json => print_json(&Report {

@@ -8,18 +8,14 @@ use crate::args::{ChainArgs, ImageArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress::Blobs;
-use crate::report::{self, Printing};
+use crate::report;
 
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
     let access = Access::of(&args.chain)?;
     // What is on this machine is hashed to the last byte; what isn't, as it is pulled.
     let layers = if access.local { Layers::Hash } else { Layers::Defer };
     let verdict = verify(&access, &args.chain, layers);
-    Ok(report::print(
-        &access.name.to_string(),
-        &verdict,
-        Printing { format: args.format, explain: args.explain },
-    ))
+    Ok(report::print(&access.name.to_string(), &verdict, args.printing))
 }
 
 pub(crate) fn verify(access: &Access, args: &ChainArgs, layers: Layers) -> Verdict {

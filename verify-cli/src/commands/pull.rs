@@ -9,7 +9,7 @@ use crate::commands::image::verify;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress::Blobs;
-use crate::report::{self, Printing};
+use crate::report;
 use crate::style::{say, shown};
 
 pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
@@ -19,7 +19,6 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
     };
     let access = Access::of(&args.chain)?;
     let reference = access.name.to_string();
-    let printing = Printing { format: args.format, explain: args.explain };
     let verdict = match verify(&access, &args.chain, Layers::Defer) {
         Verdict::Trusted(image) => {
             let writer =
@@ -31,7 +30,7 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
     if matches!(verdict, Verdict::Trusted(_)) {
         say!("wrote {}", args.destination);
     }
-    Ok(report::print(&reference, &verdict, printing))
+    Ok(report::print(&reference, &verdict, args.printing))
 }
 
 /// Copies the layers. A bad one turns the verdict.
