@@ -47,6 +47,7 @@ pub(crate) fn faults(root: &Path) -> io::Result<Vec<String>> {
         }
     }
     faults.extend(orphans(root, &files));
+    faults.extend(unexplained_attacks(root, &files));
     Ok(faults)
 }
 
@@ -133,6 +134,19 @@ fn orphans(root: &Path, files: &[PathBuf]) -> Vec<String> {
     });
     let lost = pages.filter(|page| !named.contains(page));
     lost.map(|page| format!("{}: expected a line in docs/src/SUMMARY.md, got none", page.display())).collect()
+}
+
+/// Attacks of the catalogue of which the threat model doesn't speak.
+fn unexplained_attacks(root: &Path, files: &[PathBuf]) -> Vec<String> {
+    let catalogue = root.join("test-repos/src/attacks");
+    let model = fs::read_to_string(root.join("docs/src/threat-model.md")).unwrap_or_default();
+    let sources = files.iter().filter(|path| path.starts_with(&catalogue));
+    let names = sources.filter_map(|path| {
+        let text = fs::read_to_string(path).ok()?;
+        Some(text.split_once("name: \"")?.1.split_once('"')?.0.to_owned())
+    });
+    let lost = names.filter(|name| !model.contains(name.as_str()));
+    lost.map(|name| format!("docs/src/threat-model.md: expected a word on {name}, got none")).collect()
 }
 
 #[cfg(test)]
