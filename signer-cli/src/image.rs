@@ -104,10 +104,10 @@ fn registry(reference: &Reference, access: &AccessArgs, around: &Surroundings) -
 
 /// A registry that doesn't answer says nothing about the image; one that answers wrongly does.
 fn source_failure(location: &Location, error: &SourceError) -> Failure {
-    let failure = if error.unreachable() {
-        Failure::unknown(format!("could not read {location}"))
-    } else {
-        Failure::refused(format!("refused {location}"))
+    let failure = match error {
+        SourceError::Ambiguous { .. } => Failure::usage(format!("{location} could be several images")),
+        error if error.unreachable() => Failure::unknown(format!("could not read {location}")),
+        _ => Failure::refused(format!("refused {location}")),
     };
     let failure = failure.detail(error);
     match error {

@@ -267,6 +267,24 @@ fn what_is_no_image_is_not_signed() {
 }
 
 #[test]
+fn which_of_several_images_is_meant_must_be_said() {
+    let desk = Desk::with_trust();
+    for tag in ["1.4", "1.5"] {
+        let image = ImageBuilder::new().file("tag", tag.as_bytes()).build().unwrap();
+        image.write_layout(desk.path("both"), tag).unwrap();
+    }
+    desk.signer(&["add", "oci:both", "--as", NAME]).failed(
+        2,
+        &[
+            "error: oci:both could be several images",
+            "name one of: 1.4, 1.5",
+            "hint: name one of them: oci:DIR:TAG",
+        ],
+    );
+    desk.signer(&["add", "oci:both:1.5", "--as", NAME]).ok();
+}
+
+#[test]
 fn a_name_outside_the_scope_is_not_signed() {
     let desk = Desk::with_trust();
     let path = desk.path("trust/signer.toml");
