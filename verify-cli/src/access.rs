@@ -100,10 +100,10 @@ fn image_source(args: &ChainArgs) -> Result<Source, Failure> {
 }
 
 fn source_failure(error: &SourceError) -> Failure {
-    let failure = Failure::unknown(shown(&error.to_string()));
+    let what = shown(&error.to_string());
     match error {
-        SourceError::Ambiguous { .. } => failure.hint("name one: oci:DIR:TAG"),
-        _ => failure,
+        SourceError::Ambiguous { .. } => Failure::usage(what).hint("name one: oci:DIR:TAG"),
+        _ => Failure::unknown(what),
     }
 }
 
