@@ -253,7 +253,7 @@ impl ChosenRoot {
         let chosen = Self::checked(bytes, repo, "first use", "trusted on first use".to_owned())?;
         let scope = name.name().to_string();
         let pin = Pin {
-            name: scope.replace(|one: char| !one.is_ascii_alphanumeric(), "-"),
+            name: first_use_name(&scope),
             scope: vec![scope.clone()],
             repo: absolute(repo),
             root_sha256: chosen.sha256.clone(),
@@ -281,6 +281,13 @@ impl ChosenRoot {
         let link = Link::new(Stage::Trust, Status::Passed, repo.to_string(), detail);
         Ok(Self { bytes, sha256, repo: repo.clone(), origin, link })
     }
+}
+
+/// What a pin of first use is called: readable, and different for every scope.
+fn first_use_name(scope: &str) -> String {
+    let readable: String = scope.chars().filter(char::is_ascii_alphanumeric).take(60).collect();
+    let hash = Digest::of(scope.as_bytes()).hex();
+    format!("first-use-{readable}-{}", hash.get(..8).unwrap_or_default())
 }
 
 /// The repository as a pin keeps it: a folder by its full path, so that it is found from anywhere.

@@ -1,7 +1,8 @@
 //! Which root speaks for which names: pins, kept in the state folder.
 //!
-//! `trust/NAME.toml` holds scope, repository and the root's fingerprint; `trust/NAME.root.json` the root.
-//! Both are written whole or not at all, and the root is compared with the fingerprint when it is read.
+//! `trust/NAME.toml` holds scope, repository and the root's fingerprint; `trust/roots/` the roots, by their
+//! fingerprint. A pin is one file, written whole or not at all, after the root that it speaks of; the root
+//! is compared with the fingerprint when it is read.
 
 use std::fs;
 use std::io::{self, Write};
@@ -80,6 +81,14 @@ impl Pins {
         };
         let pin: Pin = toml::from_str(&text)
             .map_err(|why| Failure::unknown(format!("{} can't be read: {why}", path.display())))?;
+        if format!("sha256:{}", pin.root_sha256).parse::<Digest>().is_err() {
+            let what = format!(
+                "{}: expected 64 hex digits as root_sha256, got {:?}",
+                path.display(),
+                pin.root_sha256
+            );
+            return Err(Failure::unknown(what));
+        }
         Ok(Some(Pin { name: name.to_owned(), ..pin }))
     }
 
@@ -102,7 +111,7 @@ impl Pins {
 
     /// The root of a pin.
     pub(crate) fn root(&self, pin: &Pin) -> Result<Vec<u8>, Failure> {
-        let path = self.dir.join(format!("{}.root.json", pin.name));
+        let path = self.root_path(&pin.root_sha256);
         let bytes =
             fs::read(&path).map_err(|error| Failure::unknown(format!("{}: {error}", path.display())))?;
         let got = Digest::of(&bytes).hex();
@@ -117,29 +126,36 @@ impl Pins {
     pub(crate) fn add(&self, pin: &Pin, root: &[u8]) -> Result<(), Failure> {
         check_name(&pin.name)?;
         let text = toml::to_string(pin).map_err(Failure::usage)?;
-        private_dir(&self.dir).map_err(|error| self.failed(&error))?;
-        self.write(&format!("{}.root.json", pin.name), root)?;
-        self.write(&format!("{}.toml", pin.name), text.as_bytes())
+        private_dir(&self.dir.join("roots")).map_err(|error| self.failed(&error))?;
+        self.write(&self.root_path(&pin.root_sha256), root)?;
+        self.write(&self.dir.join(format!("{}.toml", pin.name)), text.as_bytes())
     }
 
-    /// Forgets a pin: its scope first, so that no pin is left without a root.
-    pub(crate) fn remove(&self, name: &str) -> Result<(), Failure> {
-        for file in [format!("{name}.toml"), format!("{name}.root.json")] {
-            match fs::remove_file(self.dir.join(file)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.failed(&error)),
-                _ => {}
-            }
+    fn root_path(&self, sha256: &str) -> PathBuf {
+        self.dir.join("roots").join(format!("{sha256}.json"))
+    }
+
+    /// Forgets a pin, and its root where no other pin has it.
+    pub(crate) fn remove(&self, pin: &Pin) -> Result<(), Failure> {
+        let gone = |path: PathBuf| match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed(&error)),
+            _ => Ok(()),
+        };
+        gone(self.dir.join(format!("{}.toml", pin.name)))?;
+        match self.all()?.iter().any(|other| other.root_sha256 == pin.root_sha256) {
+            true => Ok(()),
+            false => gone(self.root_path(&pin.root_sha256)),
         }
-        Ok(())
     }
 
-    fn write(&self, file: &str, bytes: &[u8]) -> Result<(), Failure> {
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        let dir = path.parent().unwrap_or(&self.dir);
         let write = || -> io::Result<()> {
-            let mut new = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.dir)?;
+            let mut new = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
             new.write_all(bytes)?;
             new.as_file().sync_all()?;
-            new.persist(self.dir.join(file)).map_err(|failed| failed.error)?;
-            fs::File::open(&self.dir)?.sync_all()
+            new.persist(path).map_err(|failed| failed.error)?;
+            fs::File::open(dir)?.sync_all()
         };
         write().map_err(|error| self.failed(&error))
     }
@@ -218,7 +234,7 @@ mod tests {
         };
         pins.add(&pin, b"{}").unwrap();
         assert_eq!(pins.root(&pin).unwrap(), b"{}");
-        fs::write(dir.path().join("trust/a.root.json"), b"{ }").unwrap();
+        fs::write(dir.path().join(format!("trust/roots/{}.json", pin.root_sha256)), b"{ }").unwrap();
         assert_eq!(pins.root(&pin).unwrap_err().exit, crate::exit::Exit::Refused);
     }
 

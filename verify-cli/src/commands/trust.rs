@@ -18,8 +18,7 @@ pub(crate) fn run(args: &TrustArgs) -> Result<Exit, Failure> {
         TrustCommand::Show { name, format, state } => show(&Pins::of(&state_dir(state)?), name, *format),
         TrustCommand::Remove { name, state } => {
             let pins = Pins::of(&state_dir(state)?);
-            existing(&pins, name)?;
-            pins.remove(name)?;
+            pins.remove(&existing(&pins, name)?)?;
             say!("removed {name}");
             Ok(Exit::Trusted)
         }
