@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::images::busybox;
 use crate::publisher::Publisher;
 use crate::registry::Registry;
-use crate::support::{copy, have, oci, run, skopeo, succeeds};
+use crate::support::{copy, have, oci, run, say, skopeo, succeeds};
 
 /// What a container needs where root may not raise limits.
 const ULIMITS: [&str; 4] = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
@@ -53,7 +53,7 @@ fn podman_runs_what_was_pulled() {
     // Where the machine allows no container, it is not the image's fault.
     match said.code {
         Some(0) => assert_eq!(said.stdout, "hello\n"),
-        _ => eprintln!("SKIPPED: podman can't run a container here: {}", said.stderr),
+        _ => say(&format!("SKIPPED: podman can't run a container here: {}", said.stderr)),
     }
     // A container store is mounted where it was used.
     let _ = run(&mut podman(&["rmi", "--force", &id]));
@@ -86,7 +86,7 @@ impl Dockerd {
         }
         let log = std::fs::read_to_string(home.join("log")).unwrap_or_default();
         let last: Vec<_> = log.lines().rev().take(3).collect();
-        eprintln!("SKIPPED: dockerd does not start here: {last:#?}");
+        say(&format!("SKIPPED: dockerd does not start here: {last:#?}"));
         None
     }
 
@@ -118,7 +118,7 @@ fn docker_loads_what_was_pulled_and_pulls_what_was_verified() {
     let said = run(&mut daemon.docker(&["run", "--rm", "--network", "none", "acme/web:1.4"]));
     match said.code {
         Some(0) => assert_eq!(said.stdout, "hello\n"),
-        _ => eprintln!("SKIPPED: docker can't run a container here: {}", said.stderr),
+        _ => say(&format!("SKIPPED: docker can't run a container here: {}", said.stderr)),
     }
 
     let pinned = image.publisher.trusted(&[&image.name]);

@@ -9,7 +9,7 @@ use test_repos::tree::Tree;
 
 use crate::publisher::Publisher;
 use crate::registry::Registry;
-use crate::support::{copy, have, oci, raw_digest, same_blobs, skopeo, succeeds};
+use crate::support::{copy, have, oci, raw_digest, same_blobs, say, skopeo, succeeds};
 
 /// Builds an image of one program, Debian's static busybox. `None`, loudly, where it can't.
 pub(crate) fn busybox(home: &Path, says: &str) -> Option<PathBuf> {
@@ -37,7 +37,7 @@ fn real_images() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/images");
     let Ok(entries) = fs::read_dir(&folder) else {
         // Not counted as a skip that fails: nobody else has this folder.
-        eprintln!("SKIPPED: there are no images by others at {}", folder.display());
+        say(&format!("SKIPPED: there are no images by others at {}", folder.display()));
         return Vec::new();
     };
     let mut layouts: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();

@@ -1,6 +1,7 @@
 //! Running programs, and saying so loudly where one is missing.
 
 use std::fs;
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -42,8 +43,13 @@ pub(crate) fn have(programs: &[&str]) -> bool {
 pub(crate) fn skipped(why: &str) -> bool {
     let forbidden = std::env::var_os("HALLMARK_NO_SKIPS").is_some();
     assert!(!forbidden, "{why}, and HALLMARK_NO_SKIPS is set");
-    eprintln!("SKIPPED: {why}");
+    say(&format!("SKIPPED: {why}"));
     false
+}
+
+/// Says it on stderr. `eprintln!` is heard only where a test fails.
+pub(crate) fn say(what: &str) {
+    let _ = writeln!(io::stderr(), "{what}");
 }
 
 fn which(program: &str) -> Option<PathBuf> {
