@@ -95,6 +95,8 @@ impl Search {
     /// # Errors
     /// Refuses a role that the snapshot doesn't list (5.6.1). The search can't go on then.
     pub fn step(&mut self) -> Result<Step, Refusal> {
+        // What was asked for and not supplied is asked for again, never skipped.
+        self.pending.extend(self.awaited.take());
         while let Some(mut next) = self.pending.pop() {
             // 5.6.7.1: a role is visited once, so that cycles end.
             if self.visited.contains(next.role.name()) {
@@ -110,9 +112,9 @@ impl Search {
                     }
                 }
                 None => {
-                    let file = self.snapshot.targets_file(&next.role)?.clone();
                     let role = next.role.clone();
                     self.awaited = Some(next);
+                    let file = self.snapshot.targets_file(&role)?.clone();
                     return Ok(Step::Need(Wanted { role, file }));
                 }
             }
