@@ -198,7 +198,7 @@ impl Client {
     /// 5.5: the kept snapshot where it is still the one stated, else a download.
     fn snapshot(&self, timestamp: &FreshTimestamp) -> Result<FreshSnapshot, ClientError> {
         let stated = timestamp.snapshot_file();
-        let limit = stated.length.unwrap_or(limits::SNAPSHOT_BYTES);
+        let limit = bounded(stated, limits::SNAPSHOT_BYTES);
         let kept = self.store.read("snapshot.json", limits::SNAPSHOT_BYTES)?;
         if let Some(Ok(snapshot)) = kept.as_ref().map(|bytes| timestamp.snapshot(None, bytes)) {
             return Ok(snapshot);
@@ -224,7 +224,7 @@ impl Client {
         mut weigh: impl FnMut(&[u8]) -> Result<TrustedTargets, Refusal>,
     ) -> Result<TrustedTargets, ClientError> {
         let name = metadata_file_name(role.name(), None);
-        let limit = stated.length.unwrap_or(limits::TARGETS_BYTES);
+        let limit = bounded(stated, limits::TARGETS_BYTES);
         let kept = self.store.read(&name, limit)?;
         if let Some(Ok(targets)) = kept.map(|bytes| weigh(&bytes)) {
             return Ok(targets);
@@ -270,6 +270,12 @@ impl Client {
             _ => refusal.into(),
         }
     }
+}
+
+/// The most that is read of a file: what is stated of it, and never more than `most`. Who holds a
+/// timestamp key may state any length, and must not fill our memory with it.
+fn bounded(stated: &MetaFile, most: u64) -> u64 {
+    stated.length.map_or(most, |length| length.min(most))
 }
 
 /// An up-to-date state of the repository. No other update of the same store runs while it lives.

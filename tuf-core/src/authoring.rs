@@ -105,7 +105,9 @@ impl Document {
             let (Some(keyid), Some(sig)) = (text("keyid"), text("sig")) else {
                 return Err(malformed("expected signatures with \"keyid\" and \"sig\""));
             };
-            signatures.insert(keyid, sig);
+            if signatures.insert(keyid, sig).is_some() {
+                return Err(malformed("expected one signature for each key, got two (TUF 4.2)"));
+            }
         }
         Ok(Self { signed, signatures })
     }
