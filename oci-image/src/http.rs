@@ -20,7 +20,7 @@ use url::Url;
 use crate::source::SourceError;
 use client::Clients;
 
-pub(crate) use address::{is_loopback, next as follow_address, refusal, shown};
+pub(crate) use address::{is_loopback, next as follow_address, shown};
 pub use limits::HttpLimits;
 pub(crate) use pace::{Paced, read_bounded};
 

@@ -158,7 +158,7 @@ impl Registry {
         if !challenged {
             return self.expect_success(first, what);
         }
-        if !self.session.answer(&first.headers, &self.name, &self.credentials, &self.fetcher)? {
+        if !self.session.answer(&first.headers, &self.name, &self.credentials, &self.fetcher, url)? {
             return self.expect_success(first, what);
         }
         self.expect_success(self.send(url, headers)?, what)

@@ -11,7 +11,7 @@ use tuf_core::{
     TrustedRoot, TrustedTargets, Wanted, limits, metadata_file_name,
 };
 
-use crate::store::{Store, StoreError, StoreLock};
+use crate::store::{ROOT_HISTORY, Store, StoreError, StoreLock};
 use crate::transport::Transport;
 
 /// A client of one repository, at one moment.
@@ -121,13 +121,14 @@ impl Client {
         let mut accepted = Vec::new();
         let walked = self.walk_roots(kept.clone(), &mut accepted);
         let newest = walked.as_ref().unwrap_or_else(|(reached, _)| reached);
+        self.not_before_kept(newest)?;
         if newest.rotated() {
             // 5.3.11, before the roots are kept: a crash in between must not hide the rotation.
             self.store.remove("timestamp.json")?;
             self.store.remove("snapshot.json")?;
         }
         for (version, bytes) in &accepted {
-            self.store.write(&metadata_file_name("root", Some(*version)), bytes)?;
+            self.store.write(&old_root(*version), bytes)?;
         }
         let latest = accepted.last().map_or(&self.root, |(_, bytes)| bytes);
         let nothing_kept = self.store.read("root.json", limits::ROOT_BYTES)?.is_none();
@@ -138,11 +139,28 @@ impl Client {
         root.current().map_err(|refusal| self.expired_offline(refusal))
     }
 
+    /// A root older than the one accepted last would bring back keys that were taken away. It can only
+    /// come up when the history was damaged and the repository doesn't show what follows.
+    fn not_before_kept(&self, newest: &TrustedRoot) -> Result<(), ClientError> {
+        let kept = self.store.read("root.json", limits::ROOT_BYTES)?;
+        let kept = kept.and_then(|bytes| TrustedRoot::bootstrap(&bytes, self.now, self.crypto).ok());
+        match kept.map(|kept| kept.version()).filter(|kept| *kept > newest.version()) {
+            Some(expected) => {
+                let reason = Reason::Version { expected, got: newest.version() };
+                Err(Refusal { role: Role::Root, step: "5.3.5", reason }.into())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The roots that were accepted before. One that doesn't follow is damage, and the walk begins there.
     fn kept_roots(&self, mut trusted: TrustedRoot) -> Result<TrustedRoot, ClientError> {
         for _ in 0..limits::ROOT_STEPS {
-            let name = metadata_file_name("root", Some(trusted.version().saturating_add(1)));
-            let Some(bytes) = self.store.read(&name, limits::ROOT_BYTES)? else { break };
+            let Some(bytes) =
+                self.store.read(&old_root(trusted.version().saturating_add(1)), limits::ROOT_BYTES)?
+            else {
+                break;
+            };
             let Ok(next) = trusted.next(&bytes) else { break };
             trusted = next;
         }
@@ -270,6 +288,11 @@ impl Client {
             _ => refusal.into(),
         }
     }
+}
+
+/// The name under which an accepted root is kept.
+fn old_root(version: u64) -> String {
+    format!("{ROOT_HISTORY}{}", metadata_file_name("root", Some(version)))
 }
 
 /// The most that is read of a file: what is stated of it, and never more than `most`. Who holds a

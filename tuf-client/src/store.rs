@@ -9,7 +9,11 @@ use std::sync::{Mutex, PoisonError};
 
 use thiserror::Error;
 
-/// Keeps files by name. A name is never a path: `tuf-core` percent-encodes role names.
+/// What the name of an old root starts with. No role's file can: `tuf-core` percent-encodes the slash, so
+/// a role that calls itself `2.root` is still no root.
+pub(crate) const ROOT_HISTORY: &str = "root_history/";
+
+/// Keeps files by name: a role's file name, or [`ROOT_HISTORY`] and that of an old root.
 pub trait Store: Send + Sync {
     /// Keeps other updates out until the guard is dropped.
     ///
@@ -80,8 +84,10 @@ impl DirStore {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        let is_old_root = name.strip_suffix(".root.json").is_some_and(|number| number.parse::<u64>().is_ok());
-        if is_old_root { self.private.join("root_history").join(name) } else { self.metadata.join(name) }
+        match name.strip_prefix(ROOT_HISTORY) {
+            Some(root) => self.private.join("root_history").join(root),
+            None => self.metadata.join(name),
+        }
     }
 }
 
@@ -186,9 +192,10 @@ mod tests {
     fn old_roots_are_kept_apart_from_the_metadata() {
         let dir = tempfile::tempdir().unwrap();
         let store = DirStore::open(dir.path()).unwrap();
-        store.write("2.root.json", b"{}").unwrap();
-        assert!(dir.path().join("root_history/2.root.json").exists());
-        let left: Vec<_> = fs::read_dir(dir.path().join("metadata")).unwrap().collect();
-        assert!(left.is_empty());
+        store.write("root_history/2.root.json", b"{}").unwrap();
+        // A delegated role may call itself "2.root".
+        store.write("2.root.json", b"[]").unwrap();
+        assert_eq!(fs::read(dir.path().join("root_history/2.root.json")).unwrap(), b"{}");
+        assert_eq!(fs::read(dir.path().join("metadata/2.root.json")).unwrap(), b"[]");
     }
 }

@@ -128,11 +128,18 @@ impl Transport for DirTransport {
     fn fetch(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
         let path = self.dir.join(name);
         let failed = |error| SourceError::Io { path: path.clone(), error };
-        let file = match File::open(&path) {
+        // Looked at before it is opened: a named pipe would hold us for ever.
+        let announced = match std::fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(failed)?,
+            seen => seen.map_err(failed)?,
         };
-        let announced = file.metadata().map_err(failed)?.len();
+        if !announced.is_file() {
+            return Err(SourceError::Malformed {
+                at: path.display().to_string(),
+                why: "it is no file".into(),
+            });
+        }
+        let (announced, file) = (announced.len(), File::open(&path).map_err(failed)?);
         let mut bytes = Vec::new();
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {

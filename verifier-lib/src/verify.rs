@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use oci_image::{
-    BlobError, Descriptor, Digest, FetchedManifest, ImageIndex, ImageManifest, ImageSource, Manifest,
-    Platform, Reference, Selector, SourceError, VerifyingReader, verify_blob,
+    BlobError, Descriptor, Digest, ImageIndex, ImageManifest, ImageSource, Manifest, Platform, Reference,
+    Selector, SourceError, VerifyingReader, verify_blob,
 };
 use tuf_client::{Client, ClientError, Found, Refreshed};
 use tuf_core::schema::Target;
@@ -12,6 +12,10 @@ use tuf_core::schema::Target;
 use crate::custom::Hallmark;
 use crate::image::{VerifiedImage, VerifiedPlatform};
 use crate::proof::{Broken, Link, Proof, Stage, Status};
+
+/// The most that manifests and configurations of one image may measure together: they are kept until the
+/// image is written. The largest official images have about 30 entries of some kilobytes.
+const KEPT_MAX: u64 = 128 * 1024 * 1024;
 
 /// The most that a configuration may measure: as a manifest, it is read whole.
 const CONFIG_MAX: u64 = oci_image::MANIFEST_MAX;
@@ -22,7 +26,10 @@ pub type Progress<'p> = &'p mut dyn FnMut((&Descriptor, u64));
 /// Which platforms of an index are verified.
 #[derive(Clone, Debug)]
 pub enum Platforms {
-    /// The one that fits best.
+    /// The one that fits this machine best. An image without an index is taken as it is, as pulling it
+    /// would.
+    Host(Platform),
+    /// This one. An image without an index must be of it.
     One(Platform),
     /// Every one that the index lists.
     All,
@@ -83,7 +90,7 @@ impl<'a> Verification<'a> {
         selector: Selector<'a>,
         name: &'a Reference,
     ) -> Self {
-        let platforms = Platforms::One(Platform::host());
+        let platforms = Platforms::Host(Platform::host());
         Self { client, source, selector, name, platforms, layers: Layers::Defer, proof: Proof::default() }
     }
 
@@ -129,7 +136,9 @@ impl<'a> Verification<'a> {
         drop(state);
         let platforms = match manifest {
             Manifest::Image(image) => {
-                vec![self.platform_image(None, top.clone(), top_bytes.clone(), image, progress)?]
+                let image = self.platform_image(None, top.clone(), top_bytes.clone(), image, progress)?;
+                self.of_platform(&image)?;
+                vec![image]
             }
             Manifest::Index(index) => self.children(&index, progress)?,
         };
@@ -236,16 +245,19 @@ impl<'a> Verification<'a> {
             // The digest says more than the length does: it names the image that came instead.
             let came = Digest::of(&fetched.bytes);
             let (expected, got) = match stated_digest(target) {
-                Ok(stated) => (stated.to_string(), came.to_string()),
-                Err(_) => reason.expected_and_got(),
+                Ok(stated) if stated != came => (stated.to_string(), came.to_string()),
+                _ => reason.expected_and_got(),
             };
             let mut link = broken(expected, got);
-            if matches!(state.find(&self.name.digest_path(came)), Ok(Found::Target { .. })) {
+            // Only what is at hand is looked at: a refusal fetches nothing and keeps nothing.
+            if state.targets().document().targets.contains_key(&self.name.digest_path(came)) {
                 link.detail.push_str(", which is signed, but is not what the name means now");
             }
             return Err(link);
         }
-        let manifest = parse(stage, &subject, &fetched)?;
+        // What the registry calls it counts only where nobody signed a media type.
+        let declared = hallmark.media_type.as_deref().or(fetched.media_type.as_deref());
+        let manifest = parse(stage, &subject, &fetched.bytes, declared)?;
         if let Some(expected) = hallmark.media_type.filter(|stated| stated != manifest.media_type()) {
             return Err(broken(format!("media type {expected}"), manifest.media_type().to_owned()));
         }
@@ -257,19 +269,61 @@ impl<'a> Verification<'a> {
     fn children(&mut self, index: &ImageIndex, progress: Progress<'_>) -> Chained<Vec<VerifiedPlatform>> {
         let chosen: Vec<Descriptor> = match &self.platforms {
             Platforms::All => index.manifests.clone(),
-            Platforms::One(platform) => index.select(platform).into_iter().cloned().collect(),
+            Platforms::Host(platform) | Platforms::One(platform) => {
+                index.select(platform).into_iter().cloned().collect()
+            }
         };
         if chosen.is_empty() {
             return Err(Box::new(self.no_platform(index)));
         }
-        chosen.into_iter().map(|child| self.child(child, progress)).collect()
+        let mut kept = 0_u64;
+        let mut images = Vec::new();
+        for child in chosen {
+            kept = kept.saturating_add(child.size);
+            let image = self.child(child, progress)?;
+            kept = kept.saturating_add(image.manifest.config.size);
+            if kept > KEPT_MAX {
+                let (expected, got) = (format!("at most {KEPT_MAX} bytes"), format!("{kept} bytes"));
+                let detail = format!("manifests and configurations: expected {expected}, got {got}");
+                let link = Link::new(Stage::Child, Status::Broken, "the index", detail);
+                return Err(Box::new(link.with_values(expected, got)));
+            }
+            images.push(image);
+        }
+        Ok(images)
+    }
+
+    /// An image without an index says only in its configuration what it is made for.
+    fn of_platform(&self, image: &VerifiedPlatform) -> Chained<()> {
+        #[derive(serde::Deserialize)]
+        struct Made {
+            os: String,
+            architecture: String,
+            #[serde(default)]
+            variant: Option<String>,
+        }
+        let Platforms::One(wanted) = &self.platforms else { return Ok(()) };
+        let made = serde_json::from_slice::<Made>(&image.config_bytes).map(|made| Platform {
+            os: made.os,
+            architecture: made.architecture,
+            variant: made.variant,
+            os_version: None,
+        });
+        let got = match made {
+            Ok(made) if wanted.accepts(&made) => return Ok(()),
+            Ok(made) => made.to_string(),
+            Err(_) => "a configuration that names no platform".to_owned(),
+        };
+        let detail = format!("the image is not for the platform: expected {wanted}, got {got}");
+        let link = Link::new(Stage::Child, Status::Broken, wanted.to_string(), detail);
+        Err(Box::new(link.with_values(wanted.to_string(), got)))
     }
 
     fn no_platform(&self, index: &ImageIndex) -> Link {
         let listed = |child: &Descriptor| child.platform.as_ref().map(ToString::to_string);
         let got = index.images().filter_map(listed).collect::<Vec<_>>().join(", ");
         let expected = match &self.platforms {
-            Platforms::One(platform) => platform.to_string(),
+            Platforms::Host(platform) | Platforms::One(platform) => platform.to_string(),
             Platforms::All => "at least one image".to_owned(),
         };
         let detail = format!("the index has no image for the platform: expected {expected}, got {got}");
@@ -286,7 +340,7 @@ impl<'a> Verification<'a> {
         verify_blob(fetched.bytes.as_slice(), &child, &mut |_| ())
             .map_err(|error| fault(stage, &child, &error))?;
         let platform = child.platform.clone();
-        let Manifest::Image(image) = parse(stage, &subject, &fetched)? else {
+        let Manifest::Image(image) = parse(stage, &subject, &fetched.bytes, Some(&child.media_type))? else {
             let detail =
                 format!("{stage} {subject}: expected an image manifest, got an index within an index");
             let link = Link::new(stage, Status::Broken, &subject, detail);
@@ -351,8 +405,8 @@ impl<'a> Verification<'a> {
     }
 }
 
-fn parse(stage: Stage, subject: &str, fetched: &FetchedManifest) -> Chained<Manifest> {
-    Manifest::parse(&fetched.bytes, fetched.media_type.as_deref()).map_err(|error| {
+fn parse(stage: Stage, subject: &str, bytes: &[u8], declared: Option<&str>) -> Chained<Manifest> {
+    Manifest::parse(bytes, declared).map_err(|error| {
         let detail = format!("{stage} {subject}: {error}");
         let link = Link::new(stage, Status::Broken, subject, detail);
         Box::new(link.with_values("a manifest or index of OCI or Docker v2s2", error.to_string()))

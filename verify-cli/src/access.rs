@@ -2,6 +2,7 @@
 //!
 //! This is the only place that reads the environment, the clock and the home directory.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
@@ -29,6 +30,8 @@ pub(crate) struct Access {
     pub(crate) trust: Link,
     /// Whether the blobs are on this machine, so that hashing them is cheap.
     pub(crate) local: bool,
+    /// A root to pin once the image is trusted.
+    first_use: Option<(Pins, Pin, Vec<u8>)>,
 }
 
 impl Access {
@@ -47,7 +50,24 @@ impl Access {
             client = client.offline();
         }
         let (source, tag, digest, local) = image_source(args)?;
-        Ok(Self { name, client, source, tag, digest, trust: root.link, local })
+        let mut trust = root.link;
+        if let Some(at) = args.at {
+            trust.detail.push_str(&format!(", as of {}", at.to_rfc3339()));
+        }
+        Ok(Self { name, client, source, tag, digest, trust, local, first_use: root.first_use })
+    }
+
+    /// Pins what was believed on first use, now that the whole chain held on it.
+    pub(crate) fn trusted(&self) -> Result<(), Failure> {
+        let Some((pins, pin, root)) = &self.first_use else { return Ok(()) };
+        pins.add(pin, root)?;
+        say!("warning: trusting root sha256:{} of {} on first use", pin.root_sha256, pin.repo);
+        say!(
+            "  pinned as {:?} for {}; compare the fingerprint with its owner",
+            pin.name,
+            pin.scope.join(", ")
+        );
+        Ok(())
     }
 
     /// What is looked up in the source.
@@ -88,10 +108,10 @@ fn image_source(args: &ChainArgs) -> Result<Source, Failure> {
         Location::Layout { dir, tag, digest } => {
             let layout = LayoutSource::open(dir).map_err(|error| source_failure(&error))?;
             let digest = match (digest, tag) {
-                (Some(digest), _) => Some(*digest),
                 (None, Some(_)) => None,
-                (None, None) => {
-                    Some(layout.resolve(None, None).map_err(|error| source_failure(&error))?.digest)
+                _ => {
+                    let found = layout.resolve(tag.as_deref(), *digest);
+                    Some(found.map_err(|error| source_failure(&error))?.digest)
                 }
             };
             Ok((Box::new(layout), tag.clone(), digest, true))
@@ -103,7 +123,10 @@ fn source_failure(error: &SourceError) -> Failure {
     let what = shown(&error.to_string());
     match error {
         SourceError::Ambiguous { .. } => Failure::usage(what).hint("name one: oci:DIR:TAG"),
-        _ => Failure::unknown(what),
+        // A place where nothing is says nothing about the image.
+        SourceError::NotFound { .. } => Failure::unknown(what),
+        _ if error.unreachable() => Failure::unknown(what),
+        _ => Failure::refused(what),
     }
 }
 
@@ -145,7 +168,7 @@ impl ImageSource for Offline {
         Err(self.refuse())
     }
 
-    fn blob(&self, _want: &Descriptor) -> Result<Box<dyn std::io::Read + Send>, SourceError> {
+    fn blob(&self, _want: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         Err(self.refuse())
     }
 
@@ -173,6 +196,7 @@ pub(crate) struct ChosenRoot {
     pub(crate) repo: RepoLocation,
     pub(crate) origin: &'static str,
     link: Link,
+    first_use: Option<(Pins, Pin, Vec<u8>)>,
 }
 
 impl ChosenRoot {
@@ -238,7 +262,7 @@ impl ChosenRoot {
         )
     }
 
-    /// Believes the repository this once, says so, and pins what it believed.
+    /// Believes the repository this once. What it believed is pinned when the image turns out trusted.
     fn first_use(
         pins: &Pins,
         root: &RootArgs,
@@ -259,10 +283,8 @@ impl ChosenRoot {
             root_sha256: chosen.sha256.clone(),
             origin: "first use".to_owned(),
         };
-        pins.add(&pin, &chosen.bytes)?;
-        say!("warning: trusting root sha256:{} of {repo} for {scope} on first use", chosen.sha256);
-        say!("  pinned as {:?}; compare the fingerprint with its owner", pin.name);
-        Ok(chosen)
+        let first_use = Some((pins.clone(), pin, chosen.bytes.clone()));
+        Ok(Self { first_use, ..chosen })
     }
 
     fn checked(
@@ -279,7 +301,7 @@ impl ChosenRoot {
         let sha256 = Digest::of(&bytes).hex();
         let detail = format!("root version {} with sha256 {sha256}, by {how}", root.version());
         let link = Link::new(Stage::Trust, Status::Passed, repo.to_string(), detail);
-        Ok(Self { bytes, sha256, repo: repo.clone(), origin, link })
+        Ok(Self { bytes, sha256, repo: repo.clone(), origin, link, first_use: None })
     }
 }
 
@@ -302,16 +324,15 @@ pub(crate) fn absolute(repo: &RepoLocation) -> String {
 
 fn read_root(file: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error| Failure::usage(format!("{}: {error}", file.display()));
-    let length = std::fs::metadata(file).map_err(failed)?.len();
-    if length > limits::ROOT_BYTES {
-        let what = format!(
-            "{}: expected a root of at most {} bytes, got {length}",
-            file.display(),
-            limits::ROOT_BYTES
-        );
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(file).map_err(failed)?;
+    opened.take(limits::ROOT_BYTES.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::ROOT_BYTES {
+        let what =
+            format!("{}: expected a root of at most {} bytes, got more", file.display(), limits::ROOT_BYTES);
         return Err(Failure::usage(what));
     }
-    std::fs::read(file).map_err(failed)
+    Ok(bytes)
 }
 
 fn first_root(repo: &RepoLocation, access: &AccessArgs, offline: bool) -> Result<Vec<u8>, Failure> {

@@ -47,7 +47,7 @@ fn covers(pattern: &str, name: &str) -> bool {
 }
 
 /// The pins of one state folder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pins {
     dir: PathBuf,
 }

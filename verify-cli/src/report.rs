@@ -216,6 +216,15 @@ fn hint(link: &Link, word: Word) -> Option<&'static str> {
         Stage::Root | Stage::Targets => {
             "what is served is not what the owners of the root signed: ask them, by another way"
         }
+        Stage::Target if link.detail.contains("another digest") => {
+            "the tag no longer stands for that digest: leave one of them out, or ask its publisher"
+        }
+        Stage::Child if link.detail.contains("platform:") => "choose one that it has with --platform",
+        Stage::Manifest | Stage::Child | Stage::Config | Stage::Layer
+            if link.got.as_deref() == Some("nothing") =>
+        {
+            "the place doesn't have what was signed: try another mirror, or ask its publisher"
+        }
         Stage::Target => {
             "nobody who may speak for this name has signed it: check the name, or ask its publisher"
         }

@@ -274,6 +274,51 @@ fn first_use_is_spelled_out_and_prints_what_it_pinned() {
 }
 
 #[test]
+fn a_first_use_that_ends_in_a_refusal_pins_nothing() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let at = story.at();
+    // The root is good, and nothing that follows is.
+    fs::write(Path::new(&story.endpoints.repo).join("metadata/timestamp.json"), b"{}").unwrap();
+    let run = story.verify(&[
+        "image",
+        &story.endpoints.image,
+        "--as",
+        &story.endpoints.name,
+        "--at",
+        &at,
+        "--repo",
+        &story.endpoints.repo,
+        "--trust-on-first-use",
+    ]);
+    assert_eq!(run.code, 1, "{}", run.err);
+    let list = story.verify(&["trust", "list"]);
+    assert_eq!((list.code, list.out.as_str()), (0, ""), "{}", list.err);
+}
+
+#[test]
+fn a_platform_that_the_image_lacks_is_refused_and_the_answer_names_those_it_has() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let (at, root) = (story.at(), story.path("root.json"));
+    let run = story.verify(&[
+        "image",
+        &story.endpoints.image,
+        "--as",
+        &story.endpoints.name,
+        "--repo",
+        &story.endpoints.repo,
+        "--root",
+        root.to_str().unwrap(),
+        "--at",
+        &at,
+        "--platform",
+        "windows/amd64",
+    ]);
+    assert_eq!(run.code, 1, "{}", run.err);
+    assert!(run.err.contains("expected windows/amd64, got linux/amd64, linux/arm64"), "{}", run.err);
+    assert!(run.err.contains("hint: choose one that it has with --platform"), "{}", run.err);
+}
+
+#[test]
 fn offline_opens_no_socket_and_tells_nothing_once_expired() {
     let mut story = Story::begin(SurfaceKind::Http);
     assert_eq!(story.image(&[]).code, 0);

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::challenge::{self, Challenge};
 use crate::auth::{Credentials, Login, Secret};
-use crate::http::{Call, HttpFetcher, refusal, shown};
+use crate::http::{Call, HttpFetcher, follow_address, shown};
 use crate::reference::ImageName;
 use crate::source::SourceError;
 
@@ -36,6 +36,7 @@ impl Session {
         name: &ImageName,
         credentials: &Credentials,
         fetcher: &HttpFetcher,
+        registry: &Url,
     ) -> Result<bool, SourceError> {
         let offers = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let Some(challenge) = challenge::best(offers) else { return Ok(false) };
@@ -48,7 +49,8 @@ impl Session {
             (Challenge::Basic, _) => return Ok(false),
             (Challenge::Bearer { realm, service, scope }, login) => {
                 let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", name.repository()));
-                let request = TokenRequest { realm: &realm, service: service.as_deref(), scope: &scope };
+                let request =
+                    TokenRequest { registry, realm: &realm, service: service.as_deref(), scope: &scope };
                 bearer(&request.send(login.as_ref(), fetcher)?)
             }
         };
@@ -58,6 +60,7 @@ impl Session {
 }
 
 struct TokenRequest<'a> {
+    registry: &'a Url,
     realm: &'a str,
     service: Option<&'a str>,
     scope: &'a str,
@@ -96,15 +99,14 @@ impl TokenRequest<'_> {
         }
     }
 
-    /// The realm comes from the registry, so it's weighed like a redirect.
+    /// The realm comes from the registry, so it's weighed as a redirect of the registry is.
     fn address(&self, fetcher: &HttpFetcher) -> Result<Url, SourceError> {
-        let refused = |to: String, why| SourceError::Redirect { from: "the registry".into(), to, why };
-        let url = Url::parse(self.realm)
-            .map_err(|_| refused("its token server".into(), "the address can't be read"))?;
-        match refusal(&url, fetcher.options().allow_http) {
-            Some(why) => Err(refused(shown(&url), why)),
-            None => Ok(url),
-        }
+        Url::parse(self.realm).map_err(|_| SourceError::Redirect {
+            from: shown(self.registry),
+            to: "its token server".into(),
+            why: "the address can't be read",
+        })?;
+        follow_address(self.registry, self.realm, fetcher.options().allow_http)
     }
 
     fn parameters<T: form_urlencoded::Target>(&self, mut target: form_urlencoded::Serializer<'_, T>) {

@@ -15,6 +15,9 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
     // What is on this machine is hashed to the last byte; what isn't, as it is pulled.
     let layers = if access.local { Layers::Hash } else { Layers::Defer };
     let verdict = verify(&access, &args.chain, layers);
+    if matches!(verdict, Verdict::Trusted(_)) {
+        access.trusted()?;
+    }
     Ok(report::print(&access.name.to_string(), &verdict, args.printing))
 }
 
@@ -22,7 +25,7 @@ pub(crate) fn verify(access: &Access, args: &ChainArgs, layers: Layers) -> Verdi
     let platforms = match &args.platform {
         _ if args.all_platforms => Platforms::All,
         Some(platform) => Platforms::One(platform.clone()),
-        None => Platforms::One(Platform::host()),
+        None => Platforms::Host(Platform::host()),
     };
     let mut blobs = Blobs::new();
     Verification::new(&access.client, access.source.as_ref(), access.selector(), &access.name)

@@ -28,6 +28,7 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
         other => other,
     };
     if matches!(verdict, Verdict::Trusted(_)) {
+        access.trusted()?;
         say!("wrote {}", args.destination);
     }
     Ok(report::print(&reference, &verdict, args.printing))
