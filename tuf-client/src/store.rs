@@ -13,7 +13,7 @@ use thiserror::Error;
 /// a role that calls itself `2.root` is still no root.
 pub(crate) const ROOT_HISTORY: &str = "root_history/";
 
-/// Keeps files by name: a role's file name, or [`ROOT_HISTORY`] and that of an old root.
+/// Keeps files by name: a role's file name, or `root_history/` and that of an old root.
 pub trait Store: Send + Sync {
     /// Keeps other updates out until the guard is dropped.
     ///

@@ -28,6 +28,14 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     pub(crate) fn print(&self) {
         let style = Style::stderr();
         say!("{}: {}", style.bad("error"), self.what);

@@ -5,6 +5,7 @@ use verifier_lib::{Broken, Link, Stage, Status, Verdict, VerifiedImage};
 
 use crate::args::{Format, PrintingArgs};
 use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::style::{Style, out, say, shown};
 
 /// The version of the JSON form. It grows only by new members.
@@ -37,6 +38,9 @@ pub(crate) struct Report {
     /// The link that broke, or could not be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     broken: Option<Link>,
+    /// Why the chain was not even begun: no root, or no image to look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
@@ -119,6 +123,7 @@ fn trusted_report(reference: &str, image: &VerifiedImage) -> Report {
         platforms: platforms.collect(),
         links,
         broken: None,
+        error: None,
         hint: None,
     }
 }
@@ -154,6 +159,7 @@ fn not_trusted(reference: &str, broken: &Broken, word: Word, printing: PrintingA
             platforms: Vec::new(),
             links: broken.proof.links.clone(),
             broken: Some(broken.link.clone()),
+            error: None,
             hint: hint.map(str::to_owned),
         }),
         Format::Text => {
@@ -173,6 +179,30 @@ fn not_trusted(reference: &str, broken: &Broken, word: Word, printing: PrintingA
         }
     }
     if word == Word::Unknown { Exit::Unknown } else { Exit::Refused }
+}
+
+/// For programs, the answer where the chain was not even begun. A wrong call has none.
+pub(crate) fn print_failure(reference: &str, failure: &Failure, printing: PrintingArgs) {
+    let verdict = match failure.exit {
+        Exit::Refused => Word::Refused,
+        Exit::Unknown => Word::Unknown,
+        Exit::Trusted | Exit::Usage => return,
+    };
+    if printing.format == Format::Json {
+        print_json(&Report {
+            version: REPORT_VERSION,
+            verdict,
+            reference: reference.to_owned(),
+            pinned: None,
+            digest: None,
+            role: None,
+            platforms: Vec::new(),
+            links: Vec::new(),
+            broken: None,
+            error: Some(failure.what().to_owned()),
+            hint: failure.advice().map(str::to_owned),
+        });
+    }
 }
 
 /// The chain, a link a line.

@@ -181,6 +181,10 @@ fn without_a_pinned_root_nothing_is_trusted() {
         run.err
     );
     assert!(run.err.contains("verify trust add"), "{}", run.err);
+    let run = story.verify(&["image", "registry.example.com/acme/web:1.4", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!((run.code, &json["verdict"]), (1, &"refused".into()));
+    assert!(json["error"].as_str().unwrap().contains("no root is pinned"), "{json}");
 }
 
 #[test]

@@ -11,7 +11,9 @@ use crate::progress::Blobs;
 use crate::report;
 
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
-    let access = Access::of(&args.chain)?;
+    let access = Access::of(&args.chain).inspect_err(|failure| {
+        report::print_failure(&args.chain.image.to_string(), failure, args.printing);
+    })?;
     // What is on this machine is hashed to the last byte; what isn't, as it is pulled.
     let layers = if access.local { Layers::Hash } else { Layers::Defer };
     let verdict = verify(&access, &args.chain, layers);

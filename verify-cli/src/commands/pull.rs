@@ -17,7 +17,9 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
         let what = format!("expected a destination oci:DIR[:TAG], got {}", args.destination);
         return Err(Failure::usage(what));
     };
-    let access = Access::of(&args.chain)?;
+    let access = Access::of(&args.chain).inspect_err(|failure| {
+        report::print_failure(&args.chain.image.to_string(), failure, args.printing);
+    })?;
     let reference = access.name.to_string();
     let verdict = match verify(&access, &args.chain, Layers::Defer) {
         Verdict::Trusted(image) => {
