@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 use tuf_core::authoring::{Document, meta_of};
-use tuf_core::schema::Target;
 use tuf_core::{Instant, Role, consistent_target_name, metadata_file_name};
 
 use crate::config::Config;
@@ -150,8 +149,8 @@ impl Draft {
         let next = State { timestamp: &timestamp, snapshot: &snapshot, targets: &targets };
         let trusted = published.weigh_next(next, base.now).map_err(|refusal| not_publishable(&refusal))?;
         for (path, change) in &plan.changes {
-            let listed: Option<&Target> = trusted.document().targets.get(path);
-            if listed.map(|target| (target.length, &target.hashes))
+            let listed = trusted.document().target(path);
+            if listed.as_ref().map(|target| (target.length, &target.hashes))
                 != change.target()?.as_ref().map(|target| (target.length, &target.hashes))
             {
                 return Err(not_publishable(&format!("{path} is not listed as it was staged")));

@@ -77,13 +77,13 @@ impl Published {
     }
 
     /// What a name means.
-    pub(crate) fn target(&self, path: &str) -> Option<&Target> {
-        self.trusted.document().targets.get(path)
+    pub(crate) fn target(&self, path: &str) -> Option<Target> {
+        self.trusted.document().target(path)
     }
 
     /// Everything the top-level targets role says.
-    pub(crate) fn listed(&self) -> impl Iterator<Item = (&str, &Target)> {
-        self.trusted.document().targets.iter().map(|(path, target)| (path.as_str(), target))
+    pub(crate) fn listed(&self) -> impl Iterator<Item = (String, Target)> {
+        self.trusted.document().targets()
     }
 
     /// Weighs the next state as a client does that has seen this one.

@@ -71,7 +71,7 @@ impl Change {
             (Self::Add { length, digest, custom }, Some(target)) => {
                 let listed = target.custom.as_ref().map(|raw| serde_json::from_str::<Value>(raw.get()));
                 target.length == *length
-                    && digest_of(target) == Some(*digest)
+                    && digest_of(&target) == Some(*digest)
                     && listed.is_some_and(|listed| listed.is_ok_and(|listed| listed == *custom))
             }
         }

@@ -231,7 +231,7 @@ impl Client {
     /// 5.6.1 to 5.6.6 for the top-level targets.
     fn targets(&self, snapshot: &FreshSnapshot) -> Result<TrustedTargets, ClientError> {
         let stated = snapshot.targets_file(&Role::Targets)?;
-        self.kept_or_fetched(snapshot, &Role::Targets, stated, |bytes| snapshot.targets(bytes))
+        self.kept_or_fetched(snapshot, &Role::Targets, &stated, |file| snapshot.targets_shared(file))
     }
 
     fn kept_or_fetched(
@@ -239,16 +239,16 @@ impl Client {
         snapshot: &FreshSnapshot,
         role: &Role,
         stated: &MetaFile,
-        mut weigh: impl FnMut(&[u8]) -> Result<TrustedTargets, Refusal>,
+        mut weigh: impl FnMut(&Arc<Vec<u8>>) -> Result<TrustedTargets, Refusal>,
     ) -> Result<TrustedTargets, ClientError> {
         let name = metadata_file_name(role.name(), None);
         let limit = bounded(stated, limits::TARGETS_BYTES);
         let kept = self.store.read(&name, limit)?;
-        if let Some(Ok(targets)) = kept.map(|bytes| weigh(&bytes)) {
+        if let Some(Ok(targets)) = kept.map(|bytes| weigh(&Arc::new(bytes))) {
             return Ok(targets);
         }
         let root = snapshot.timestamp().root();
-        let bytes = self.stated_file(root, role, "5.6.1", stated, limit)?;
+        let bytes = Arc::new(self.stated_file(root, role, "5.6.1", stated, limit)?);
         let targets = weigh(&bytes)?;
         self.store.write(&name, &bytes)?;
         Ok(targets)
@@ -359,7 +359,7 @@ impl Refreshed<'_> {
 
     fn supply(&self, search: &mut Search, wanted: &Wanted) -> Result<(), ClientError> {
         let Wanted { role, file } = wanted;
-        self.client.kept_or_fetched(&self.snapshot, role, file, |bytes| search.supply(bytes))?;
+        self.client.kept_or_fetched(&self.snapshot, role, file, |bytes| search.supply_shared(bytes))?;
         Ok(())
     }
 }

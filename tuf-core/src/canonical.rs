@@ -5,7 +5,6 @@
 //! readers could understand differently: duplicate keys, fractions, deep nesting, and text that is not
 //! UTF-8. What comes out is therefore safe to hand to an ordinary parser.
 
-use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,6 +13,7 @@ use core::ops::Range;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::limits::JSON_DEPTH;
+use crate::scan::Scanner;
 
 /// Turns JSON bytes into their canonical form.
 ///
@@ -24,7 +24,14 @@ use crate::limits::JSON_DEPTH;
 /// Says what is not canonicalisable and where: syntax, a duplicate key, a fraction, a depth over
 /// [`JSON_DEPTH`], or a byte that is not UTF-8.
 pub fn canonicalise(bytes: &[u8]) -> Result<Vec<u8>, JsonError> {
-    Ok(Normal::parse(bytes)?.canonical().into_owned())
+    utf8(bytes)?;
+    let mut scanner = Scanner::new(bytes, 0);
+    let normal = scanner.value(0).is_some() && scanner.at() == bytes.len();
+    match (normal, scanner.control()) {
+        (true, false) => Ok(bytes.to_vec()),
+        (true, true) => Ok(decode_control(bytes)),
+        (false, _) => Ok(Normal::parse(bytes)?.into_canonical()),
+    }
 }
 
 /// Writes a value in canonical form. A value that we hold has no duplicate keys; fractions are refused.
@@ -51,38 +58,48 @@ impl Normal {
     }
 
     /// The document as ordinary JSON.
-    pub(crate) fn json(&self) -> &[u8] {
-        &self.json
+    pub(crate) fn into_json(self) -> Vec<u8> {
+        self.json
     }
 
     /// The document in OLPC's form: control characters stand for themselves.
-    pub(crate) fn canonical(&self) -> Cow<'_, [u8]> {
-        if !self.control {
-            return Cow::Borrowed(&self.json);
-        }
-        let mut out = Vec::with_capacity(self.json.len());
-        let mut rest = self.json.as_slice();
-        loop {
-            rest = match rest {
-                [] => return Cow::Owned(out),
-                // Only control characters are written so, see `string`.
-                [b'\\', b'u', b'0', b'0', high, low, tail @ ..] => {
-                    let digits = [*high, *low];
-                    let text = core::str::from_utf8(&digits).unwrap_or_default();
-                    out.push(u8::from_str_radix(text, 16).unwrap_or_default());
-                    tail
-                }
-                [b'\\', escaped, tail @ ..] => {
-                    out.extend([b'\\', *escaped]);
-                    tail
-                }
-                [byte, tail @ ..] => {
-                    out.push(*byte);
-                    tail
-                }
-            }
-        }
+    fn into_canonical(self) -> Vec<u8> {
+        if self.control { decode_control(&self.json) } else { self.json }
     }
+}
+
+/// Turns JSON in normal form into OLPC's form: the control characters that stand escaped come to stand for
+/// themselves.
+pub(crate) fn decode_control(json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
+        let (plain, escape) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        rest = match escape {
+            [b'\\', b'n', tail @ ..] => {
+                out.push(b'\n');
+                tail
+            }
+            // Only control characters are written so in normal form.
+            [b'\\', b'u', b'0', b'0', high, low, tail @ ..] => {
+                let digits = [*high, *low];
+                let text = core::str::from_utf8(&digits).unwrap_or_default();
+                out.push(u8::from_str_radix(text, 16).unwrap_or_default());
+                tail
+            }
+            [first, second, tail @ ..] => {
+                out.extend([*first, *second]);
+                tail
+            }
+            short => {
+                out.extend_from_slice(short);
+                &[]
+            }
+        };
+    }
+    out.extend_from_slice(rest);
+    out
 }
 
 /// Runs a seed over a whole text, and refuses what follows it.
@@ -90,12 +107,16 @@ pub(crate) fn parse_with<'a, S: DeserializeSeed<'a>>(
     bytes: &'a [u8],
     seed: S,
 ) -> Result<S::Value, JsonError> {
-    let text = core::str::from_utf8(bytes)
-        .map_err(|why| JsonError { what: alloc::format!("not UTF-8 at byte {}", why.valid_up_to()) })?;
-    let mut parser = serde_json::Deserializer::from_str(text);
+    let mut parser = serde_json::Deserializer::from_str(utf8(bytes)?);
     let value = seed.deserialize(&mut parser).map_err(|why| JsonError::from_serde(&why))?;
     parser.end().map_err(|why| JsonError::from_serde(&why))?;
     Ok(value)
+}
+
+/// The bytes as text.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, JsonError> {
+    core::str::from_utf8(bytes)
+        .map_err(|why| JsonError { what: alloc::format!("not UTF-8 at byte {}", why.valid_up_to()) })
 }
 
 /// Why a text is not acceptable JSON, with line and column where they are known.
@@ -125,16 +146,21 @@ impl core::error::Error for JsonError {}
 impl Normal {
     fn string(&mut self, text: &str) {
         self.json.push(b'"');
-        for byte in text.bytes() {
-            match byte {
-                b'"' | b'\\' => self.json.extend([b'\\', byte]),
-                0..=0x1f => {
+        let mut rest = text.as_bytes();
+        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+            let (plain, tail) = rest.split_at(at);
+            self.json.extend_from_slice(plain);
+            match tail.first() {
+                Some(&byte @ (b'"' | b'\\')) => self.json.extend([b'\\', byte]),
+                Some(byte) => {
                     self.control = true;
                     self.json.extend_from_slice(alloc::format!("\\u{byte:04x}").as_bytes());
                 }
-                _ => self.json.push(byte),
+                None => {}
             }
+            rest = tail.get(1..).unwrap_or_default();
         }
+        self.json.extend_from_slice(rest);
         self.json.push(b'"');
     }
 

@@ -1,5 +1,10 @@
 //! What the documents say (section 4). Reading only: unknown members are skipped here and kept by
 //! [`crate::authoring`], which edits the document itself.
+//!
+//! Every member is checked when the document is read. What may be there a hundred thousand times, the
+//! targets and the files of a snapshot, is checked in place and read again when it is asked for.
+
+mod delegations;
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
@@ -10,123 +15,40 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroU32;
 
-use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::canonical::{JsonError, Node, Normal, parse_with};
+use crate::Instant;
+use crate::Reason;
+use crate::canonical::{JsonError, Normal};
+use crate::envelope::Signed;
 use crate::key::Key;
-use crate::limits;
-use crate::path::PathPattern;
-use crate::{Instant, Reason, Refusal, Role};
+use crate::listing::Listing;
 
-/// Signatures, and the bytes they are over. Nothing in it is trusted yet.
-#[derive(Debug, Default)]
-pub(crate) struct Envelope {
-    pub(crate) signatures: Vec<Signature>,
-    signed: Normal,
-}
-
-/// SIGNATURE of section 4.2.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Signature {
-    pub(crate) keyid: String,
-    /// Hex. May be empty: `tuf-on-ci` leaves such a place for a signature still to come.
-    pub(crate) sig: String,
-}
-
-impl Envelope {
-    pub(crate) fn parse(role: &Role, step: &'static str, bytes: &[u8]) -> Result<Self, Refusal> {
-        let malformed =
-            |what: String| Refusal { role: role.clone(), step, reason: Reason::Malformed { what } };
-        let envelope = parse_with(bytes, EnvelopeSeed).map_err(|why| malformed(format!("{why}")))?;
-        let count = envelope.signatures.len();
-        if count > limits::SIGNATURES {
-            return Err(malformed(format!(
-                "expected at most {} signatures, got {count}",
-                limits::SIGNATURES
-            )));
-        }
-        // 4.2: "each signature MUST have a unique keyid".
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = envelope.signatures.iter().find(|one| !seen.insert(&one.keyid)) {
-            return Err(malformed(format!("key {:?} signed twice", twice.keyid)));
-        }
-        Ok(envelope)
-    }
-
-    /// The bytes that signatures are over.
-    pub(crate) fn canonical(&self) -> Cow<'_, [u8]> {
-        self.signed.canonical()
-    }
-
-    /// Reads the signed part as `role`'s document.
-    pub(crate) fn read<T: Document>(&self, role: &Role, step: &'static str) -> Result<T, Refusal> {
-        let refuse = |reason| Refusal { role: role.clone(), step, reason };
-        let malformed = |what: String| refuse(Reason::Malformed { what });
-        let json = self.signed.json();
-        let header: Header = serde_json::from_slice(json).map_err(|why| malformed(format!("{why}")))?;
-        if header.type_name != role.type_name() {
-            return Err(refuse(Reason::Type { expected: role.type_name(), got: header.type_name }));
-        }
-        // 4.3: within one major version the formats are compatible.
-        if header.spec_version.split('.').next() != Some("1") {
-            return Err(refuse(Reason::SpecVersion { got: header.spec_version }));
-        }
-        let document: T = serde_json::from_slice(json).map_err(|why| malformed(format!("{why}")))?;
-        document.check().map_err(malformed)?;
-        Ok(document)
-    }
-}
-
-/// Reads `{"signatures": …, "signed": …}` strictly, other members included.
-struct EnvelopeSeed;
-
-impl<'de> DeserializeSeed<'de> for EnvelopeSeed {
-    type Value = Envelope;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Envelope, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for EnvelopeSeed {
-    type Value = Envelope;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with \"signatures\" and \"signed\"")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
-        let mut members: BTreeMap<String, Normal> = BTreeMap::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let mut value = Normal::default();
-            map.next_value_seed(Node::at_top(&mut value))?;
-            if members.contains_key(&name) {
-                return Err(de::Error::custom(format_args!("duplicate key {name:?}")));
-            }
-            members.insert(name, value);
-        }
-        let signed = members.remove("signed").ok_or_else(|| de::Error::missing_field("signed"))?;
-        let signatures =
-            members.remove("signatures").ok_or_else(|| de::Error::missing_field("signatures"))?;
-        let signatures = serde_json::from_slice(signatures.json()).map_err(de::Error::custom)?;
-        Ok(Envelope { signatures, signed })
-    }
-}
-
-/// What every document starts with (section 4.3).
-#[derive(Deserialize)]
-struct Header {
-    #[serde(rename = "_type")]
-    type_name: String,
-    spec_version: String,
-}
+pub(crate) use delegations::HashedPath;
+pub use delegations::{DelegatedRole, Delegations, SuccinctRoles};
 
 /// A document of one of the four types.
-pub(crate) trait Document: DeserializeOwned {
-    /// What types alone can't say. The text names what was expected and what came.
-    fn check(&self) -> Result<(), String>;
+pub(crate) trait Document: Sized {
+    /// Reads the signed part. The error names what was expected and what came.
+    fn read(signed: &Signed) -> Result<Self, String>;
 }
+
+/// The whole of a small document.
+fn whole<T: DeserializeOwned>(signed: &Signed) -> Result<T, String> {
+    serde_json::from_slice(signed.json()).map_err(|why| format!("{why}"))
+}
+
+/// A version on its own.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Version(#[serde(deserialize_with = "version")] u64);
+
+/// A time on its own.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Moment(#[serde(deserialize_with = "moment")] Instant);
 
 fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     match u64::deserialize(deserializer)? {
@@ -153,11 +75,16 @@ pub struct RoleKeys {
 
 impl RoleKeys {
     fn check(&self, name: &str) -> Result<(), String> {
-        let mut seen = BTreeSet::new();
-        match self.keyids.iter().find(|id| !seen.insert(*id)) {
-            Some(twice) => Err(format!("role {name:?} lists key {twice:?} twice")),
-            None => Ok(()),
-        }
+        distinct(&self.keyids, name)
+    }
+}
+
+/// 4.3: "clients MUST ensure that … each KEYID is unique" within a role.
+fn distinct(keyids: &[String], name: &str) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    match keyids.iter().find(|id| !seen.insert(*id)) {
+        Some(twice) => Err(format!("role {name:?} lists key {twice:?} twice")),
+        None => Ok(()),
     }
 }
 
@@ -190,12 +117,14 @@ pub struct RootRoles {
 }
 
 impl Document for Root {
-    fn check(&self) -> Result<(), String> {
-        let RootRoles { root, timestamp, snapshot, targets } = &self.roles;
+    fn read(signed: &Signed) -> Result<Self, String> {
+        let document: Self = whole(signed)?;
+        let RootRoles { root, timestamp, snapshot, targets } = &document.roles;
         root.check("root")?;
         timestamp.check("timestamp")?;
         snapshot.check("snapshot")?;
-        targets.check("targets")
+        targets.check("targets")?;
+        Ok(document)
     }
 }
 
@@ -235,52 +164,178 @@ pub struct TimestampMeta {
 }
 
 impl Document for Timestamp {
-    fn check(&self) -> Result<(), String> {
-        Ok(())
+    fn read(signed: &Signed) -> Result<Self, String> {
+        whole(signed)
     }
 }
 
 /// Section 4.4.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The version, above 0.
-    #[serde(deserialize_with = "version")]
     pub version: u64,
     /// When it expires.
-    #[serde(deserialize_with = "moment")]
     pub expires: Instant,
-    /// The targets files, by name.
-    pub meta: BTreeMap<String, MetaFile>,
+    meta: Listing,
+}
+
+impl Snapshot {
+    /// What it says of a file, such as `targets.json`.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<MetaFile> {
+        meta_file(self.meta.get(name)?)
+    }
+
+    /// How many files it lists.
+    #[must_use]
+    pub fn files(&self) -> usize {
+        self.meta.len()
+    }
+
+    /// The first file that goes backwards from here to `next`, or is no longer listed: its name, and the
+    /// two versions.
+    pub(crate) fn first_older(&self, next: &Self) -> Option<(String, u64, Option<u64>)> {
+        let version = |text: &[u8]| meta_file(text).map_or(0, |file| file.version);
+        let older = |was: &[u8], is: &[u8]| version(is) < version(was);
+        let (name, was, is) = self.meta.first_older(&next.meta, older)?;
+        Some((name.into_owned(), version(was), is.map(version)))
+    }
+}
+
+fn meta_file(text: &[u8]) -> Option<MetaFile> {
+    serde_json::from_slice(text).ok()
 }
 
 impl Document for Snapshot {
-    fn check(&self) -> Result<(), String> {
-        if self.meta.contains_key("targets.json") {
-            return Ok(());
+    fn read(signed: &Signed) -> Result<Self, String> {
+        let meta = signed.listing("meta")?;
+        for (name, text) in meta.entries() {
+            let _: MetaShape = serde_json::from_slice(text).map_err(|why| format!("{why} in {name:?}"))?;
         }
-        Err("expected \"targets.json\" in meta, got none".to_owned())
+        if meta.get("targets.json").is_none() {
+            return Err("expected \"targets.json\" in meta, got none".to_owned());
+        }
+        let (Version(version), Moment(expires)) = (signed.member("version")?, signed.member("expires")?);
+        Ok(Self { version, expires, meta })
     }
 }
 
 /// Section 4.5.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Targets {
     /// The version, above 0.
-    #[serde(deserialize_with = "version")]
     pub version: u64,
     /// When it expires.
-    #[serde(deserialize_with = "moment")]
     pub expires: Instant,
-    /// The targets, by path.
-    pub targets: BTreeMap<String, Target>,
     /// Who else may speak, and for what.
-    #[serde(default)]
     pub delegations: Option<Delegations>,
+    targets: Listing,
+}
+
+impl Targets {
+    /// What it says of a target.
+    #[must_use]
+    pub fn target(&self, path: &str) -> Option<Target> {
+        serde_json::from_slice(self.targets.get(path)?).ok()
+    }
+
+    /// All targets, in the order of their paths.
+    pub fn targets(&self) -> impl Iterator<Item = (String, Target)> {
+        let read = |(path, text): (Cow<'_, str>, &[u8])| {
+            Some((path.into_owned(), serde_json::from_slice(text).ok()?))
+        };
+        self.targets.entries().filter_map(read)
+    }
+
+    /// How many targets it lists.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Reads all but the targets themselves, which were checked when these very bytes were read before.
+    pub(crate) fn recall(signed: &Signed) -> Result<Self, String> {
+        let (Version(version), Moment(expires)) = (signed.member("version")?, signed.member("expires")?);
+        let delegations = signed.find("delegations").map(|member| Delegations::read(signed, member));
+        Ok(Self {
+            version,
+            expires,
+            delegations: delegations.transpose()?.flatten(),
+            targets: signed.listing("targets")?,
+        })
+    }
 }
 
 impl Document for Targets {
-    fn check(&self) -> Result<(), String> {
-        self.delegations.as_ref().map_or(Ok(()), Delegations::check)
+    fn read(signed: &Signed) -> Result<Self, String> {
+        let document = Self::recall(signed)?;
+        for (path, text) in document.targets.entries() {
+            let _: TargetShape = serde_json::from_slice(text).map_err(|why| format!("{why} in {path:?}"))?;
+        }
+        Ok(document)
+    }
+}
+
+/// A [`Target`] that is checked and not kept.
+#[derive(Deserialize)]
+struct TargetShape {
+    #[serde(rename = "length")]
+    _length: u64,
+    #[serde(rename = "hashes")]
+    _hashes: HashesShape,
+}
+
+/// A [`MetaFile`] that is checked and not kept.
+#[derive(Deserialize)]
+struct MetaShape {
+    #[serde(rename = "version", deserialize_with = "version")]
+    _version: u64,
+    #[serde(default, rename = "length")]
+    _length: Option<u64>,
+    #[serde(default, rename = "hashes")]
+    _hashes: Option<HashesShape>,
+}
+
+/// An object of strings that is checked and not kept.
+struct HashesShape;
+
+impl<'de> Deserialize<'de> for HashesShape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for HashesShape {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of hashes by algorithm")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<IgnoredAny, TextShape>()?.is_some() {}
+        Ok(self)
+    }
+}
+
+/// A string that is checked and not kept.
+struct TextShape;
+
+impl<'de> Deserialize<'de> for TextShape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Self)
+    }
+}
+
+impl Visitor<'_> for TextShape {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
     }
 }
 
@@ -325,118 +380,7 @@ impl Target {
     }
 }
 
-/// DELEGATIONS of section 4.5.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Delegations {
-    /// The keys of the delegated roles, by their declared ids.
-    pub keys: BTreeMap<String, Key>,
-    /// The delegated roles, in order of their priority.
-    #[serde(default)]
-    pub roles: Vec<DelegatedRole>,
-    /// Hash bins in short (TAP 15).
-    #[serde(default)]
-    pub succinct_roles: Option<SuccinctRoles>,
-}
-
-impl Delegations {
-    fn check(&self) -> Result<(), String> {
-        let count = self.roles.len();
-        if count > limits::ROLES {
-            return Err(format!("expected at most {} delegated roles, got {count}", limits::ROLES));
-        }
-        if self.succinct_roles.is_some() && count > 0 {
-            return Err("expected roles or succinct_roles, got both (TAP 15)".to_owned());
-        }
-        let mut seen = BTreeSet::new();
-        for role in &self.roles {
-            role.check()?;
-            if !seen.insert(&role.name) {
-                return Err(format!("delegates to role {:?} twice", role.name));
-            }
-        }
-        self.succinct_roles.as_ref().map_or(Ok(()), SuccinctRoles::check)
-    }
-}
-
-/// A delegated role: who may speak for which paths.
-#[derive(Clone, Debug, Deserialize)]
-pub struct DelegatedRole {
-    /// Its name.
-    pub name: String,
-    /// The ids of its keys.
-    pub keyids: Vec<String>,
-    /// How many distinct keys must sign.
-    pub threshold: NonZeroU32,
-    /// Whether the search ends with it (5.6.7.2.1).
-    #[serde(default)]
-    pub terminating: bool,
-    /// Patterns of the paths it may speak for.
-    #[serde(default)]
-    pub paths: Option<Vec<PathPattern>>,
-    /// Prefixes of the SHA-256 of the paths it may speak for, in hex.
-    #[serde(default)]
-    pub path_hash_prefixes: Option<Vec<String>>,
-}
-
-impl DelegatedRole {
-    fn check(&self) -> Result<(), String> {
-        let Self { name, keyids, threshold, paths, path_hash_prefixes, .. } = self;
-        if matches!(name.as_str(), "root" | "timestamp" | "snapshot" | "targets") {
-            return Err(format!(
-                "expected another name for a delegated role than that of the top-level {name}"
-            ));
-        }
-        if paths.is_some() == path_hash_prefixes.is_some() {
-            return Err(format!("expected either paths or path_hash_prefixes for role {name:?}"));
-        }
-        let patterns = paths.as_ref().map_or(0, Vec::len);
-        if patterns.max(path_hash_prefixes.as_ref().map_or(0, Vec::len)) > limits::PATTERNS {
-            return Err(format!("expected at most {} paths for role {name:?}", limits::PATTERNS));
-        }
-        RoleKeys { keyids: keyids.clone(), threshold: *threshold }.check(name)
-    }
-
-    /// Whether the role may speak for `path`, whose SHA-256 in hex is `path_hash`.
-    pub(crate) fn covers(&self, path: &str, path_hash: &str) -> bool {
-        let by_pattern = |patterns: &Vec<PathPattern>| patterns.iter().any(|pattern| pattern.matches(path));
-        let by_hash =
-            |prefixes: &Vec<String>| prefixes.iter().any(|prefix| path_hash.starts_with(prefix.as_str()));
-        self.paths.as_ref().is_some_and(by_pattern) || self.path_hash_prefixes.as_ref().is_some_and(by_hash)
-    }
-}
-
-/// SUCCINCT_ROLES of TAP 15: 2^`bit_length` bins, all with the same keys.
-#[derive(Clone, Debug, Deserialize)]
-pub struct SuccinctRoles {
-    /// The ids of the keys.
-    pub keyids: Vec<String>,
-    /// How many distinct keys must sign.
-    pub threshold: NonZeroU32,
-    /// How many bits of the path's SHA-256 choose the bin: 1 to 32.
-    pub bit_length: u32,
-    /// What the names of the bins start with.
-    pub name_prefix: String,
-}
-
-impl SuccinctRoles {
-    fn check(&self) -> Result<(), String> {
-        if !(1..=32).contains(&self.bit_length) {
-            return Err(format!("expected a bit_length of 1 to 32, got {}", self.bit_length));
-        }
-        RoleKeys { keyids: self.keyids.clone(), threshold: self.threshold }.check(&self.name_prefix)
-    }
-
-    /// The bin of a path: the first bits of its SHA-256, in hex as wide as the last bin's.
-    pub(crate) fn bin(&self, path: &str) -> String {
-        let [a, b, c, d, ..] = crate::hash::sha256(path.as_bytes());
-        let bin = u32::from_be_bytes([a, b, c, d]) >> 32_u32.saturating_sub(self.bit_length).min(31);
-        let width = usize::try_from(self.bit_length.div_ceil(4)).unwrap_or(8);
-        format!("{}-{bin:0width$x}", self.name_prefix)
-    }
-}
-
 /// The error of reading JSON, for authoring.
 pub(crate) fn strict_value(bytes: &[u8]) -> Result<serde_json::Value, JsonError> {
-    let normal = Normal::parse(bytes)?;
-    serde_json::from_slice(normal.json()).map_err(|why| JsonError::from_serde(&why))
+    serde_json::from_slice(&Normal::parse(bytes)?.into_json()).map_err(|why| JsonError::from_serde(&why))
 }

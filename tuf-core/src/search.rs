@@ -5,11 +5,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::hash::sha256_hex;
 use crate::key::Key;
 use crate::limits::SEARCH_ROLES;
-use crate::schema::{Delegations, MetaFile, RoleKeys, Target};
-use crate::workflow::{FreshSnapshot, TrustedTargets};
+use crate::schema::{Delegations, HashedPath, MetaFile, RoleKeys, Target};
+use crate::workflow::{FreshSnapshot, TrustedTargets, shared};
 use crate::{Refusal, Role};
 
 /// A search under way. Call [`Search::step`] until it finds or ends, and feed it what it wants.
@@ -17,7 +16,6 @@ use crate::{Refusal, Role};
 pub struct Search {
     snapshot: FreshSnapshot,
     path: String,
-    path_hash: String,
     /// Roles still to visit, the next one last.
     pending: Vec<Pending>,
     visited: BTreeSet<String>,
@@ -82,7 +80,6 @@ impl Search {
         Self {
             snapshot,
             path: path.into(),
-            path_hash: sha256_hex(path.as_bytes()),
             pending: alloc::vec![first],
             visited: BTreeSet::new(),
             searched: Vec::new(),
@@ -114,7 +111,7 @@ impl Search {
                 None => {
                     let role = next.role.clone();
                     self.awaited = Some(next);
-                    let file = self.snapshot.targets_file(&role)?.clone();
+                    let file = self.snapshot.targets_file(&role)?;
                     return Ok(Step::Need(Wanted { role, file }));
                 }
             }
@@ -128,6 +125,14 @@ impl Search {
     /// # Errors
     /// Refuses a file that isn't the one the snapshot states, is malformed, below threshold or expired.
     pub fn supply(&mut self, bytes: &[u8]) -> Result<TrustedTargets, Refusal> {
+        self.supply_shared(&shared(bytes))
+    }
+
+    /// [`Self::supply`] of bytes that needn't be copied.
+    ///
+    /// # Errors
+    /// As for [`Self::supply`].
+    pub fn supply_shared(&mut self, file: &Arc<Vec<u8>>) -> Result<TrustedTargets, Refusal> {
         let Some(Pending { role, delegation: Some((delegator, role_keys)), .. }) = &self.awaited else {
             let what = "no file was asked for".into();
             return Err(Refusal {
@@ -139,7 +144,7 @@ impl Search {
         static NO_KEYS: BTreeMap<String, Key> = BTreeMap::new();
         let delegations = delegator.targets.document().delegations.as_ref();
         let keys = delegations.map_or(&NO_KEYS, |delegations| &delegations.keys);
-        let targets = self.snapshot.weigh_targets(role.clone(), keys, role_keys, bytes)?;
+        let targets = self.snapshot.weigh_targets(role.clone(), keys, role_keys, file)?;
         if let Some(awaited) = self.awaited.take() {
             self.pending.push(Pending { ready: Some(targets.clone()), ..awaited });
         }
@@ -157,8 +162,8 @@ impl Search {
         let delegator = pending.delegation.map(|(delegator, _)| delegator);
         let visited = Arc::new(Visited { targets, delegator });
         let document = visited.targets.document();
-        if let Some(target) = document.targets.get(&self.path) {
-            return Some(Step::Found { target: target.clone(), chain: chain(&visited) });
+        if let Some(target) = document.target(&self.path) {
+            return Some(Step::Found { target, chain: chain(&visited) });
         }
         if let Some(delegations) = &document.delegations {
             self.queue(&visited, delegations);
@@ -168,16 +173,13 @@ impl Search {
 
     /// 5.6.7.2: the delegations of the path, in order of appearance, up to a terminating one.
     fn queue(&mut self, delegator: &Arc<Visited>, delegations: &Delegations) {
-        let mut children = Vec::new();
+        let (path, mut children) = (HashedPath::new(&self.path), Vec::new());
         if let Some(bins) = &delegations.succinct_roles {
             let keys = RoleKeys { keyids: bins.keyids.clone(), threshold: bins.threshold };
-            children.push((Role::of_targets(&bins.bin(&self.path)), keys));
+            children.push((Role::of_targets(&bins.bin(&path)), keys));
         }
-        for role in &delegations.roles {
-            if !role.covers(&self.path, &self.path_hash) {
-                continue;
-            }
-            let keys = RoleKeys { keyids: role.keyids.clone(), threshold: role.threshold };
+        for role in delegations.covering(&path) {
+            let keys = RoleKeys { keyids: role.keyids, threshold: role.threshold };
             children.push((Role::of_targets(&role.name), keys));
             if role.terminating {
                 // Nothing else is asked, of this role or of those before it.

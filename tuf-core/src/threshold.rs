@@ -5,9 +5,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::crypto::Verify;
+use crate::envelope::Envelope;
 use crate::hash::unhex;
 use crate::key::Key;
-use crate::schema::{Envelope, RoleKeys};
+use crate::schema::RoleKeys;
 use crate::{Reason, Refusal, Role};
 
 /// Whose signatures a document carries, and how many were demanded.
@@ -31,7 +32,7 @@ pub(crate) fn weigh(
     keys: &BTreeMap<String, Key>,
     role_keys: &RoleKeys,
 ) -> Result<Signers, Refusal> {
-    let message = envelope.canonical();
+    let message = envelope.signed.canonical();
     let mut counted = BTreeSet::new();
     let mut key_ids = Vec::new();
     for signature in &envelope.signatures {

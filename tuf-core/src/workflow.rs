@@ -7,12 +7,14 @@
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use crate::crypto::Verify;
+use crate::envelope::Envelope;
 use crate::hash;
 use crate::key::Key;
-use crate::schema::{Envelope, MetaFile, RoleKeys, Root, Snapshot, Targets, Timestamp};
+use crate::schema::{MetaFile, RoleKeys, Root, Snapshot, Targets, Timestamp};
 use crate::search::Search;
 use crate::threshold::weigh;
 use crate::{Instant, Reason, Refusal, Role, Signers};
@@ -49,6 +51,11 @@ fn as_stated(role: &Role, step: &'static str, stated: &MetaFile, bytes: &[u8]) -
     }
 }
 
+/// Documents are kept as the bytes they came in.
+pub(crate) fn shared(bytes: &[u8]) -> Arc<Vec<u8>> {
+    Arc::new(bytes.to_vec())
+}
+
 fn exact_version(role: &Role, step: &'static str, expected: u64, got: u64) -> Result<(), Refusal> {
     if expected == got {
         return Ok(());
@@ -74,7 +81,7 @@ impl TrustedRoot {
     /// Refuses a root that is malformed or not signed by a threshold of its own keys.
     pub fn bootstrap(bytes: &[u8], now: Instant, crypto: &'static dyn Verify) -> Result<Self, Refusal> {
         let (role, step) = (Role::Root, "5.2");
-        let envelope = Envelope::parse(&role, step, bytes)?;
+        let envelope = Envelope::parse(&role, step, shared(bytes))?;
         let root: Root = envelope.read(&role, step)?;
         let signers = weigh(crypto, &role, step, &envelope, &root.keys, &root.roles.root)?;
         let root = Arc::new(root);
@@ -88,7 +95,7 @@ impl TrustedRoot {
     /// than the next.
     pub fn next(&self, bytes: &[u8]) -> Result<Self, Refusal> {
         let (role, crypto) = (Role::Root, self.context.crypto);
-        let envelope = Envelope::parse(&role, "5.3.4", bytes)?;
+        let envelope = Envelope::parse(&role, "5.3.4", shared(bytes))?;
         weigh(crypto, &role, "5.3.4", &envelope, &self.root.keys, &self.root.roles.root)?;
         let root: Root = envelope.read(&role, "5.3.4")?;
         let signers = weigh(crypto, &role, "5.3.4", &envelope, &root.keys, &root.roles.root)?;
@@ -196,7 +203,7 @@ impl CurrentRoot {
     /// Refuses a timestamp that is malformed or below threshold. Such a one is to be forgotten.
     pub fn remembered(&self, bytes: &[u8]) -> Result<Baseline, Refusal> {
         let (role, step) = (Role::Timestamp, "5.4.2");
-        let envelope = Envelope::parse(&role, step, bytes)?;
+        let envelope = Envelope::parse(&role, step, shared(bytes))?;
         let signers = self.weigh(&role, step, &envelope, &self.trusted.root.roles.timestamp)?;
         Ok(Baseline(Arc::new(envelope.read(&role, step)?), signers))
     }
@@ -319,7 +326,7 @@ impl FreshTimestamp {
     /// Refuses a snapshot that is malformed or below threshold. Such a one is to be forgotten.
     pub fn remembered(&self, bytes: &[u8]) -> Result<SnapshotBaseline, Refusal> {
         let (role, step) = (Role::Snapshot, "5.5.3");
-        let envelope = Envelope::parse(&role, step, bytes)?;
+        let envelope = Envelope::parse(&role, step, shared(bytes))?;
         self.root.weigh(&role, step, &envelope, &self.root.trusted.root.roles.snapshot)?;
         Ok(SnapshotBaseline(Arc::new(envelope.read(&role, step)?)))
     }
@@ -332,12 +339,12 @@ impl FreshTimestamp {
     pub fn snapshot(&self, seen: Option<&SnapshotBaseline>, bytes: &[u8]) -> Result<FreshSnapshot, Refusal> {
         let (role, stated) = (Role::Snapshot, self.snapshot_file());
         as_stated(&role, "5.5.2", stated, bytes)?;
-        let envelope = Envelope::parse(&role, "5.5.3", bytes)?;
+        let envelope = Envelope::parse(&role, "5.5.3", shared(bytes))?;
         let signers = self.root.weigh(&role, "5.5.3", &envelope, &self.root.trusted.root.roles.snapshot)?;
         let snapshot: Snapshot = envelope.read(&role, "5.5.3")?;
         exact_version(&role, "5.5.4", stated.version, snapshot.version)?;
-        for (file, before) in seen.iter().flat_map(|seen| &seen.0.meta) {
-            not_older(&role, "5.5.5", file, before, snapshot.meta.get(file))?;
+        if let Some((file, expected, got)) = seen.and_then(|seen| seen.0.first_older(&snapshot)) {
+            return Err(Refusal { role, step: "5.5.5", reason: Reason::Listed { file, expected, got } });
         }
         self.root.trusted.context.unexpired(&role, "5.5.6", snapshot.expires)?;
         Ok(FreshSnapshot { timestamp: self.clone(), snapshot: Arc::new(snapshot), signers })
@@ -381,9 +388,9 @@ impl FreshSnapshot {
     ///
     /// # Errors
     /// Refuses a role that isn't listed (5.6.1).
-    pub fn targets_file(&self, role: &Role) -> Result<&MetaFile, Refusal> {
+    pub fn targets_file(&self, role: &Role) -> Result<MetaFile, Refusal> {
         let file = alloc::format!("{}.json", role.name());
-        self.snapshot.meta.get(&file).ok_or_else(|| Refusal {
+        self.snapshot.file(&file).ok_or_else(|| Refusal {
             role: role.clone(),
             step: "5.6.1",
             reason: Reason::Missing { file: alloc::format!("{file} in snapshot") },
@@ -395,8 +402,16 @@ impl FreshSnapshot {
     /// # Errors
     /// Refuses a file that isn't the one the snapshot states, is malformed, below threshold or expired.
     pub fn targets(&self, bytes: &[u8]) -> Result<TrustedTargets, Refusal> {
+        self.targets_shared(&shared(bytes))
+    }
+
+    /// [`Self::targets`] of bytes that needn't be copied.
+    ///
+    /// # Errors
+    /// As for [`Self::targets`].
+    pub fn targets_shared(&self, file: &Arc<Vec<u8>>) -> Result<TrustedTargets, Refusal> {
         let root = &self.timestamp.root.trusted.root;
-        self.weigh_targets(Role::Targets, &root.keys, &root.roles.targets, bytes)
+        self.weigh_targets(Role::Targets, &root.keys, &root.roles.targets, file)
     }
 
     pub(crate) fn weigh_targets(
@@ -404,12 +419,12 @@ impl FreshSnapshot {
         role: Role,
         keys: &BTreeMap<String, Key>,
         role_keys: &RoleKeys,
-        bytes: &[u8],
+        file: &Arc<Vec<u8>>,
     ) -> Result<TrustedTargets, Refusal> {
         let context = self.timestamp.root.trusted.context;
         let stated = self.targets_file(&role)?;
-        as_stated(&role, "5.6.2", stated, bytes)?;
-        let envelope = Envelope::parse(&role, "5.6.3", bytes)?;
+        as_stated(&role, "5.6.2", &stated, file)?;
+        let envelope = Envelope::parse(&role, "5.6.3", Arc::clone(file))?;
         let signers = weigh(context.crypto, &role, "5.6.3", &envelope, keys, role_keys)?;
         let targets: Targets = envelope.read(&role, "5.6.3")?;
         exact_version(&role, "5.6.4", stated.version, targets.version)?;

@@ -250,7 +250,7 @@ impl<'a> Verification<'a> {
             };
             let mut link = broken(expected, got);
             // Only what is at hand is looked at: a refusal fetches nothing and keeps nothing.
-            if state.targets().document().targets.contains_key(&self.name.digest_path(came)) {
+            if state.targets().document().target(&self.name.digest_path(came)).is_some() {
                 link.detail.push_str(", which is signed, but is not what the name means now");
             }
             return Err(link);

@@ -65,7 +65,7 @@ fn expect_same_digest(name: &Reference, image: &Image) -> Result<(), Failure> {
 
 /// Stages one path. What is published already needs no stage; what was staged for it falls away.
 fn stage(path: &str, image: &Image, published: &Published, staged: &mut Staged) -> Result<Added, Failure> {
-    let before = published.target(path).and_then(digest_of);
+    let before = published.target(path).and_then(|target| digest_of(&target));
     let previous = before.filter(|before| *before != image.digest).map(|before| before.to_string());
     let media_type = image.manifest.media_type();
     let length = u64::try_from(image.bytes.len()).unwrap_or(u64::MAX);

@@ -23,7 +23,7 @@ pub(crate) fn run(dir: &Path, args: &RemoveArgs, around: &Surroundings) -> Resul
     let was_staged = matches!(staged.changes.remove(&path), Some(Change::Add { .. }));
     let outcome = match (published.target(&path), was_staged) {
         (Some(target), _) => {
-            note_digest(&args.name, target, &published);
+            note_digest(&args.name, &target, &published);
             staged.changes.insert(path.clone(), Change::Remove);
             Removal::Staged
         }

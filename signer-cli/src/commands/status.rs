@@ -33,7 +33,7 @@ pub(crate) fn run(dir: &Path, around: &Surroundings) -> Result<report::Status, F
         now: around.now,
         published: repository.published().display().to_string(),
         roles,
-        images: published.listed().filter_map(|(path, target)| listed(path, target)).collect(),
+        images: published.listed().filter_map(|(path, target)| listed(&path, &target)).collect(),
         staged: plan.changes.iter().map(|(path, staged)| change(path, staged, &published)).collect(),
     })
 }

@@ -148,7 +148,7 @@ impl Desk {
         let snapshot = timestamp.snapshot(None, &snapshot).unwrap();
         let version = snapshot.targets_file(&tuf_core::Role::Targets).unwrap().version;
         let targets = snapshot.targets(&read(&format!("{version}.targets.json"))).unwrap();
-        let target = targets.document().targets.get(path)?;
+        let target = targets.document().target(path)?;
         let sha256 = &target.hashes["sha256"];
         let stored = tuf_core::consistent_target_name(path, sha256);
         target.check(&fs::read(self.path("trust/published/targets").join(stored)).unwrap()).unwrap();

@@ -1,0 +1,420 @@
+//! DELEGATIONS of section 4.5, and the hash bins of TAP 15.
+//!
+//! A document may delegate to 16,384 bins, of which one covers a path. So the roles are checked once and
+//! stay text; what is kept of each is where it stands and which hashes it covers.
+
+use alloc::borrow::{Cow, ToOwned};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::num::NonZeroU32;
+use core::ops::Range;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::envelope::{Member, Signed};
+use crate::hash::{hex, sha256};
+use crate::key::Key;
+use crate::limits;
+use crate::path::PathPattern;
+use crate::scan::{Scanner, unescaped};
+
+/// Who else may speak, and for what.
+#[derive(Clone, Debug)]
+pub struct Delegations {
+    /// The keys of the delegated roles, by their declared ids.
+    pub keys: BTreeMap<String, Key>,
+    /// Hash bins in short (TAP 15).
+    pub succinct_roles: Option<SuccinctRoles>,
+    roles: Roles,
+}
+
+/// The delegated roles, in order of their priority, as text.
+#[derive(Clone, Default)]
+struct Roles {
+    file: Arc<Vec<u8>>,
+    roles: Vec<Place>,
+    /// What the roles cover by hash, one role after the other.
+    hashes: Vec<HashRange>,
+}
+
+/// Where a role stands, and how it says what it covers.
+#[derive(Clone, Debug)]
+struct Place {
+    text: Range<u32>,
+    covers: Covers,
+}
+
+#[derive(Clone, Debug)]
+enum Covers {
+    /// One of these of [`Roles::hashes`].
+    Hashes(Range<u32>),
+    /// The role itself must be asked.
+    AsItSays,
+}
+
+/// The hashes that start with a prefix, or with one of several that adjoin: their first 64 bits, from the
+/// lowest to the highest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct HashRange {
+    low: u64,
+    high: u64,
+}
+
+impl HashRange {
+    /// The range of a prefix of at most 16 digits. In capital letters it is no prefix of any hash, which
+    /// are written small.
+    fn of(prefix: &str) -> Option<Self> {
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let spare = u32::try_from(16_usize.checked_sub(prefix.len())?).ok()?.checked_mul(4)?;
+        if prefix.is_empty() {
+            return Some(Self { low: 0, high: u64::MAX });
+        }
+        if !prefix.bytes().all(digit) {
+            return None;
+        }
+        let low = u64::from_str_radix(prefix, 16).ok()?.checked_shl(spare)?;
+        Some(Self { low, high: low | u64::MAX.checked_shl(spare).map_or(u64::MAX, |mask| !mask) })
+    }
+}
+
+/// A path whose delegations are wanted, with the hash that chooses bins.
+pub(crate) struct HashedPath<'p> {
+    path: &'p str,
+    hash: [u8; 32],
+}
+
+impl<'p> HashedPath<'p> {
+    pub(crate) fn new(path: &'p str) -> Self {
+        Self { path, hash: sha256(path.as_bytes()) }
+    }
+
+    fn leading(&self) -> u64 {
+        self.hash.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    }
+}
+
+/// The members of a delegations object that mean something here.
+#[derive(Default)]
+struct Spans {
+    keys: Option<Range<usize>>,
+    roles: Vec<Range<usize>>,
+    succinct_roles: Option<Range<usize>>,
+}
+
+impl Spans {
+    fn scan(scanner: &mut Scanner<'_>) -> Option<Self> {
+        let mut spans = Self::default();
+        scanner.members(1, |scanner, key| {
+            match key {
+                b"roles" => {
+                    scanner.elements(2, |scanner| scanner.span(3).map(|span| spans.roles.push(span)))?;
+                }
+                b"keys" => spans.keys = Some(scanner.span(2)?),
+                b"succinct_roles" => spans.succinct_roles = Some(scanner.span(2)?),
+                _ => scanner.value(2)?,
+            }
+            Some(())
+        })?;
+        Some(spans)
+    }
+}
+
+impl Delegations {
+    /// Reads the member `delegations`, if it is more than `null`.
+    pub(super) fn read(signed: &Signed, member: &Member) -> Result<Option<Self>, String> {
+        if signed.text(&member.span) == b"null" {
+            return Ok(None);
+        }
+        let mut scanner = Scanner::new(signed.file(), member.span.start);
+        let spans = Spans::scan(&mut scanner)
+            .ok_or("expected delegations with an array \"roles\", got another value")?;
+        let text = |span: &Option<Range<usize>>| span.as_ref().map(|span| signed.text(span));
+        let wrong = |why: serde_json::Error| format!("{why} in delegations");
+        let keys = text(&spans.keys).ok_or("missing field `keys` in delegations")?;
+        let succinct_roles: Option<Option<SuccinctRoles>> =
+            text(&spans.succinct_roles).map(serde_json::from_slice).transpose().map_err(wrong)?;
+        let succinct_roles = succinct_roles.flatten();
+        if succinct_roles.is_some() && !spans.roles.is_empty() {
+            return Err("expected roles or succinct_roles, got both (TAP 15)".into());
+        }
+        succinct_roles.as_ref().map_or(Ok(()), SuccinctRoles::check)?;
+        let keys = serde_json::from_slice(keys).map_err(wrong)?;
+        Ok(Some(Self { keys, roles: Roles::read(signed, &spans.roles)?, succinct_roles }))
+    }
+
+    /// All roles that are delegated to by name, in order of their priority.
+    pub fn roles(&self) -> impl Iterator<Item = DelegatedRole> {
+        self.roles.roles.iter().filter_map(|place| self.roles.role(place))
+    }
+
+    /// The roles that may speak for a path, in order of their priority.
+    pub(crate) fn covering<'d>(&'d self, path: &'d HashedPath<'_>) -> impl Iterator<Item = DelegatedRole> {
+        self.roles.roles.iter().filter_map(|place| self.roles.covering(place, path))
+    }
+}
+
+impl Roles {
+    fn read(signed: &Signed, spans: &[Range<usize>]) -> Result<Self, String> {
+        if spans.len() > limits::ROLES {
+            return Err(format!("expected at most {} delegated roles, got {}", limits::ROLES, spans.len()));
+        }
+        let mut roles = Self { file: Arc::clone(signed.file()), ..Self::default() };
+        roles.roles.reserve_exact(spans.len());
+        let mut names = Vec::with_capacity(spans.len());
+        for span in spans {
+            let text = signed.text(span);
+            let head: Head<'_> =
+                serde_json::from_slice(text).map_err(|why| format!("{why} in delegations"))?;
+            let name = head.check()?;
+            let covers = roles.covers(&head, &name)?;
+            let bound = |at: usize| u32::try_from(at).map_err(|_| "expected less than 4 GiB".to_owned());
+            roles.roles.push(Place { text: bound(span.start)?..bound(span.end)?, covers });
+            names.push(name);
+        }
+        names.sort_unstable();
+        match names.array_windows().find(|[a, b]| a == b) {
+            Some([twice, _]) => Err(format!("delegates to role {twice:?} twice")),
+            None => Ok(roles),
+        }
+    }
+
+    /// Checks what a role says of its paths, and keeps its hashes.
+    fn covers(&mut self, head: &Head<'_>, name: &str) -> Result<Covers, String> {
+        let wrong = |why: serde_json::Error| format!("{why} in role {name:?}");
+        let count = match (head.paths, head.path_hash_prefixes) {
+            (Some(paths), None) => {
+                serde_json::from_str::<Vec<PathPattern>>(paths.get()).map_err(wrong)?.len()
+            }
+            (None, Some(prefixes)) => {
+                let start = self.hashes.len();
+                let mut parser = serde_json::Deserializer::from_str(prefixes.get());
+                let read = Prefixes { ranges: &mut self.hashes, start }.deserialize(&mut parser);
+                let (count, short) = read.map_err(wrong)?;
+                too_many(count, name)?;
+                if !short {
+                    self.hashes.truncate(start);
+                    return Ok(Covers::AsItSays);
+                }
+                let bound = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+                return Ok(Covers::Hashes(bound(start)..bound(self.hashes.len())));
+            }
+            _ => return Err(format!("expected either paths or path_hash_prefixes for role {name:?}")),
+        };
+        too_many(count, name)?;
+        Ok(Covers::AsItSays)
+    }
+
+    fn role(&self, place: &Place) -> Option<DelegatedRole> {
+        let Range { start, end } = place.text;
+        let text = self.file.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
+        serde_json::from_slice(text).ok()
+    }
+
+    fn covering(&self, place: &Place, path: &HashedPath<'_>) -> Option<DelegatedRole> {
+        match &place.covers {
+            Covers::Hashes(Range { start, end }) => {
+                let own = usize::try_from(*start).ok()?..usize::try_from(*end).ok()?;
+                let leading = path.leading();
+                let covers = |range: &HashRange| (range.low..=range.high).contains(&leading);
+                self.hashes.get(own)?.iter().any(covers).then(|| self.role(place))?
+            }
+            Covers::AsItSays => self.role(place).filter(|role| role.covers(path)),
+        }
+    }
+}
+
+impl fmt::Debug for Roles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.roles.iter().filter_map(|place| self.role(place))).finish()
+    }
+}
+
+fn too_many(count: usize, name: &str) -> Result<(), String> {
+    if count <= limits::PATTERNS {
+        return Ok(());
+    }
+    Err(format!("expected at most {} paths for role {name:?}, got {count}", limits::PATTERNS))
+}
+
+/// A [`DelegatedRole`] that is checked and not kept.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    name: &'a RawValue,
+    keyids: Vec<String>,
+    threshold: NonZeroU32,
+    #[serde(default, rename = "terminating")]
+    _terminating: bool,
+    #[serde(default, borrow)]
+    paths: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    path_hash_prefixes: Option<&'a RawValue>,
+}
+
+impl<'a> Head<'a> {
+    /// The name of a role that may be delegated to.
+    fn check(&self) -> Result<Cow<'a, str>, String> {
+        let written = self.name.get().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let name = written.and_then(|written| unescaped(written.as_bytes()));
+        let name = name.ok_or_else(|| format!("expected a string as name of a role, got {}", self.name))?;
+        if matches!(&*name, "root" | "timestamp" | "snapshot" | "targets") {
+            return Err(format!(
+                "expected another name for a delegated role than that of the top-level {name}"
+            ));
+        }
+        super::distinct(&self.keyids, &name)?;
+        let _: NonZeroU32 = self.threshold;
+        Ok(name)
+    }
+}
+
+/// Reads prefixes into ranges: how many there are, and whether all are short enough to be ranges.
+struct Prefixes<'r> {
+    ranges: &'r mut Vec<HashRange>,
+    start: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Prefixes<'_> {
+    type Value = (usize, bool);
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Prefixes<'_> {
+    type Value = (usize, bool);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of prefixes in hex")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut prefixes: A) -> Result<Self::Value, A::Error> {
+        let (mut count, mut short) = (0_usize, true);
+        while let Some(prefix) = prefixes.next_element::<Prefix>()? {
+            count = count.saturating_add(1);
+            short &= prefix.short;
+            let Some(range) = prefix.range else { continue };
+            let own = self.ranges.get_mut(self.start..).unwrap_or_default();
+            match own.last_mut() {
+                Some(last) if last.high.checked_add(1) == Some(range.low) => last.high = range.high,
+                _ => self.ranges.push(range),
+            }
+        }
+        Ok((count, short))
+    }
+}
+
+/// One prefix.
+struct Prefix {
+    range: Option<HashRange>,
+    short: bool,
+}
+
+impl<'de> Deserialize<'de> for Prefix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Prefix;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a prefix in hex")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Prefix, E> {
+                Ok(Prefix { range: HashRange::of(text), short: text.len() <= 16 })
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// A delegated role: who may speak for which paths.
+#[derive(Clone, Debug, Deserialize)]
+pub struct DelegatedRole {
+    /// Its name.
+    pub name: String,
+    /// The ids of its keys.
+    pub keyids: Vec<String>,
+    /// How many distinct keys must sign.
+    pub threshold: NonZeroU32,
+    /// Whether the search ends with it (5.6.7.2.1).
+    #[serde(default)]
+    pub terminating: bool,
+    /// Patterns of the paths it may speak for.
+    #[serde(default)]
+    pub paths: Option<Vec<PathPattern>>,
+    /// Prefixes of the SHA-256 of the paths it may speak for, in hex.
+    #[serde(default)]
+    pub path_hash_prefixes: Option<Vec<String>>,
+}
+
+impl DelegatedRole {
+    /// Whether the role may speak for a path.
+    fn covers(&self, path: &HashedPath<'_>) -> bool {
+        let by_pattern = |patterns: &Vec<PathPattern>| patterns.iter().any(|one| one.matches(path.path));
+        let by_hash = |prefixes: &Vec<String>| {
+            let hash = hex(&path.hash);
+            prefixes.iter().any(|prefix| hash.starts_with(prefix.as_str()))
+        };
+        self.paths.as_ref().is_some_and(by_pattern) || self.path_hash_prefixes.as_ref().is_some_and(by_hash)
+    }
+}
+
+/// SUCCINCT_ROLES of TAP 15: 2^`bit_length` bins, all with the same keys.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SuccinctRoles {
+    /// The ids of the keys.
+    pub keyids: Vec<String>,
+    /// How many distinct keys must sign.
+    pub threshold: NonZeroU32,
+    /// How many bits of the path's SHA-256 choose the bin: 1 to 32.
+    pub bit_length: u32,
+    /// What the names of the bins start with.
+    pub name_prefix: String,
+}
+
+impl SuccinctRoles {
+    fn check(&self) -> Result<(), String> {
+        if !(1..=32).contains(&self.bit_length) {
+            return Err(format!("expected a bit_length of 1 to 32, got {}", self.bit_length));
+        }
+        super::distinct(&self.keyids, &self.name_prefix)
+    }
+
+    /// The bin of a path: the first bits of its SHA-256, in hex as wide as the last bin's.
+    pub(crate) fn bin(&self, path: &HashedPath<'_>) -> String {
+        let [a, b, c, d, ..] = path.hash;
+        let bin = u32::from_be_bytes([a, b, c, d]) >> 32_u32.saturating_sub(self.bit_length).min(31);
+        let width = usize::try_from(self.bit_length.div_ceil(4)).unwrap_or(8);
+        format!("{}-{bin:0width$x}", self.name_prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_the_range_of_hashes_that_start_with_it() {
+        let range = |low, high| Some(HashRange { low, high });
+        for (prefix, expected) in [
+            ("", range(0, u64::MAX)),
+            ("0", range(0, u64::MAX >> 4)),
+            ("f", range(0xf << 60, u64::MAX)),
+            ("ab", range(0xab << 56, (0xac << 56) - 1)),
+            ("0123456789abcdef", range(0x0123_4567_89ab_cdef, 0x0123_4567_89ab_cdef)),
+            ("AB", None),
+            ("+1", None),
+            ("g", None),
+            ("0123456789abcdef0", None),
+        ] {
+            assert_eq!(HashRange::of(prefix), expected, "{prefix}");
+        }
+    }
+}
