@@ -265,13 +265,13 @@ impl Document {
         self.signatures.keys().map(String::as_str)
     }
 
-    /// The file to publish.
+    /// The file to publish: in normal form, so that whoever reads it needn't copy it. People look at it with `jq`.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let signatures: Vec<Value> =
             self.signatures.iter().map(|(id, sig)| json!({ "keyid": id, "sig": sig })).collect();
         let envelope = json!({ "signatures": signatures, "signed": self.signed });
-        let mut bytes = serde_json::to_vec_pretty(&envelope).unwrap_or_default();
+        let mut bytes = serde_json::to_vec(&envelope).unwrap_or_default();
         bytes.push(b'\n');
         bytes
     }

@@ -36,6 +36,7 @@ pub mod key;
 pub mod limits;
 mod listing;
 mod path;
+mod receipt;
 mod refusal;
 mod scan;
 pub mod schema;
@@ -44,6 +45,7 @@ mod threshold;
 mod workflow;
 
 pub use path::{PathPattern, consistent_target_name, metadata_file_name};
+pub use receipt::Receipt;
 pub use refusal::{Reason, Refusal, Role};
 pub use search::{NotFound, Search, Step, Wanted};
 pub use threshold::Signers;

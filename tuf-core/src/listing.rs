@@ -24,6 +24,9 @@ pub(crate) struct Listing {
     marks: Marks,
 }
 
+/// A member that goes back or away: its key, what was said of it, and what is said now.
+pub(crate) type Older<'a> = (Cow<'a, str>, &'a [u8], Option<&'a [u8]>);
+
 /// Where the keys of an object stand, the first of every stride.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Marks {
@@ -53,10 +56,6 @@ impl Marks {
 impl Listing {
     pub(crate) fn new(file: Arc<Vec<u8>>, marks: Marks) -> Self {
         Self { file, marks }
-    }
-
-    pub(crate) fn marks(&self) -> &Marks {
-        &self.marks
     }
 
     /// How many members there are.
@@ -96,7 +95,7 @@ impl Listing {
         &'a self,
         next: &'a Self,
         mut older: impl FnMut(&[u8], &[u8]) -> bool,
-    ) -> Option<(Cow<'a, str>, &'a [u8], Option<&'a [u8]>)> {
+    ) -> Option<Older<'a>> {
         let mut after = next.entries().peekable();
         self.entries().find_map(|(key, value)| {
             while after.next_if(|(other, _)| *other < key).is_some() {}

@@ -9,7 +9,7 @@ use crate::key::Key;
 use crate::limits::SEARCH_ROLES;
 use crate::schema::{Delegations, HashedPath, MetaFile, RoleKeys, Target};
 use crate::workflow::{FreshSnapshot, TrustedTargets, shared};
-use crate::{Refusal, Role};
+use crate::{Receipt, Refusal, Role};
 
 /// A search under way. Call [`Search::step`] until it finds or ends, and feed it what it wants.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ impl Search {
     /// # Errors
     /// As for [`Self::supply`].
     pub fn supply_shared(&mut self, file: &Arc<Vec<u8>>) -> Result<TrustedTargets, Refusal> {
-        let Some(Pending { role, delegation: Some((delegator, role_keys)), .. }) = &self.awaited else {
+        let Some((role, keys, role_keys)) = self.asked() else {
             let what = "no file was asked for".into();
             return Err(Refusal {
                 role: Role::Targets,
@@ -141,14 +141,41 @@ impl Search {
                 reason: crate::Reason::Malformed { what },
             });
         };
-        static NO_KEYS: BTreeMap<String, Key> = BTreeMap::new();
-        let delegations = delegator.targets.document().delegations.as_ref();
-        let keys = delegations.map_or(&NO_KEYS, |delegations| &delegations.keys);
         let targets = self.snapshot.weigh_targets(role.clone(), keys, role_keys, file)?;
+        self.accept(&targets);
+        Ok(targets)
+    }
+
+    /// Takes the file that was asked for from an earlier update, as file and receipt: see
+    /// [`FreshSnapshot::targets_known`].
+    pub fn supply_known(&mut self, receipt: &Receipt, file: &Arc<Vec<u8>>) -> Option<TrustedTargets> {
+        let (role, keys, role_keys) = self.asked()?;
+        let targets = self.snapshot.recall_targets(role.clone(), keys, role_keys, receipt, file)?;
+        self.accept(&targets);
+        Some(targets)
+    }
+
+    /// Takes the role that was asked for from an earlier update: see [`FreshSnapshot::targets_still`].
+    pub fn supply_still(&mut self, earlier: &TrustedTargets) -> Option<TrustedTargets> {
+        let (role, keys, role_keys) = self.asked()?;
+        let targets = self.snapshot.still(role.clone(), keys, role_keys, earlier)?;
+        self.accept(&targets);
+        Some(targets)
+    }
+
+    /// The role whose file was asked for, under the one that delegates to it.
+    fn asked(&self) -> Option<(&Role, &BTreeMap<String, Key>, &RoleKeys)> {
+        static NO_KEYS: BTreeMap<String, Key> = BTreeMap::new();
+        let Pending { role, delegation, .. } = self.awaited.as_ref()?;
+        let (delegator, role_keys) = delegation.as_ref()?;
+        let delegations = delegator.targets.document().delegations.as_ref();
+        Some((role, delegations.map_or(&NO_KEYS, |delegations| &delegations.keys), role_keys))
+    }
+
+    fn accept(&mut self, targets: &TrustedTargets) {
         if let Some(awaited) = self.awaited.take() {
             self.pending.push(Pending { ready: Some(targets.clone()), ..awaited });
         }
-        Ok(targets)
     }
 
     fn not_found(&self, exhausted: bool) -> Step {
