@@ -1,0 +1,247 @@
+//! Seeds of the targets that read one document: the signed parts alone, because the harnesses sign them.
+
+use serde_json::{Value, json};
+use tuf_core::authoring::Document;
+use tuf_core::crypto::Sign as _;
+use tuf_core::schema::Target;
+
+use super::{Named, named};
+use crate::ground::{ROOT, SNAPSHOT, TARGETS, TIMESTAMP, later, root, sealed};
+use crate::seal::{Sealer, enveloped, sha256};
+
+fn id(number: u8) -> String {
+    Sealer::numbered(number).key_id()
+}
+
+fn key(number: u8) -> Value {
+    Sealer::numbered(number).key().to_value()
+}
+
+/// A document's signed part, changed.
+fn signed(document: Document, change: impl FnOnce(&mut Value)) -> String {
+    let mut value = Value::Object(document.signed().clone());
+    change(&mut value);
+    value.to_string()
+}
+
+fn second(change: impl FnOnce(&mut Value)) -> String {
+    let mut root = root();
+    root.set_version(2);
+    signed(root, change)
+}
+
+pub(super) fn roots() -> Named {
+    let new = json!({ "keyids": [id(9)], "threshold": 1 });
+    named(&[
+        ("good-next", second(|_| {})),
+        ("good-unknown-members", second(|root| root["x-note"] = json!({ "b": ["\u{1}", null], "a": 1 }))),
+        ("good-inconsistent", second(|root| root["consistent_snapshot"] = false.into())),
+        ("good-mirrors-role", second(|root| root["roles"]["mirrors"] = new.clone())),
+        (
+            "good-unused-key",
+            second(|root| {
+                root["keys"]["somebody"] = json!({ "keytype": "sigstore-oidc",
+            "scheme": "Fulcio", "keyval": { "identity": "a@example.com" }, "keyid_hash_algorithms": "md5" })
+            }),
+        ),
+        (
+            "good-rotated-timestamp",
+            second(|root| {
+                root["keys"][id(9)] = key(9);
+                root["roles"]["timestamp"] = new.clone();
+            }),
+        ),
+        (
+            "good-rotated-under-an-alias",
+            second(|root| {
+                root["keys"]["alias"] = key(TIMESTAMP);
+                root["roles"]["timestamp"] = json!({ "keyids": ["alias"], "threshold": 1 });
+            }),
+        ),
+        ("good-impossible-threshold", second(|root| root["roles"]["snapshot"]["threshold"] = 9.into())),
+        ("good-no-keys", second(|root| root["roles"]["targets"]["keyids"] = json!([]))),
+        ("good-minor", second(|root| root["spec_version"] = "1.99".into())),
+        ("good-offset", second(|root| root["expires"] = "2030-06-01T12:00:00+02:00".into())),
+        ("bad-version-1", second(|root| root["version"] = 1.into())),
+        ("bad-version-3", second(|root| root["version"] = 3.into())),
+        ("bad-version-0", second(|root| root["version"] = 0.into())),
+        ("bad-version-text", second(|root| root["version"] = "2".into())),
+        ("bad-expired", second(|root| root["expires"] = "2029-01-01T00:00:00Z".into())),
+        ("bad-expires", second(|root| root["expires"] = "tomorrow".into())),
+        ("bad-type", second(|root| root["_type"] = "targets".into())),
+        ("bad-major", second(|root| root["spec_version"] = "2.0.0".into())),
+        ("bad-threshold-0", second(|root| root["roles"]["root"]["threshold"] = 0.into())),
+        ("bad-own-threshold", second(|root| root["roles"]["root"]["threshold"] = 2.into())),
+        (
+            "bad-key-listed-twice",
+            second(|root| {
+                root["roles"]["root"] = json!({ "keyids": [id(ROOT), id(ROOT)], "threshold": 1 });
+            }),
+        ),
+        (
+            "bad-no-role",
+            second(|root| {
+                root["roles"].as_object_mut().expect("an object").remove("snapshot");
+            }),
+        ),
+        ("bad-others-key", second(|root| root["roles"]["root"] = new.clone())),
+        ("bad-twice", second(|_| {}).replacen('{', "{\"version\":2,", 1)),
+        ("bad-open", second(|_| {}).replacen("\"version\"", "", 1)),
+    ])
+}
+
+pub(super) fn envelopes() -> Named {
+    let root = root();
+    let good = sealed(&root, &[ROOT]);
+    let text = String::from_utf8(good.clone()).expect("ours is text");
+    let inner = signed(root, |_| {});
+    let unsigned = |list: &str| format!("{{\"signatures\":{list},\"signed\":{inner}}}");
+    let many: Vec<String> = (0..257).map(|n| format!("{{\"keyid\":\"{n}\",\"sig\":\"\"}}")).collect();
+    let extra = format!("{{\"keyid\":\"{}\",\"sig\":\"\"}},", id(TARGETS));
+    named(&[
+        ("good-printed", good.clone()),
+        ("good-short", enveloped(inner.as_bytes(), &[ROOT])),
+        ("good-stranger-beside", enveloped(inner.as_bytes(), &[200, ROOT])),
+        (
+            "good-empty-beside",
+            text.replacen("\"signatures\": [", &format!("\"signatures\": [{extra}"), 1).into_bytes(),
+        ),
+        ("good-unknown-member", text.replacen('{', "{\"x-note\": [1, {}],", 1).into_bytes()),
+        ("bad-twice", enveloped(inner.as_bytes(), &[ROOT, ROOT])),
+        ("bad-stranger", enveloped(inner.as_bytes(), &[200])),
+        ("bad-none", unsigned("[]").into_bytes()),
+        ("bad-signature-number", unsigned("[{\"keyid\":1,\"sig\":2}]").into_bytes()),
+        ("bad-signatures-object", unsigned("{}").into_bytes()),
+        ("bad-many", unsigned(&format!("[{}]", many.join(","))).into_bytes()),
+        ("bad-two-signed", text.replacen('{', "{\"signed\": {},", 1).into_bytes()),
+        ("bad-other-version", text.replacen("\"version\": 1", "\"version\": 2", 1).into_bytes()),
+        ("bad-cut", good[..good.len() / 2].to_vec()),
+        ("bad-list", b"[]".to_vec()),
+    ])
+}
+
+fn timestamp(change: impl FnOnce(&mut Value)) -> String {
+    signed(Document::timestamp(later()), |value| {
+        value["meta"] = json!({ "snapshot.json": { "version": 4 } });
+        change(value);
+    })
+}
+
+pub(super) fn timestamps() -> Named {
+    let hashes = json!({ "sha256": sha256(b""), "sha512": "00", "md5": "" });
+    named(&[
+        ("good-bare", timestamp(|_| {})),
+        ("good-length", timestamp(|value| value["meta"]["snapshot.json"]["length"] = 123.into())),
+        ("good-hashes", timestamp(|value| value["meta"]["snapshot.json"]["hashes"] = hashes)),
+        ("good-other-file", timestamp(|value| value["meta"]["a.json"] = json!({}))),
+        ("good-latest", timestamp(|value| value["version"] = u64::MAX.into())),
+        ("good-unknown-member", timestamp(|value| value["x-note"] = "\u{0}".into())),
+        ("bad-expired", timestamp(|value| value["expires"] = "2030-01-01T00:00:00Z".into())),
+        ("bad-no-snapshot", timestamp(|value| value["meta"] = json!({}))),
+        ("bad-version-0", timestamp(|value| value["meta"]["snapshot.json"]["version"] = 0.into())),
+        ("bad-negative", timestamp(|value| value["version"] = (-1).into())),
+        ("bad-hashes-list", timestamp(|value| value["meta"]["snapshot.json"]["hashes"] = json!([]))),
+        ("bad-type", timestamp(|value| value["_type"] = "snapshot".into())),
+        ("bad-key-number", timestamp(|value| value["meta"] = json!([TIMESTAMP, SNAPSHOT]))),
+    ])
+}
+
+fn snapshot(change: impl FnOnce(&mut Value)) -> String {
+    signed(Document::snapshot(later()), |value| {
+        value["meta"] =
+            json!({ "targets.json": { "version": 5 }, "dev.json": { "version": 1, "length": 7 } });
+        change(value);
+    })
+}
+
+pub(super) fn snapshots() -> Named {
+    named(&[
+        ("good-two", snapshot(|_| {})),
+        ("good-hashes", snapshot(|value| value["meta"]["dev.json"]["hashes"] = json!({ "sha256": "ab" }))),
+        (
+            "good-odd-names",
+            snapshot(|value| {
+                for name in ["../up.json", "?.json", ".json", "no-suffix", "root.json", "a.json.json"] {
+                    value["meta"][name] = json!({ "version": 2 });
+                }
+            }),
+        ),
+        ("good-version-9", snapshot(|value| value["version"] = 9.into())),
+        ("bad-no-targets", snapshot(|value| value["meta"] = json!({ "dev.json": { "version": 1 } }))),
+        ("bad-version-0", snapshot(|value| value["meta"]["dev.json"]["version"] = 0.into())),
+        ("bad-meta-list", snapshot(|value| value["meta"] = json!([]))),
+        ("bad-length-negative", snapshot(|value| value["meta"]["dev.json"]["length"] = (-1).into())),
+        ("bad-expired", snapshot(|value| value["expires"] = "1970-01-01T00:00:00Z".into())),
+        ("bad-expires-leap", snapshot(|value| value["expires"] = "2031-02-30T00:00:00Z".into())),
+    ])
+}
+
+fn role(name: &str, paths: &[&str], terminating: bool) -> Value {
+    json!({ "name": name, "keyids": [id(TARGETS)], "threshold": 1, "terminating": terminating, "paths": paths })
+}
+
+fn delegating(roles: &[Value]) -> String {
+    listing(|value| value["delegations"] = json!({ "keys": { id(TARGETS): key(TARGETS) }, "roles": roles }))
+}
+
+fn listing(change: impl FnOnce(&mut Value)) -> String {
+    let mut document = Document::targets(later());
+    document.set_target("app/z", &Target::of(b"z")).expect("no custom");
+    signed(document, change)
+}
+
+fn bins(bits: u32) -> String {
+    let bins = json!({ "keyids": [id(TARGETS)], "threshold": 1, "bit_length": bits, "name_prefix": "bin" });
+    listing(|value| value["delegations"] = json!({ "keys": {}, "succinct_roles": bins }))
+}
+
+pub(super) fn targets() -> Named {
+    let prefixes = |prefixes: &[&str]| {
+        let mut role = role("hashed", &[], false);
+        role.as_object_mut().expect("an object").remove("paths");
+        role["path_hash_prefixes"] = json!(prefixes);
+        role
+    };
+    let mut both = prefixes(&[""]);
+    both["paths"] = json!(["*"]);
+    named(&[
+        ("good-one", listing(|_| {})),
+        (
+            "good-custom",
+            listing(|value| value["targets"]["app/z"]["custom"] = json!({ "a": [null, "\u{1}"] })),
+        ),
+        (
+            "good-odd-paths",
+            listing(|value| {
+                for path in ["", "/", "../x", "a\u{0}b", "\u{1f600}"] {
+                    value["targets"][path] = json!({ "length": 0, "hashes": {} });
+                }
+            }),
+        ),
+        ("good-delegating", delegating(&[role("dev", &["app/*"], false), role("ops", &["*/*", "?"], false)])),
+        ("good-terminating", delegating(&[role("b", &["app/a"], true), role("dev", &["*/*"], false)])),
+        (
+            "good-many-roles",
+            delegating(&["a", "b", "c", "d", "e", "f"].map(|name| role(name, &["app/?"], false))),
+        ),
+        (
+            "good-odd-role-names",
+            delegating(&["../up", "", "?", "2.root"].map(|name| role(name, &["*/a"], false))),
+        ),
+        ("good-prefixes", delegating(&[prefixes(&["", "0", "ab", "AB", "zz"])])),
+        ("good-bins", bins(1)),
+        ("good-bins-all", bins(32)),
+        ("good-null-delegations", listing(|value| value["delegations"] = Value::Null)),
+        ("bad-bins-none", bins(0)),
+        ("bad-bins-many", bins(33)),
+        ("bad-paths-and-prefixes", delegating(&[both])),
+        ("bad-role-twice", delegating(&[role("dev", &["*"], false), role("dev", &["x"], true)])),
+        ("bad-top-level-name", delegating(&[role("snapshot", &["*"], false)])),
+        (
+            "bad-threshold-0",
+            delegating(&[role("dev", &["*"], false)]).replacen("\"threshold\":1", "\"threshold\":0", 1),
+        ),
+        ("bad-no-length", listing(|value| value["targets"]["x"] = json!({ "hashes": {} }))),
+        ("bad-no-targets", listing(|value| value["targets"] = Value::Null)),
+    ])
+}
