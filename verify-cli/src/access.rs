@@ -4,13 +4,14 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::Utc;
 use oci_image::{
     CredentialPlaces, Credentials, Descriptor, Digest, FetchedManifest, HttpOptions, ImageSource,
     LayoutSource, Location, Reference, Registry, RegistryOptions, Selector, SourceError,
 };
-use tuf_client::{Client, DirStore, RepoLocation, TransportOptions};
+use tuf_client::{Client, DirStore, Fetch, Fetched, RepoLocation, TransportOptions};
 use tuf_core::{TrustedRoot, limits};
 use verifier_lib::{Link, Stage, Status};
 
@@ -18,6 +19,9 @@ use crate::args::{AccessArgs, ChainArgs, RootArgs, StateArgs};
 use crate::failure::Failure;
 use crate::pins::{Pin, Pins, private_dir};
 use crate::style::{say, shown};
+
+/// The most time that the first root may take: one small file, and somebody waits for it.
+const FIRST_ROOT_TIME: Duration = Duration::from_secs(60);
 
 /// What one run needs.
 pub(crate) struct Access {
@@ -340,10 +344,13 @@ fn first_root(repo: &RepoLocation, access: &AccessArgs, offline: bool) -> Result
         return Err(Failure::unknown(format!("could not read the root of {repo}: --offline was given")));
     }
     let transport = repo.transport(&transport_options(access));
-    let fetched = transport.fetch("1.root.json", limits::ROOT_BYTES);
-    let fetched = fetched.map_err(|error| match error.unreachable() {
-        true => Failure::unknown(shown(&error.to_string())),
-        false => Failure::refused(shown(&error.to_string())),
-    })?;
-    fetched.ok_or_else(|| Failure::unknown(format!("{} has no 1.root.json", transport.describe())))
+    let wanted = Fetch { name: "1.root.json", limit: limits::ROOT_BYTES, known: None, time: FIRST_ROOT_TIME };
+    match transport.fetch(&wanted) {
+        Ok(Fetched::File { bytes, .. }) => Ok(bytes),
+        Ok(Fetched::Absent | Fetched::Unchanged) => {
+            Err(Failure::unknown(format!("{} has no 1.root.json", transport.describe())))
+        }
+        Err(error) if error.unreachable() => Err(Failure::unknown(shown(&error.to_string()))),
+        Err(error) => Err(Failure::refused(shown(&error.to_string()))),
+    }
 }
