@@ -30,4 +30,6 @@ mod transport;
 
 pub use client::{Client, ClientError, Found, Refreshed};
 pub use store::{DirStore, MemoryStore, Store, StoreError, StoreLock};
-pub use transport::{BadLocation, DirTransport, HttpTransport, RepoLocation, Transport, TransportOptions};
+pub use transport::{
+    BadLocation, DirTransport, Fetch, Fetched, HttpTransport, RepoLocation, Transport, TransportOptions,
+};
