@@ -535,6 +535,12 @@ impl TrustedTargets {
         Receipt::of(role, authority, signers, signed, file)
     }
 
+    /// How many bytes it holds in memory: those of its file.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.weighed.signed.file().len()
+    }
+
     /// Which role it is.
     #[must_use]
     pub fn role(&self) -> &Role {
