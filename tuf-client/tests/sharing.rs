@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use support::Scene;
 use test_repos::simulator::Keyholder;
@@ -135,6 +136,43 @@ fn eight_processes_that_share_a_folder_do_each_other_no_harm() {
     let names: Vec<_> =
         support::listed(&metadata).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["acme.json", "root.json", "snapshot.json", "targets.json", "timestamp.json"]);
+}
+
+/// Returns once a process waits for a lock, or has ended. Where neither can be seen, after a while: what is
+/// tested then is less, and still true.
+fn wait_until_stopped(child: &mut Child) {
+    let (waiting, began) = (format!(" {} ", child.id()), Instant::now());
+    while child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(2) {
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        if locks.lines().any(|line| line.contains("-> FLOCK") && line.contains(&waiting)) {
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_slow_update_does_not_undo_a_faster_one() {
+    // The slow one has its timestamp already when a newer one is published and taken by another process.
+    let it = Processes::new();
+    assert!(it.start(0, &["refresh"]).wait().unwrap().success());
+    it.scene.touch(&["targets"]);
+    it.scene.gate.arm();
+    let slow = it.start(0, &["refresh"]);
+    it.scene.gate.wait_until_held();
+    it.scene.touch(&["targets"]);
+    let mut fast = it.start(1, &["refresh"]);
+    wait_until_stopped(&mut fast);
+    it.scene.gate.open();
+    assert!(slow.wait_with_output().unwrap().status.success());
+    let fast = fast.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&fast.stderr);
+    assert!(fast.status.success() || said.starts_with(LOCKED), "{said}");
+    if fast.status.success() {
+        let kept = Document::parse(&fs::read(it.folder.join("metadata/timestamp.json")).unwrap()).unwrap();
+        assert_eq!(kept.version(), it.scene.live()[1], "the newer timestamp was taken, and then undone");
+    }
+    assert!(it.start(1, &["refresh"]).wait().unwrap().success());
 }
 
 #[test]

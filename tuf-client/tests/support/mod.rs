@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
 use test_repos::http::{Request, Response, Server};
@@ -36,8 +36,58 @@ pub struct Scene {
     pub folder: tempfile::TempDir,
     pub now: Instant,
     pub root: Vec<u8>,
+    pub gate: Arc<Gate>,
     served: Arc<Mutex<Served>>,
     server: Server,
+}
+
+/// Holds the answer to one request for the timestamp back.
+#[derive(Debug, Default)]
+pub struct Gate {
+    phase: Mutex<Phase>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default, PartialEq)]
+enum Phase {
+    #[default]
+    Open,
+    Armed,
+    Holding,
+}
+
+impl Gate {
+    /// The next answer waits until the gate is opened.
+    pub fn arm(&self) {
+        *locked(&self.phase) = Phase::Armed;
+    }
+
+    /// Returns once an answer waits.
+    pub fn wait_until_held(&self) {
+        let phase = locked(&self.phase);
+        drop(self.changed.wait_while(phase, |phase| *phase == Phase::Armed).unwrap());
+    }
+
+    pub fn open(&self) {
+        *locked(&self.phase) = Phase::Open;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut phase = locked(&self.phase);
+        if *phase == Phase::Armed {
+            *phase = Phase::Holding;
+            self.changed.notify_all();
+            drop(self.changed.wait_while(phase, |phase| *phase == Phase::Holding).unwrap());
+        }
+    }
+}
+
+/// The server's end waits for its answers.
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.gate.open();
+    }
 }
 
 pub fn at(text: &str) -> Instant {
@@ -60,8 +110,17 @@ impl Scene {
         let (content, statuses) = (BTreeMap::new(), BTreeMap::new());
         let served = Arc::new(Mutex::new(Served { repo, content, statuses }));
         let theirs = Arc::clone(&served);
-        let server = Server::start(move |request| answer(&locked(&theirs), request)).unwrap();
-        Self { folder: tempfile::tempdir().unwrap(), now, root, served, server }
+        let gate = Arc::new(Gate::default());
+        let its = Arc::clone(&gate);
+        let server = Server::start(move |request| {
+            let response = answer(&locked(&theirs), request);
+            if request.path().ends_with("/timestamp.json") {
+                its.pass();
+            }
+            response
+        });
+        let server = server.unwrap();
+        Self { gate, folder: tempfile::tempdir().unwrap(), now, root, served, server }
     }
 
     pub fn served(&self) -> MutexGuard<'_, Served> {
