@@ -132,7 +132,9 @@ impl TrustedRoot {
     pub fn rotated(&self) -> bool {
         let removed = |before: &RoleKeys, now: &RoleKeys| {
             before.keyids.iter().any(|id| match self.before.keys.get(id) {
-                Some(key) => !now.keyids.iter().any(|kept| self.root.keys.get(kept) == Some(key)),
+                Some(key) => {
+                    !now.keyids.iter().any(|id| self.root.keys.get(id).is_some_and(|kept| kept.is(key)))
+                }
                 None => false,
             })
         };

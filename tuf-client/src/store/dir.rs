@@ -4,15 +4,25 @@
 //! shared by all who write a file, also by a search, which holds no `lock`; who has it alone knows that a
 //! temporary file is left over from a crash.
 
+use std::borrow::Cow;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tuf_core::hash::sha256_hex;
+
 use super::{PRIVATE, ROOT_HISTORY, Store, StoreError, StoreLock};
 
-/// What the name of a file that is being written starts with.
-const UNFINISHED: &str = ".new-";
+/// What the name of a file that is being written starts with: no role's file can, because `tuf-core`
+/// percent-encodes the plus.
+const UNFINISHED: &str = "+new-";
+/// What the name of a file starts with whose own name a folder can't take.
+const HASHED: &str = "+sha256-";
+/// The longest name that the file systems of Linux, macOS and Windows take.
+const NAME_MAX: usize = 255;
+/// The top-level roles' files.
+const TOP_LEVEL: [&str; 4] = ["root.json", "timestamp.json", "snapshot.json", "targets.json"];
 
 /// A folder: metadata under its own names in `metadata/`, every root in `root_history/`, and beside them
 /// what is private to the client.
@@ -48,8 +58,8 @@ impl DirStore {
     fn path(&self, name: &str) -> PathBuf {
         match (name.strip_prefix(ROOT_HISTORY), name.strip_prefix(PRIVATE)) {
             (Some(root), _) => self.private.join(ROOT_HISTORY).join(root),
-            (_, Some(private)) => self.private.join(private),
-            (None, None) => self.metadata.join(name),
+            (_, Some(private)) => self.private.join(&*file_name(private)),
+            (None, None) => self.metadata.join(&*file_name(name)),
         }
     }
 
@@ -105,6 +115,18 @@ fn is_ours(path: &Path) -> io::Result<bool> {
 #[cfg(not(unix))]
 fn is_ours(_: &Path) -> io::Result<bool> {
     Ok(false)
+}
+
+/// The name of the file that is kept as `name`. A role may call itself what it likes: one whose name is too
+/// long for a folder, or is a top-level role's but for case (which macOS and Windows don't tell apart), gets
+/// a file named by hash.
+fn file_name(name: &str) -> Cow<'_, str> {
+    let top_level = |name: &str| TOP_LEVEL.iter().any(|own| own.eq_ignore_ascii_case(name));
+    let disguised = !TOP_LEVEL.contains(&name) && top_level(name);
+    if name.len() <= NAME_MAX && !disguised {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(format!("{HASHED}{}.json", sha256_hex(name.as_bytes())))
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
@@ -225,7 +247,7 @@ mod tests {
         let store = DirStore::open(dir.path()).unwrap();
         store.write("timestamp.json", b"{}").unwrap();
         let leftovers =
-            ["metadata/.new-a", "root_history/.new-b", ".new-c"].map(|name| dir.path().join(name));
+            ["metadata/+new-a", "root_history/+new-b", "+new-c"].map(|name| dir.path().join(name));
         leftovers.iter().for_each(|path| fs::write(path, b"{").unwrap());
 
         // Somebody is writing: nobody knows whose these are.

@@ -1,8 +1,9 @@
 //! 5.2 and 5.3: from the root that was handed over to the newest one, by way of those accepted before.
 //!
-//! A crash between any two writes leaves a store from which the next update goes on: what a rotation takes
-//! away is gone before the root that tells of it is kept, each root of the history is kept before its
-//! successor, and `root.json` last. Were it lost or behind, it is written anew from the history.
+//! A crash between any two writes leaves a store from which the next update goes on. Each root of the
+//! history is kept before its successor. Then what a rotation takes away is forgotten, so that an older
+//! timestamp can't come back under the old key; and last, `root.json` becomes the new root. It is the mark
+//! of what timestamp and snapshot were accepted under: while it is behind, the rotation is still to do.
 
 use std::sync::Arc;
 
@@ -35,13 +36,17 @@ impl<T: Face + ?Sized> Session<T> {
     fn kept_roots(&self, now: Instant) -> Result<Walk, ClientError> {
         let mut newest = self.bootstrap(&self.config.root, now)?;
         let mut bytes = self.config.root.clone();
+        let mark = self.store().read("root.json", limits::ROOT_BYTES)?;
         for _ in 0..limits::ROOT_STEPS {
             let name = old_root(newest.version().saturating_add(1));
             let Some(kept) = self.store().read(&name, limits::ROOT_BYTES)? else { break };
             let Ok(next) = newest.next(&kept) else { break };
             (newest, bytes) = (next, kept);
+            if mark.as_ref() == Some(&bytes) {
+                newest = newest.resumed();
+            }
         }
-        Ok(Walk { newest: newest.resumed(), bytes, accepted: Vec::new() })
+        Ok(Walk { newest, bytes, accepted: Vec::new() })
     }
 
     /// 5.3.3 to 5.3.9.
@@ -72,13 +77,13 @@ impl<T: Face + ?Sized> Session<T> {
     fn keep_roots(&self, walk: &Walk, now: Instant) -> Result<(), ClientError> {
         let kept = self.store().read("root.json", limits::ROOT_BYTES)?;
         self.not_before_kept(kept.as_deref(), &walk.newest, now)?;
-        if walk.newest.rotated() {
-            // 5.3.11, before the roots are kept: a crash in between must not hide the rotation.
-            self.store().remove("timestamp.json")?;
-            self.store().remove("snapshot.json")?;
-        }
         for (version, bytes) in &walk.accepted {
             self.store().write(&old_root(*version), bytes)?;
+        }
+        if walk.newest.rotated() {
+            // 5.3.11, before `root.json` says that it is done.
+            self.store().remove("timestamp.json")?;
+            self.store().remove("snapshot.json")?;
         }
         if kept.as_ref() != Some(&walk.bytes) {
             self.store().write("root.json", &walk.bytes)?;

@@ -105,9 +105,12 @@ fn bytes_that_are_not_the_targets_are_refused_and_no_file_is_left() {
     for (bytes, sentence) in [
         (
             &b"evil web"[..],
-            format!("target web expected sha256:{}, got sha256:{wrong} (TUF 5.7.3)", sha256_hex(b"good web")),
+            format!(
+                "target \"web\" expected sha256:{}, got sha256:{wrong} (TUF 5.7.3)",
+                sha256_hex(b"good web")
+            ),
         ),
-        (b"good", "target web expected 8 bytes, got 4 (TUF 5.7.3)".to_owned()),
+        (b"good", "target \"web\" expected 8 bytes, got 4 (TUF 5.7.3)".to_owned()),
         (b"good web and more", "sent too much: expected at most 8 bytes, got 17".to_owned()),
     ] {
         it.serve(&file, bytes);
@@ -181,7 +184,10 @@ fn any_hash_that_we_know_serves_and_without_one_nothing_is_kept() {
 fn a_target_that_nobody_lists_is_not_asked_for_but_the_update_is_made() {
     // 5.6.7: refreshed first, then looked up.
     let it = Download::new();
-    assert_eq!(it.get("web").expect_err("no target"), "error: web is not listed\n");
+    assert_eq!(
+        it.get("web").expect_err("no target"),
+        "error: target \"web\": expected a role that lists it, got none (TUF 5.7.2)\n"
+    );
     let requests = it.scene.requests();
     assert_eq!(requests, ["2.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json"]);
     assert!(it.have().is_empty());
@@ -200,7 +206,7 @@ fn of_several_targets_those_before_the_first_bad_one_are_kept() {
     let words: Vec<_> =
         ["a", "b", "c"].iter().flat_map(|name| ["--target-name", name]).chain(["download"]).collect();
     let refused = it.run(&words).expect_err("a bad one");
-    assert!(refused.contains("target b expected sha256:"), "{refused}");
+    assert!(refused.contains("target \"b\" expected sha256:"), "{refused}");
     assert_eq!(it.have(), [b"a"]);
 }
 
