@@ -25,9 +25,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod client;
+mod map;
 mod store;
 mod transport;
 
 pub use client::{Client, ClientError, Found, Refreshed};
+pub use map::{
+    Consensus, MAP_BYTES, MapError, Missed, MultiRepo, NoConsensus, RepositoryMap, Said, Statement, Tried,
+};
 pub use store::{DirStore, MemoryStore, Store, StoreError, StoreLock};
 pub use transport::{BadLocation, DirTransport, HttpTransport, RepoLocation, Transport, TransportOptions};
