@@ -1,6 +1,7 @@
 //! One update: the workflow of TUF section 5 with files read, bounded and kept.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use oci_image::SourceError;
 use thiserror::Error;
@@ -12,7 +13,10 @@ use tuf_core::{
 };
 
 use crate::store::{ROOT_HISTORY, Store, StoreError, StoreLock};
-use crate::transport::Transport;
+use crate::transport::{Fetch, Fetched, Transport};
+
+/// The most time that one file may take.
+const UPDATE_TIME: Duration = Duration::from_secs(120);
 
 /// A client of one repository, at one moment.
 pub struct Client {
@@ -180,10 +184,10 @@ impl Client {
         for _ in 0..limits::ROOT_STEPS {
             let version = trusted.version().saturating_add(1);
             let name = metadata_file_name("root", Some(version));
-            let bytes = match self.transport.fetch(&name, limits::ROOT_BYTES) {
+            let bytes = match self.fetch(&Role::Root, &name, limits::ROOT_BYTES) {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => break,
-                Err(error) => return Err((trusted, ClientError::Source { role: Role::Root, error })),
+                Err(error) => return Err((trusted, error)),
             };
             match trusted.next(&bytes) {
                 Ok(next) => trusted = next,
@@ -273,8 +277,12 @@ impl Client {
     }
 
     fn fetch(&self, role: &Role, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ClientError> {
-        let failed = |error| ClientError::Source { role: role.clone(), error };
-        self.transport.fetch(name, limit).map_err(failed)
+        let wanted = Fetch { name, limit, known: None, time: UPDATE_TIME };
+        match self.transport.fetch(&wanted) {
+            Ok(Fetched::File { bytes, .. }) => Ok(Some(bytes)),
+            Ok(Fetched::Absent | Fetched::Unchanged) => Ok(None),
+            Err(error) => Err(ClientError::Source { role: role.clone(), error }),
+        }
     }
 
     fn no_repository(&self, file: &str) -> ClientError {

@@ -34,4 +34,6 @@ pub use map::{
     Consensus, MAP_BYTES, MapError, Missed, MultiRepo, NoConsensus, RepositoryMap, Said, Statement, Tried,
 };
 pub use store::{DirStore, MemoryStore, Store, StoreError, StoreLock};
-pub use transport::{BadLocation, DirTransport, HttpTransport, RepoLocation, Transport, TransportOptions};
+pub use transport::{
+    BadLocation, DirTransport, Fetch, Fetched, HttpTransport, RepoLocation, Transport, TransportOptions,
+};
