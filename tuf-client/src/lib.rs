@@ -10,6 +10,7 @@ mod face;
 mod flight;
 mod limits;
 mod lock;
+mod map;
 mod sources;
 mod state;
 mod store;
@@ -23,6 +24,10 @@ pub use client::{AsyncClient, Client};
 pub use clock::Clock;
 pub use error::{Blame, ClientError};
 pub use limits::Limits;
+pub use map::{
+    Addresses, Consensus, MAP_BYTES, MapError, Missed, MultiRepo, NoConsensus, RepositoryMap, Said,
+    Statement, Tried,
+};
 pub use state::{Download, Found, Refreshed};
 pub use store::{DirStore, MemoryStore, Store, StoreError, StoreLock};
 pub use transport::{

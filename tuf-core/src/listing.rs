@@ -71,6 +71,16 @@ impl Listing {
         entries.find(|(key, _)| **key >= *name).filter(|(key, _)| **key == *name).map(|(_, value)| value)
     }
 
+    /// The first member whose key starts with `prefix`.
+    pub(crate) fn first_with(&self, prefix: &str) -> Option<Cow<'_, str>> {
+        let not_after = |mark: &u32| self.key_at(*mark).is_some_and(|key| *key <= *prefix);
+        let stride = self.marks.at.partition_point(not_after).saturating_sub(1);
+        // Where all keys of the stride come before it, it is the first of the next one.
+        let entries = self.entries_from(*self.marks.at.get(stride)?, STRIDE.saturating_add(1));
+        let mut keys = entries.map(|(key, _)| key);
+        keys.find(|key| **key >= *prefix).filter(|key| key.starts_with(prefix))
+    }
+
     fn key_at(&self, mark: u32) -> Option<Cow<'_, str>> {
         let mut scanner = Scanner::new(&self.file, usize::try_from(mark).ok()?);
         unescaped(scanner.string()?)
@@ -155,6 +165,23 @@ mod tests {
         (0..count)
             .map(|n| (format!("key {n:05}{}", if n % 10 == 0 { "\"" } else { "" }), n.saturating_mul(3)))
             .collect()
+    }
+
+    #[test]
+    fn the_first_member_with_a_prefix_is_found_whichever_stride_it_is_in() {
+        for count in [0, 1, 31, 32, 33, 65, 100] {
+            let members = numbered(count);
+            let listing = listing(&members);
+            let whole = members.iter().map(|(key, _)| key.as_str());
+            let halves = whole.clone().map(|key| key.get(..key.len().saturating_sub(1)).unwrap());
+            for prefix in whole.clone().chain(halves).chain(["", "0", "zz"]) {
+                let expected = whole.clone().find(|key| key.starts_with(prefix));
+                assert_eq!(listing.first_with(prefix).as_deref(), expected, "{prefix} of {count}");
+            }
+            for (key, _) in &members {
+                assert_eq!(listing.first_with(&format!("{key}x")), None);
+            }
+        }
     }
 
     #[test]

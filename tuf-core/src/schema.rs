@@ -186,6 +186,11 @@ impl Snapshot {
         meta_file(self.meta.get(name)?)
     }
 
+    /// A file by which the holders of a role's keys changed or revoked them (TAP 8, TAP 20).
+    pub(crate) fn rotation(&self, role: &str) -> Option<String> {
+        self.meta.first_with(&format!("rotate/{role}.rotate.")).map(Cow::into_owned)
+    }
+
     /// How many files it lists.
     #[must_use]
     pub fn files(&self) -> usize {

@@ -390,8 +390,15 @@ impl FreshSnapshot {
     /// What it says of a targets role's file.
     ///
     /// # Errors
-    /// Refuses a role that isn't listed (5.6.1).
+    /// Refuses a role that isn't listed (5.6.1), and one whose keys were changed by their holders: that
+    /// isn't followed here, and the old keys must not count on (TAP 8).
     pub fn targets_file(&self, role: &Role) -> Result<MetaFile, Refusal> {
+        if let Some(rotation) = self.snapshot.rotation(role.name()) {
+            let what = alloc::format!(
+                "expected the keys that its delegation names, got others by {rotation:?} (TAP 8)"
+            );
+            return Err(Refusal { role: role.clone(), step: "5.6.1", reason: Reason::Malformed { what } });
+        }
         let file = alloc::format!("{}.json", role.name());
         self.snapshot.file(&file).ok_or_else(|| Refusal {
             role: role.clone(),

@@ -14,7 +14,7 @@ use core::num::NonZeroU32;
 use core::ops::Range;
 
 use serde::Deserialize;
-use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::envelope::{Member, Signed};
@@ -169,6 +169,10 @@ impl Roles {
         let mut names = Vec::with_capacity(spans.len());
         for span in spans {
             let text = signed.text(span);
+            // A list would be read as the members in order, and those of no two readers are the same.
+            if text.first() == Some(&b'[') {
+                return Err("expected an object for each delegated role, got a list".into());
+            }
             let head: Head<'_> =
                 serde_json::from_slice(text).map_err(|why| format!("{why} in delegations"))?;
             let name = head.check()?;
@@ -255,6 +259,9 @@ struct Head<'a> {
     paths: Option<&'a RawValue>,
     #[serde(default, borrow)]
     path_hash_prefixes: Option<&'a RawValue>,
+    /// TAP 3: the role counts only together with others. To read it alone would be less than was meant.
+    min_roles_in_agreement: Option<IgnoredAny>,
+    roleinfo: Option<IgnoredAny>,
 }
 
 impl<'a> Head<'a> {
@@ -267,6 +274,11 @@ impl<'a> Head<'a> {
             return Err(format!(
                 "expected another name for a delegated role than that of the top-level {name}"
             ));
+        }
+        let together =
+            [("min_roles_in_agreement", &self.min_roles_in_agreement), ("roleinfo", &self.roleinfo)];
+        if let Some((member, _)) = together.iter().find(|(_, value)| value.is_some()) {
+            return Err(format!("expected role {name:?} to speak alone, got {member:?} (TAP 3)"));
         }
         super::distinct(&self.keyids, &name)?;
         let _: NonZeroU32 = self.threshold;
