@@ -6,7 +6,7 @@ use tuf_core::NotFound;
 use tuf_core::schema::Target;
 
 use super::consensus::agree;
-use crate::client::ClientError;
+use crate::ClientError;
 
 /// What one repository says of a target.
 #[derive(Debug)]

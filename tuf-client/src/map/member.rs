@@ -2,8 +2,8 @@
 //!
 //! The only file of the map that knows [`Client`].
 
-use crate::client::{Client, Found};
-use crate::map::answer::Said;
+use super::answer::Said;
+use crate::{Client, Found};
 
 /// Is asked for a target.
 pub(super) trait Ask: Send + Sync {

@@ -11,9 +11,7 @@ use super::answer::{Consensus, Missed, NoConsensus, Said, Statement, Tried};
 use super::consensus::{Outcome, decide};
 use super::member::{Ask, Member};
 use super::{MapError, Mapping, RepositoryMap, wrong};
-use crate::client::Client;
-use crate::store::DirStore;
-use crate::transport::{RepoLocation, TransportOptions};
+use crate::{Client, DirStore, RepoLocation, TransportOptions};
 
 /// Several repositories, each with its own root and its own store, and the map that binds them.
 pub struct MultiRepo {
