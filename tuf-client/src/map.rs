@@ -16,8 +16,7 @@ use thiserror::Error;
 use tuf_core::PathPattern;
 use tuf_core::canonical::canonicalise;
 
-use crate::store::StoreError;
-use crate::transport::{BadLocation, RepoLocation};
+use crate::{BadLocation, RepoLocation, StoreError};
 
 pub use answer::{Consensus, Missed, NoConsensus, Said, Statement, Tried};
 pub use search::{Addresses, MultiRepo};
