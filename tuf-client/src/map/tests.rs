@@ -78,8 +78,8 @@ fn what_a_map_may_not_say_is_refused_with_what_was_expected_and_what_came() {
         (
             "https://a.example.com/",
             "ftp://a",
-            "repository \"a\": expected a folder or an http(s) address of a trust repository, got \
-             \"ftp://a\": ftp is not a transport",
+            "repository \"a\": expected a folder, an http(s) address, oci://HOST/NAME or oci:DIR of a trust \
+             repository, got \"ftp://a\": ftp is not a transport",
         ),
     ];
     for (part, other, expected) in cases {
