@@ -19,7 +19,7 @@ use crate::canonical::{Node, Normal, decode_control, parse_with, utf8};
 use crate::limits;
 use crate::listing::{Listing, Marks};
 use crate::scan::{Scanner, unescaped};
-use crate::schema::Document;
+use crate::schema::{Document, Object};
 use crate::{Reason, Refusal, Role};
 
 /// Signatures, and the bytes they are over.
@@ -170,6 +170,11 @@ impl Signed {
     }
 }
 
+fn read_signatures(text: &[u8]) -> serde_json::Result<Vec<Signature>> {
+    let signatures: Vec<Object<Signature>> = serde_json::from_slice(text)?;
+    Ok(signatures.into_iter().map(|Object(signature)| signature).collect())
+}
+
 /// An envelope whose members are in normal form. White space around them is nobody's concern.
 fn in_normal_form(file: &Arc<Vec<u8>>) -> Option<Envelope> {
     let mut scanner = Scanner::new(file, 0);
@@ -191,7 +196,7 @@ fn in_normal_form(file: &Arc<Vec<u8>>) -> Option<Envelope> {
     }
     scanner.take_spaced(b'}')?;
     scanner.skip_space();
-    let signatures = serde_json::from_slice(file.get(signatures?)?).ok()?;
+    let signatures = read_signatures(file.get(signatures?)?).ok()?;
     (scanner.at() == file.len()).then_some(Envelope { signatures, signed: signed? })
 }
 
@@ -224,7 +229,7 @@ impl<'de> Visitor<'de> for EnvelopeSeed {
         }
         let mut take = |name| members.remove(name).ok_or_else(|| de::Error::missing_field(name));
         let (signed, signatures) = (take("signed")?, take("signatures")?);
-        let signatures = serde_json::from_slice(&signatures.into_json()).map_err(de::Error::custom)?;
+        let signatures = read_signatures(&signatures.into_json()).map_err(de::Error::custom)?;
         let signed = Signed::of(signed).ok_or_else(|| {
             de::Error::custom(format_args!(
                 "expected an object \"signed\", got {}",

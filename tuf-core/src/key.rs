@@ -11,6 +11,7 @@ use spki::ObjectIdentifier;
 
 use crate::canonical::canonical_value;
 use crate::hash::{sha256_hex, unhex};
+use crate::schema::object;
 
 /// A KEY of section 4.2.1. Its id is whatever the document that lists it declares (TAP 12).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -20,6 +21,7 @@ pub struct Key {
     /// SCHEME, such as `ed25519` or `ecdsa-sha2-nistp256`.
     pub scheme: String,
     /// KEYVAL.
+    #[serde(deserialize_with = "object")]
     pub keyval: KeyVal,
 }
 

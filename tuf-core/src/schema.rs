@@ -5,6 +5,7 @@
 //! targets and the files of a snapshot, is checked in place and read again when it is asked for.
 
 mod delegations;
+mod object;
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
@@ -28,11 +29,18 @@ use crate::listing::Listing;
 
 pub(crate) use delegations::HashedPath;
 pub use delegations::{DelegatedRole, Delegations, SuccinctRoles};
+pub(crate) use object::{Object, object};
 
 /// A document of one of the four types.
 pub(crate) trait Document: Sized {
     /// Reads the signed part. The error names what was expected and what came.
     fn read(signed: &Signed) -> Result<Self, String>;
+}
+
+/// Keys by their ids.
+fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Key>, D::Error> {
+    let keys = BTreeMap::<String, Object<Key>>::deserialize(deserializer)?;
+    Ok(keys.into_iter().map(|(id, Object(key))| (id, key)).collect())
 }
 
 /// The whole of a small document.
@@ -101,8 +109,10 @@ pub struct Root {
     #[serde(default)]
     pub consistent_snapshot: bool,
     /// All keys, by their declared ids.
+    #[serde(deserialize_with = "keys")]
     pub keys: BTreeMap<String, Key>,
     /// The four top-level roles. Others, such as the mirrors role, are not used.
+    #[serde(deserialize_with = "object")]
     pub roles: RootRoles,
 }
 
@@ -110,9 +120,13 @@ pub struct Root {
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct RootRoles {
+    #[serde(deserialize_with = "object")]
     pub root: RoleKeys,
+    #[serde(deserialize_with = "object")]
     pub timestamp: RoleKeys,
+    #[serde(deserialize_with = "object")]
     pub snapshot: RoleKeys,
+    #[serde(deserialize_with = "object")]
     pub targets: RoleKeys,
 }
 
@@ -152,6 +166,7 @@ pub struct Timestamp {
     #[serde(deserialize_with = "moment")]
     pub expires: Instant,
     /// One file: the snapshot.
+    #[serde(deserialize_with = "object")]
     pub meta: TimestampMeta,
 }
 
@@ -159,7 +174,7 @@ pub struct Timestamp {
 #[derive(Clone, Debug, Deserialize)]
 pub struct TimestampMeta {
     /// The snapshot.
-    #[serde(rename = "snapshot.json")]
+    #[serde(rename = "snapshot.json", deserialize_with = "object")]
     pub snapshot: MetaFile,
 }
 
@@ -215,7 +230,8 @@ impl Document for Snapshot {
     fn read(signed: &Signed) -> Result<Self, String> {
         let meta = signed.listing("meta")?;
         for (name, text) in meta.entries() {
-            let _: MetaShape = serde_json::from_slice(text).map_err(|why| format!("{why} in {name:?}"))?;
+            let Object(MetaShape { .. }) =
+                serde_json::from_slice(text).map_err(|why| format!("{why} in {name:?}"))?;
         }
         if meta.get("targets.json").is_none() {
             return Err("expected \"targets.json\" in meta, got none".to_owned());
@@ -275,7 +291,8 @@ impl Document for Targets {
     fn read(signed: &Signed) -> Result<Self, String> {
         let document = Self::recall(signed)?;
         for (path, text) in document.targets.entries() {
-            let _: TargetShape = serde_json::from_slice(text).map_err(|why| format!("{why} in {path:?}"))?;
+            let Object(TargetShape { .. }) =
+                serde_json::from_slice(text).map_err(|why| format!("{why} in {path:?}"))?;
         }
         Ok(document)
     }

@@ -141,3 +141,49 @@ fn a_repository_made_by_others_expires_and_can_be_tampered_with() {
         "timestamp needs 1 good signature(s) of distinct keys, got 0 of 1 present (TUF 5.4.2)"
     );
 }
+
+#[test]
+fn a_list_in_the_place_of_an_object_is_refused() {
+    // A reader that takes the elements for the members, in whatever order, is alone with that.
+    let root = |change: fn(&mut Value)| {
+        let mut root = Repository::new().root;
+        let mut value = Value::Object(root.signed().clone());
+        change(&mut value);
+        *root.signed_mut() = value.as_object().unwrap().clone();
+        why(TrustedRoot::bootstrap(&signed(&root, &[ROOT]), now(), crypto::default()))
+    };
+    let listed = |value: &Value| Value::Array(value.as_object().unwrap().values().cloned().collect());
+    assert!(root(|signed| signed["roles"]["root"] = json!([["id"], 1])).contains("is malformed"));
+    assert!(root(|signed| signed["roles"] = json!([1, 2, 3, 4])).contains("is malformed"));
+    let key = root(|signed| {
+        let key = signed["keys"].as_object_mut().unwrap().values_mut().next().unwrap();
+        *key = json!(["ed25519", "ed25519", { "public": "00" }]);
+    });
+    assert!(key.contains("is malformed: invalid type: sequence"), "{key}");
+    let public = root(|signed| {
+        for key in signed["keys"].as_object_mut().unwrap().values_mut() {
+            key["keyval"] = json!([key["keyval"]["public"]]);
+        }
+    });
+    assert!(public.contains("is malformed: invalid type: sequence"), "{public}");
+
+    let repository = Repository::new();
+    let mut envelope: Value = serde_json::from_slice(&repository.root_bytes()).unwrap();
+    envelope["signatures"][0] = listed(&envelope["signatures"][0]);
+    let bytes = serde_json::to_vec(&envelope).unwrap();
+    let refused = why(TrustedRoot::bootstrap(&bytes, now(), crypto::default()));
+    assert!(refused.contains("is malformed: invalid type: sequence"), "{refused}");
+
+    let mut repository = Repository::new();
+    repository.targets.signed_mut()["targets"] = json!({ "web": [3, { "sha256": "00" }] });
+    repository.relink();
+    let refused = why(repository.snap().targets(&repository.targets_bytes()));
+    assert!(refused.contains("is malformed: invalid type: sequence"), "{refused}");
+    let mut repository = Repository::new();
+    repository.snapshot.signed_mut()["meta"]["app.json"] = json!([1]);
+    repository
+        .timestamp
+        .set_meta("snapshot.json", &tuf_core::authoring::meta_of(1, &repository.snapshot_bytes()));
+    let refused = why(repository.fresh().snapshot(None, &repository.snapshot_bytes()));
+    assert!(refused.contains("is malformed: invalid type: sequence"), "{refused}");
+}

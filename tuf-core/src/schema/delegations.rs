@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::Object;
 use crate::envelope::{Member, Signed};
 use crate::hash::{hex, sha256};
 use crate::key::Key;
@@ -137,14 +138,14 @@ impl Delegations {
         let text = |span: &Option<Range<usize>>| span.as_ref().map(|span| signed.text(span));
         let wrong = |why: serde_json::Error| format!("{why} in delegations");
         let keys = text(&spans.keys).ok_or("missing field `keys` in delegations")?;
-        let succinct_roles: Option<Option<SuccinctRoles>> =
+        let succinct_roles: Option<Option<Object<SuccinctRoles>>> =
             text(&spans.succinct_roles).map(serde_json::from_slice).transpose().map_err(wrong)?;
-        let succinct_roles = succinct_roles.flatten();
+        let succinct_roles = succinct_roles.flatten().map(|Object(roles)| roles);
         if succinct_roles.is_some() && !spans.roles.is_empty() {
             return Err("expected roles or succinct_roles, got both (TAP 15)".into());
         }
         succinct_roles.as_ref().map_or(Ok(()), SuccinctRoles::check)?;
-        let keys = serde_json::from_slice(keys).map_err(wrong)?;
+        let keys = super::keys(&mut serde_json::Deserializer::from_slice(keys)).map_err(wrong)?;
         Ok(Some(Self { keys, roles: Roles::read(signed, &spans.roles)?, succinct_roles }))
     }
 
