@@ -39,7 +39,7 @@ fn two() -> (Simulator, Arc<Mirror>, Arc<Mirror>, Client) {
 }
 
 fn later(days: i64) -> Instant {
-    now() + chrono::TimeDelta::days(days)
+    now().checked_add_signed(chrono::TimeDelta::days(days)).unwrap()
 }
 
 /// What a mirror serves in the place of a file.
