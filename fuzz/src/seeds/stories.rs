@@ -32,6 +32,11 @@ pub(super) fn all() -> Named {
         ("good-quiet-day".to_owned(), [LIST, OUT, LOOK, LOOK, LOOK_OFFLINE].concat()),
         ("good-new-release".to_owned(), [LIST, OUT, LOOK, [TARGET, 3, APP_A, 8], OUT, LOOK].concat()),
         ("good-consistent-off".to_owned(), [[CONSISTENT, 0, 0, 0], LIST, OUT, LOOK].concat()),
+        ("good-compact".to_owned(), [LIST, [PUBLISH, 0x0f, 2, 0], LOOK, LOOK, LOOK_OFFLINE].concat()),
+        (
+            "good-compact-at-last".to_owned(),
+            [LIST, OUT, LOOK, [PUBLISH, 0x0f, 2, 0], LOOK, ALL, LOOK].concat(),
+        ),
         ("good-without-hashes".to_owned(), [LIST, [PUBLISH, 0x0f, 1, 0], LOOK].concat()),
         ("bad-nothing-listed".to_owned(), [OUT, LOOK].concat()),
         ("bad-frozen".to_owned(), [LIST, OUT, LOOK, [DAY, 20, 0, 0], LOOK, LOOK_OFFLINE].concat()),

@@ -7,7 +7,6 @@ use std::sync::LazyLock;
 
 use tuf_core::Instant;
 use tuf_core::authoring::{Document, meta_of};
-use tuf_core::metadata_file_name;
 
 use super::checks::Update;
 use super::client::{Shelf, Way, Wire, update};
@@ -29,7 +28,8 @@ pub const DROP_KEY: u8 = 4;
 pub const THRESHOLD: u8 = 5;
 /// Consistent snapshots go on or off.
 pub const CONSISTENT: u8 = 6;
-/// Publishes what changed and the roles of the bits of `a`; without lengths and hashes where `b` is odd.
+/// Publishes what changed and the roles of the bits of `a`; without lengths and hashes where `b` is odd, and
+/// without white space where its next bit is set.
 pub const PUBLISH: u8 = 7;
 /// The day becomes `a` (of 64); it may be an earlier one.
 pub const DAY: u8 = 8;
@@ -43,7 +43,7 @@ pub const SERVE: u8 = 11;
 pub const STEAL: u8 = 12;
 /// Updates and looks for path `a`; the store is cut off after `b` - 1 changes; offline where `c` is odd.
 pub const UPDATE: u8 = 13;
-/// The kept file of role `a` is lost where `c` is 0, else changed at `b`.
+/// The kept file of number `a` is lost where `c` is 0, else changed at `b`.
 pub const DAMAGE: u8 = 14;
 /// How many verbs there are.
 pub const VERBS: u8 = 15;
@@ -121,11 +121,11 @@ impl World {
             DROP_KEY => self.publisher.drop_key(role, other),
             THRESHOLD => self.publisher.threshold(role, other),
             CONSISTENT => self.publisher.toggle_consistent(),
-            PUBLISH => self.publish(a, b & 1 == 0),
+            PUBLISH => self.publish(a, (b & 1 == 0, b & 2 == 2)),
             DAY => self.day = a % 64,
             RECOVER => {
                 self.publisher.recover();
-                self.publish(0, true);
+                self.publish(0, (true, false));
                 self.stolen = false;
             }
             HEAL => {
@@ -143,8 +143,8 @@ impl World {
         now() + chrono::TimeDelta::days(self.day.into())
     }
 
-    fn publish(&mut self, also: u8, stating: bool) {
-        self.publisher.publish(self.now(), also, stating);
+    fn publish(&mut self, also: u8, written: (bool, bool)) {
+        self.publisher.publish(self.now(), also, written);
         self.wire.server().files = self.publisher.files.clone();
     }
 
@@ -236,14 +236,15 @@ impl World {
         }
     }
 
-    fn damage(&self, role: usize, place: u8, change: u8) {
+    fn damage(&self, number: usize, place: u8, change: u8) {
         // Roots are what trust hangs on: who can change those has won.
-        let role = ROLES[1 + role % (ROLES.len() - 1)];
-        let name = metadata_file_name(role, None);
+        let mut names: Vec<String> = self.shelf.files().into_keys().collect();
+        names.retain(|name| name != "root.json" && !name.starts_with("root_history/"));
+        let Some(name) = names.get(number % names.len().max(1)) else { return };
         if change == 0 {
-            return self.shelf.lose(&name);
+            return self.shelf.lose(name);
         }
-        self.shelf.damage(&name, |bytes| {
+        self.shelf.damage(name, |bytes| {
             let place = bytes.len() * usize::from(place) / 256;
             if let Some(byte) = bytes.get_mut(place) {
                 *byte ^= change;
