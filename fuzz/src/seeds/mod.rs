@@ -2,7 +2,7 @@
 //! writes them into `corpus/`, where libFuzzer's own finds lie beside them.
 //!
 //! A seed called `good-…` is taken by the code under test, one called `bad-…` is not; `tests/corpora.rs` keeps
-//! that, and so shows that a harness reaches what it is about.
+//! that, and so shows that a harness reaches what it is about. Functions that are long here are tables.
 
 mod documents;
 mod stories;

@@ -89,10 +89,17 @@ pub(super) fn all() -> Named {
         ),
         ("good-many-roots".to_owned(), [LIST, OUT, LOOK, ALL, ALL, ALL, ALL, LOOK].concat()),
     ];
+    stories.push(("replayed-after-a-raised-threshold".to_owned(), raised_threshold().concat()));
     stories.extend(keys());
     stories.extend(delegations());
     stories.extend(forgeries());
     stories
+}
+
+/// Two sign the second timestamp, one the third; then two must sign again, and the second is replayed.
+fn raised_threshold() -> Vec<Record> {
+    let (one, two) = ([THRESHOLD, 1, 0, 0], [THRESHOLD, 1, 1, 0]);
+    vec![LIST, [ADD_KEY, 1, 1, 0], two, OUT, one, ALL, LOOK, two, ALL, serve(1, 2, 1), LOOK]
 }
 
 /// Keys come and go, for each top-level role.
