@@ -102,7 +102,7 @@ impl Client<'_> {
 
     fn target(&self, snapshot: &FreshSnapshot) -> Result<Target, Broken> {
         let file = snapshot.targets_file(&tuf_core::Role::Targets).map_err(refused)?;
-        let bytes = self.stated("targets", file)?;
+        let bytes = self.stated("targets", &file)?;
         let targets = snapshot.targets(&bytes).map_err(refused)?;
         self.keep("targets.json", &bytes);
         let mut search = snapshot.search(targets, &self.endpoints.name);

@@ -1,225 +1,58 @@
-//! How metadata files are fetched: from a folder, or over HTTP.
+//! How files are fetched: from a folder, over HTTP, or from an OCI registry. Who asks is the same for all.
+//!
+//! A transport bounds what it reads, in bytes and in time, and decides nothing about it.
 
-use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
-use std::str::FromStr;
-use std::sync::Arc;
+mod dir;
+mod http;
+mod location;
+mod oci;
 
-use oci_image::{HttpFetcher, HttpOptions, SourceError};
-use url::Url;
+use std::time::Duration;
 
-/// Fetches metadata files by name. It decides nothing, and it bounds what it reads.
+use oci_image::SourceError;
+
+pub use dir::DirTransport;
+pub use http::HttpTransport;
+pub use location::{BadLocation, RepoLocation, TransportOptions};
+use oci::OciTransport;
+
+/// One file that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Fetch<'a> {
+    /// The file's name, already percent-encoded. That of a target may have folders before it.
+    pub name: &'a str,
+    /// The most bytes that are read.
+    pub limit: u64,
+    /// The entity tag of the bytes that the caller already holds (RFC 9110, `If-None-Match`).
+    pub known: Option<&'a str>,
+    /// What is left of the total time. The transport gives up after it.
+    pub time: Duration,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fetched {
+    /// The file.
+    File {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// The entity tag that the source gives them, for the next time.
+        tag: Option<String>,
+    },
+    /// The source still has the bytes of [`Fetch::known`]. Only an answer to who holds some.
+    Unchanged,
+    /// There is no such file.
+    Absent,
+}
+
+/// Fetches files by name. It decides nothing, and it bounds what it reads.
 pub trait Transport: Send + Sync {
-    /// A file's bytes; `None` where there is no such file.
+    /// A file, where there is one.
     ///
     /// # Errors
-    /// When there is no usable answer, or one of more than `limit` bytes.
-    fn fetch(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError>;
+    /// When there is no usable answer in the time given, or one of more bytes than the limit.
+    fn fetch(&self, wanted: &Fetch<'_>) -> Result<Fetched, SourceError>;
 
     /// Where the files are, for a report.
     fn describe(&self) -> String;
-}
-
-/// How repositories are reached.
-#[derive(Clone, Debug, Default)]
-pub struct TransportOptions {
-    /// How HTTP is spoken.
-    pub http: HttpOptions,
-}
-
-/// Where a trust repository is: a folder, or where that folder is served.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum RepoLocation {
-    /// A folder that holds `metadata/`, or `published/metadata/`.
-    Dir(PathBuf),
-    /// The address under which that folder is served.
-    Http(Url),
-}
-
-/// The address of a repository can't be used.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("expected a folder or an http(s) address of a trust repository, got {text:?}: {why}")]
-pub struct BadLocation {
-    text: String,
-    why: String,
-}
-
-impl FromStr for RepoLocation {
-    type Err = BadLocation;
-
-    fn from_str(text: &str) -> Result<Self, BadLocation> {
-        let bad = |why: &str| BadLocation { text: text.to_owned(), why: why.to_owned() };
-        if text.is_empty() {
-            return Err(bad("it is empty"));
-        }
-        if !text.starts_with("http://") && !text.starts_with("https://") {
-            return match text.split_once("://") {
-                Some((scheme, _)) => Err(bad(&format!("{scheme} is not a transport"))),
-                None => Ok(Self::Dir(text.into())),
-            };
-        }
-        let url = Url::parse(text).map_err(|why| bad(&why.to_string()))?;
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(bad("a query or fragment has no meaning here"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(BadLocation {
-                text: "…".into(), why: "an address must not hold credentials".into()
-            });
-        }
-        Ok(Self::Http(url))
-    }
-}
-
-impl fmt::Display for RepoLocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dir(dir) => dir.display().fmt(f),
-            Self::Http(url) => url.fmt(f),
-        }
-    }
-}
-
-impl RepoLocation {
-    /// The transport for its metadata. Nothing is fetched yet.
-    #[must_use]
-    pub fn transport(&self, options: &TransportOptions) -> Arc<dyn Transport> {
-        match self {
-            Self::Dir(dir) => Arc::new(DirTransport::new(metadata_dir(dir))),
-            Self::Http(url) => {
-                Arc::new(HttpTransport::new(&metadata_url(url), HttpFetcher::new(options.http.clone())))
-            }
-        }
-    }
-}
-
-/// The folder of the metadata, whichever level was named.
-fn metadata_dir(dir: &std::path::Path) -> PathBuf {
-    let candidates = [dir.join("metadata"), dir.join("published").join("metadata")];
-    candidates.into_iter().find(|candidate| candidate.is_dir()).unwrap_or_else(|| dir.to_owned())
-}
-
-/// The address of the metadata: `…/metadata/`, whichever level was named.
-fn metadata_url(url: &Url) -> Url {
-    let mut url = url.clone();
-    let path = url.path().trim_end_matches('/').to_owned();
-    let named = path.ends_with("/metadata");
-    url.set_path(&if named { format!("{path}/") } else { format!("{path}/metadata/") });
-    url
-}
-
-/// Reads metadata from a folder.
-#[derive(Debug)]
-pub struct DirTransport {
-    dir: PathBuf,
-}
-
-impl DirTransport {
-    /// A transport for the folder that holds `timestamp.json`.
-    #[must_use]
-    pub fn new(dir: PathBuf) -> Self {
-        Self { dir }
-    }
-}
-
-impl Transport for DirTransport {
-    fn fetch(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
-        let path = self.dir.join(name);
-        let failed = |error| SourceError::Io { path: path.clone(), error };
-        // Looked at before it is opened: a named pipe would hold us for ever.
-        let announced = match std::fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            seen => seen.map_err(failed)?,
-        };
-        if !announced.is_file() {
-            return Err(SourceError::Malformed {
-                at: path.display().to_string(),
-                why: "it is no file".into(),
-            });
-        }
-        let (announced, file) = (announced.len(), File::open(&path).map_err(failed)?);
-        let mut bytes = Vec::new();
-        file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
-            let at = path.display().to_string();
-            return Err(SourceError::TooLarge { at, limit, got: Some(announced) });
-        }
-        Ok(Some(bytes))
-    }
-
-    fn describe(&self) -> String {
-        format!("folder {}", self.dir.display())
-    }
-}
-
-/// Fetches metadata over HTTP.
-#[derive(Debug)]
-pub struct HttpTransport {
-    base: Url,
-    fetcher: HttpFetcher,
-}
-
-impl HttpTransport {
-    /// A transport for the address under which `timestamp.json` is found.
-    #[must_use]
-    pub fn new(base: &Url, fetcher: HttpFetcher) -> Self {
-        let mut base = base.clone();
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
-        Self { base, fetcher }
-    }
-}
-
-impl Transport for HttpTransport {
-    fn fetch(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
-        // By hand, not by `join`: the name is percent-encoded and must stay one segment.
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{name}", self.base.path()));
-        let answer = self.fetcher.get(&url, limit, &[])?;
-        let at = || url.to_string();
-        match answer.status {
-            200 => Ok(Some(answer.body)),
-            // An object store answers 403 for what isn't there to those who may not list it.
-            403 | 404 | 410 => Ok(None),
-            401 => Err(SourceError::Denied { at: at(), status: 401, message: String::new() }),
-            status => Err(SourceError::Unreachable { at: at(), why: format!("HTTP status {status}") }),
-        }
-    }
-
-    fn describe(&self) -> String {
-        self.base.to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_leads_to_its_metadata_whichever_level_it_names() {
-        for (given, metadata) in [
-            ("https://trust.example.com", "https://trust.example.com/metadata/"),
-            ("https://trust.example.com/a/", "https://trust.example.com/a/metadata/"),
-            ("https://trust.example.com/a/metadata", "https://trust.example.com/a/metadata/"),
-        ] {
-            let Ok(RepoLocation::Http(url)) = given.parse() else { panic!("{given}") };
-            assert_eq!(metadata_url(&url).as_str(), metadata);
-        }
-    }
-
-    #[test]
-    fn what_is_no_location_says_why_and_hides_credentials() {
-        for (given, why) in [
-            ("", "it is empty"),
-            ("ftp://x", "ftp is not a transport"),
-            ("https://x/?a=b", "a query"),
-            ("https://user:secret@x/", "must not hold credentials"),
-        ] {
-            let error = given.parse::<RepoLocation>().unwrap_err().to_string();
-            assert!(error.contains(why) && !error.contains("secret"), "{error}");
-        }
-    }
 }

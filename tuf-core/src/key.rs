@@ -32,6 +32,14 @@ pub struct KeyVal {
 }
 
 impl Key {
+    /// Whether both are one key, however each is written.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self.material(), other.material()) {
+            (Ok(own), Ok(other)) => own.identity() == other.identity(),
+            _ => self == other,
+        }
+    }
+
     /// An Ed25519 key from its 32 raw bytes.
     #[must_use]
     pub fn ed25519(public: &[u8; 32]) -> Self {
@@ -154,7 +162,12 @@ fn ecdsa(public: &str, curve: Curve) -> Result<PublicKey, KeyError> {
     }
 }
 
+/// Reads a PEM SubjectPublicKeyInfo, or the older PEM of an RSAPublicKey (RFC 8017), which `openssl rsa` and
+/// python-tuf's library still write and read.
 fn rsa(public: &str, hash: RsaHash) -> Result<PublicKey, KeyError> {
+    if let Ok(("RSA PUBLIC KEY", document)) = der::Document::from_pem(public.trim()) {
+        return Ok(PublicKey::RsaPss(hash, document.as_bytes().to_vec()));
+    }
     Ok(PublicKey::RsaPss(hash, spki_key(public, RSA_ENCRYPTION, None)?))
 }
 
@@ -163,7 +176,10 @@ fn spki_key(
     algorithm: ObjectIdentifier,
     parameter: Option<ObjectIdentifier>,
 ) -> Result<Vec<u8>, KeyError> {
-    let (_, document) = der::Document::from_pem(pem.trim()).map_err(|_| KeyError::NotPem)?;
+    let (label, document) = der::Document::from_pem(pem.trim()).map_err(|_| KeyError::NotPem)?;
+    if label != "PUBLIC KEY" {
+        return Err(KeyError::NotPem);
+    }
     let info = spki::SubjectPublicKeyInfoRef::try_from(document.as_bytes()).map_err(|_| KeyError::NotPem)?;
     if info.algorithm.oid != algorithm {
         return Err(KeyError::OtherAlgorithm);

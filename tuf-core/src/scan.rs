@@ -14,7 +14,7 @@ use core::ops::Range;
 
 use crate::limits::JSON_DEPTH;
 
-/// Digits that fit into 64 bits whatever they are. Longer numbers are left to the strict reader.
+/// Digits that fit into 64 bits whatever they are.
 const DIGITS: usize = 18;
 
 /// A position in a text. `None` from a method means: not in normal form, or not JSON at all.
@@ -194,8 +194,17 @@ impl<'a> Scanner<'a> {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let leading_zero = rest.first() == Some(&b'0') && (digits > 1 || minus);
         let fraction = matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
-        if digits == 0 || digits > DIGITS || leading_zero || fraction {
+        if digits == 0 || leading_zero || fraction {
             return None;
+        }
+        if digits > DIGITS {
+            let text = core::str::from_utf8(rest.get(..digits)?).ok()?;
+            let number: u64 = text.parse().ok()?;
+            // The lowest number has no positive counterpart.
+            let lowest = i64::MIN.unsigned_abs();
+            if minus && number > lowest {
+                return None;
+            }
         }
         self.step(digits);
         Some(())
@@ -260,7 +269,10 @@ mod tests {
             ("[-0]", None),
             ("[1.5]", None),
             ("[1e3]", None),
-            ("[1234567890123456789]", None),
+            ("[1234567890123456789,18446744073709551615,-9223372036854775808]", Some(false)),
+            ("[18446744073709551616]", None),
+            ("[-9223372036854775809]", None),
+            ("[1000000000000000000000]", None),
             ("[1,]", None),
             ("[+1]", None),
             ("[--1]", None),

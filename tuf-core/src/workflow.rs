@@ -132,7 +132,9 @@ impl TrustedRoot {
     pub fn rotated(&self) -> bool {
         let removed = |before: &RoleKeys, now: &RoleKeys| {
             before.keyids.iter().any(|id| match self.before.keys.get(id) {
-                Some(key) => !now.keyids.iter().any(|kept| self.root.keys.get(kept) == Some(key)),
+                Some(key) => {
+                    !now.keyids.iter().any(|id| self.root.keys.get(id).is_some_and(|kept| kept.is(key)))
+                }
                 None => false,
             })
         };
@@ -533,6 +535,12 @@ impl TrustedTargets {
     pub fn receipt(&self, file: &Arc<Vec<u8>>) -> Option<Receipt> {
         let Weighed { role, signers, authority, signed, .. } = &*self.weighed;
         Receipt::of(role, authority, signers, signed, file)
+    }
+
+    /// How many bytes it holds in memory: those of its file.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.weighed.signed.file().len()
     }
 
     /// Which role it is.

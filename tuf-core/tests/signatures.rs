@@ -10,11 +10,8 @@
 
 mod support;
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::{Value, json};
+use support::foreign::{Foreign, without_openssl};
 use support::{ROOT, Repository, now, signed, signer, why};
 use tuf_core::authoring::Document;
 use tuf_core::crypto::{self, Sign as _};
@@ -140,61 +137,6 @@ fn any_minor_version_of_the_specification_is_read_and_no_other_major() {
     for version in ["2.0.0", "10.0", "0.9", "", "v1"] {
         let sentence = format!("root expected specification version 1.x, got \"{version}\" (TUF 5.2)");
         assert_eq!(why(bootstrap(&with(version))), sentence);
-    }
-}
-
-fn openssl(folder: &Path, arguments: &str) {
-    let command = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
-    assert!(command.status.success(), "{arguments}: {}", String::from_utf8_lossy(&command.stderr));
-}
-
-/// Says so where the `openssl` program is absent, and the test then proves nothing.
-fn without_openssl() -> bool {
-    let absent = Command::new("openssl").arg("version").output().is_err();
-    if absent {
-        // Past the capture of the test harness.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: there is no openssl program here");
-    }
-    absent
-}
-
-/// A key and signatures made by openssl, in a folder of their own.
-struct Foreign {
-    folder: tempfile::TempDir,
-    pem: String,
-}
-
-impl Foreign {
-    fn new(algorithm: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        openssl(folder.path(), &format!("genpkey {algorithm} -out key.pem"));
-        openssl(folder.path(), "pkey -in key.pem -pubout -out public.pem");
-        let pem = std::fs::read_to_string(folder.path().join("public.pem")).unwrap();
-        Self { folder, pem }
-    }
-
-    /// The uncompressed point: the last bytes of the SubjectPublicKeyInfo.
-    fn point(&self, length: usize) -> String {
-        openssl(self.folder.path(), "pkey -in key.pem -pubout -outform DER -out public.der");
-        let der = std::fs::read(self.folder.path().join("public.der")).unwrap();
-        hex(&der[der.len() - length..])
-    }
-
-    fn sign(&self, message: &[u8], options: &str) -> String {
-        std::fs::write(self.folder.path().join("message"), message).unwrap();
-        openssl(self.folder.path(), &format!("dgst {options} -sign key.pem -out signature message"));
-        hex(&std::fs::read(self.folder.path().join("signature")).unwrap())
-    }
-
-    /// A root that only this key signs.
-    fn root(&self, kind: (&str, &str), public: &str, options: &str) -> Document {
-        let mut root = Repository::new().root;
-        let key = json!({ "keytype": kind.0, "scheme": kind.1, "keyval": { "public": public } });
-        root.signed_mut()["keys"]["foreign"] = key;
-        root.signed_mut()["roles"]["root"]["keyids"] = json!(["foreign"]);
-        let signature = self.sign(&root.canonical().unwrap(), options);
-        root.add_signature("foreign", &signature);
-        root
     }
 }
 

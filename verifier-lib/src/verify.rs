@@ -132,8 +132,6 @@ impl<'a> Verification<'a> {
         self.documents(&state);
         let (target, role) = self.target(&state)?;
         let (top, top_bytes, manifest) = self.manifest(&target, &state)?;
-        // Other updates need not wait until the layers are read.
-        drop(state);
         let platforms = match manifest {
             Manifest::Image(image) => {
                 let image = self.platform_image(None, top.clone(), top_bytes.clone(), image, progress)?;
@@ -151,7 +149,7 @@ impl<'a> Verification<'a> {
     }
 
     /// The accepted metadata, as links.
-    fn documents(&mut self, state: &Refreshed<'_>) {
+    fn documents(&mut self, state: &Refreshed) {
         let snapshot = state.snapshot();
         let timestamp = snapshot.timestamp();
         let root = timestamp.root();
@@ -186,7 +184,7 @@ impl<'a> Verification<'a> {
 
     /// What the repository says of the name: by its tag where it has one, else by its digest. Where it
     /// has both, the tag must stand for that digest.
-    fn target(&mut self, state: &Refreshed<'_>) -> Chained<(Target, String)> {
+    fn target(&mut self, state: &Refreshed) -> Chained<(Target, String)> {
         let path = match (self.name.tag_path(), self.name.digest()) {
             (Some(path), _) => path,
             (None, Some(digest)) => self.name.digest_path(digest),
@@ -227,11 +225,7 @@ impl<'a> Verification<'a> {
     }
 
     /// The manifest or index: its bytes must be those that the target names.
-    fn manifest(
-        &mut self,
-        target: &Target,
-        state: &Refreshed<'_>,
-    ) -> Chained<(Descriptor, Vec<u8>, Manifest)> {
+    fn manifest(&mut self, target: &Target, state: &Refreshed) -> Chained<(Descriptor, Vec<u8>, Manifest)> {
         let stage = Stage::Manifest;
         let subject = self.selector.to_string();
         let broken = |expected: String, got: String| {
@@ -433,12 +427,12 @@ fn metadata_link(error: &ClientError) -> Box<Link> {
     let status = if error.unreachable() { Status::Unknown } else { Status::Broken };
     let role = error.role();
     let link = Link::new(Stage::of(&role), status, role.to_string(), error.to_string());
-    Box::new(match error {
-        ClientError::Refused(refusal) => {
+    Box::new(match error.refusal() {
+        Some(refusal) => {
             let (expected, got) = refusal.reason.expected_and_got();
             link.with_values(expected, got)
         }
-        _ => link,
+        None => link,
     })
 }
 

@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use oci_image::{HttpFetcher, HttpOptions};
-use tuf_client::{Client, DirStore, Found, HttpTransport, Refreshed};
-use tuf_core::consistent_target_name;
+use tuf_client::{Client, DirStore, HttpTransport, Refreshed, Transport};
 use url::Url;
+use url::form_urlencoded::byte_serialize;
 
 #[derive(Default)]
 struct Call {
@@ -73,43 +74,28 @@ fn client(call: &Call) -> Result<Client, Box<dyn Error>> {
     let private = private(&call.metadata_dir);
     let root = fs::read(private.join("bootstrap.root"))?;
     let store = DirStore::with_metadata(call.metadata_dir.clone(), private)?;
-    let transport =
-        HttpTransport::new(&Url::parse(&call.metadata_url)?, HttpFetcher::new(HttpOptions::default()));
     // The suite fakes the clock of the whole process.
-    let now = std::time::SystemTime::now();
-    Ok(Client::new(root, Arc::new(transport), Box::new(store), now.into()))
+    let now = || SystemTime::now().into();
+    Ok(Client::new(root, transport(&call.metadata_url)?, Box::new(store), now))
+}
+
+fn transport(base: &str) -> Result<Arc<dyn Transport>, Box<dyn Error>> {
+    let fetcher = HttpFetcher::new(HttpOptions::default());
+    Ok(Arc::new(HttpTransport::new(&Url::parse(base)?, fetcher)))
 }
 
 fn download(call: &Call) -> Result<(), Box<dyn Error>> {
-    let client = client(call)?;
+    let client = client(call)?.with_targets(transport(&call.target_base_url)?);
     let state = client.refresh()?;
-    let fetcher = HttpFetcher::new(HttpOptions::default());
-    call.target_names.iter().try_for_each(|name| fetch_target(call, &state, &fetcher, name))
+    call.target_names.iter().try_for_each(|name| save_target(call, &state, name))
 }
 
-fn fetch_target(
-    call: &Call,
-    state: &Refreshed<'_>,
-    fetcher: &HttpFetcher,
-    name: &str,
-) -> Result<(), Box<dyn Error>> {
-    let Found::Target { target, .. } = state.find(name)? else {
-        return Err(format!("{name} is not listed").into());
-    };
+fn save_target(call: &Call, state: &Refreshed, name: &str) -> Result<(), Box<dyn Error>> {
     // One flat name a target, whatever its path holds.
-    let file =
-        call.target_dir.join(url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>());
-    if fs::read(&file).is_ok_and(|kept| target.check(&kept).is_ok()) {
-        return Ok(());
+    let file = call.target_dir.join(byte_serialize(name.as_bytes()).collect::<String>());
+    let download = state.download_unless(name, |_| fs::read(&file).ok())?;
+    if download.fetched {
+        fs::write(file, &download.bytes)?;
     }
-    let hash = target.hashes.values().next().ok_or("a target without hashes")?;
-    let stored =
-        if state.consistent_snapshot() { consistent_target_name(name, hash) } else { name.to_owned() };
-    let url = Url::parse(&format!("{}{stored}", call.target_base_url))?;
-    let answer = fetcher.get(&url, target.length, &[])?;
-    if answer.status != 200 {
-        return Err(format!("{url}: expected HTTP status 200, got {}", answer.status).into());
-    }
-    target.check(&answer.body).map_err(|reason| format!("target {name} {reason} (TUF 5.7.3)"))?;
-    Ok(fs::write(file, &answer.body)?)
+    Ok(())
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::arithmetic_side_effects, reason = "tests")]
 
+pub mod foreign;
+
 use std::collections::BTreeMap;
 
 use tuf_core::authoring::{Document, meta_of};

@@ -1,0 +1,201 @@
+//! Mirrors, asked in order, and what each of them did.
+//!
+//! What is accepted is not decided here: every document is handed to the caller's `weigh`. Nor is anything
+//! retried here: what is transient on the way is the transport's to see.
+
+use std::sync::{Arc, Mutex};
+
+use oci_image::SourceError;
+use tuf_core::Role;
+
+use crate::error::{Blame, ClientError};
+use crate::face::Face;
+use crate::limits::Budget;
+use crate::tag::Known;
+use crate::transport::{Fetch, Fetched};
+use crate::wait::locked;
+
+/// Blames that are kept of one update and the searches on it. A state may live long and be searched
+/// often; who reads blames wants the first ones of each mirror.
+const BLAMES: usize = 256;
+
+/// Places that should have the same files.
+pub(crate) struct Sources<T: ?Sized> {
+    list: Vec<Arc<T>>,
+    conduct: Mutex<Conduct>,
+}
+
+#[derive(Default)]
+struct Conduct {
+    /// One for each source.
+    marks: Vec<Mark>,
+    blames: Vec<Blame>,
+}
+
+/// What is known of a source. The worse, the later it is asked.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Mark {
+    Good,
+    /// Waiting for it again would take long, and bring nothing.
+    Unreachable,
+    /// It gave bytes that were refused.
+    Caught,
+}
+
+/// A document that is asked for.
+pub(crate) struct Ask<'a> {
+    pub(crate) role: &'a Role,
+    pub(crate) name: &'a str,
+    pub(crate) limit: u64,
+    /// What is held already, where it came from a source that tags its files.
+    pub(crate) known: Option<&'a Known>,
+    pub(crate) absence: Absence<'a>,
+}
+
+/// What it means that a source doesn't have the document.
+#[derive(Clone, Copy)]
+pub(crate) enum Absence<'a> {
+    /// That there is none, where no other source has it.
+    Ends,
+    /// A fault of the source.
+    Breaks(&'a (dyn Fn(String) -> ClientError + Send + Sync)),
+}
+
+/// A document that was accepted.
+pub(crate) struct Answer<A> {
+    pub(crate) value: A,
+    pub(crate) bytes: Arc<Vec<u8>>,
+    /// The tag of these bytes, and who gave it.
+    pub(crate) tag: Option<(String, String)>,
+}
+
+/// Why a source was passed over.
+enum Fault {
+    Absent,
+    Error(ClientError),
+}
+
+impl<T: ?Sized> Sources<T> {
+    pub(crate) fn blames(&self) -> Vec<Blame> {
+        locked(&self.conduct).blames.clone()
+    }
+}
+
+impl<T: Face + ?Sized> Sources<T> {
+    pub(crate) fn new(list: Vec<Arc<T>>) -> Self {
+        let marks = vec![Mark::Good; list.len()];
+        Self { list, conduct: Mutex::new(Conduct { marks, blames: Vec::new() }) }
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        self.list.iter().map(|source| source.place()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The first document whose bytes pass `weigh`; `None` where at least one source says that there is
+    /// none, none has one that passes, and that is an end. All are asked before that: one honest source
+    /// suffices.
+    pub(crate) async fn ask<A: Send>(
+        &self,
+        ask: &Ask<'_>,
+        budget: &Budget,
+        mut weigh: impl FnMut(&Arc<Vec<u8>>) -> Result<A, ClientError> + Send,
+    ) -> Result<Option<Answer<A>>, ClientError> {
+        let overdue = || ClientError::Overdue { role: ask.role.clone(), total: budget.total() };
+        let order = self.order();
+        let mut faults: Vec<(usize, Fault)> = Vec::new();
+        for (asked, (index, mark)) in order.iter().enumerate() {
+            let absent = faults.iter().any(|(_, fault)| matches!(fault, Fault::Absent));
+            if absent && *mark == Mark::Unreachable && matches!(ask.absence, Absence::Ends) {
+                // It would cost its time-out at every step of the root walk.
+                continue;
+            }
+            let Some(source) = self.list.get(*index) else { continue };
+            let others = order.len().saturating_sub(asked).saturating_sub(1);
+            let time = budget.share(order.len(), others).ok_or_else(overdue)?;
+            let known = ask.known.filter(|known| known.source == source.place());
+            let wanted = Fetch {
+                name: ask.name,
+                limit: ask.limit,
+                known: known.map(|known| known.tag.as_str()),
+                time,
+            };
+            match weighed(ask, known, source.ask(wanted).await, &mut weigh) {
+                Ok((value, bytes, tag)) => {
+                    self.blame(ask, faults, true);
+                    let tag = tag.map(|tag| (source.place(), tag));
+                    return Ok(Some(Answer { value, bytes, tag }));
+                }
+                // What it would have said in time is not known.
+                Err(Fault::Error(error)) if error.unreachable() && budget.left().is_none() => {
+                    return Err(overdue());
+                }
+                Err(fault) => faults.push((*index, fault)),
+            }
+        }
+        let absent = faults.iter().any(|(_, fault)| matches!(fault, Fault::Absent));
+        if absent && matches!(ask.absence, Absence::Ends) {
+            self.blame(ask, faults, false);
+            return Ok(None);
+        }
+        Err(ClientError::of_mirrors(ask.role, self.blame(ask, faults, false)))
+    }
+
+    /// The sources in the order in which they are asked now.
+    fn order(&self) -> Vec<(usize, Mark)> {
+        let mut order: Vec<_> = locked(&self.conduct).marks.iter().copied().enumerate().collect();
+        // Stable: among equals, the caller's order.
+        order.sort_by_key(|(_, mark)| *mark);
+        order
+    }
+
+    /// Remembers what the sources that were passed over did. `found`: another one had the document.
+    fn blame(&self, ask: &Ask<'_>, faults: Vec<(usize, Fault)>, found: bool) -> Vec<Blame> {
+        let mut conduct = locked(&self.conduct);
+        let mut blames = Vec::new();
+        for (index, fault) in faults {
+            let source = self.list.get(index).map(|source| source.place()).unwrap_or_default();
+            let error = match (fault, ask.absence) {
+                (Fault::Error(error), _) => {
+                    let mark = if error.unreachable() { Mark::Unreachable } else { Mark::Caught };
+                    conduct.marks.get_mut(index).into_iter().for_each(|known| *known = mark.max(*known));
+                    error
+                }
+                (Fault::Absent, Absence::Breaks(why)) => why(source.clone()),
+                (Fault::Absent, Absence::Ends) if found => {
+                    ClientError::Withheld { role: ask.role.clone(), file: ask.name.to_owned() }
+                }
+                (Fault::Absent, Absence::Ends) => continue,
+            };
+            blames.push(Blame { source, error });
+        }
+        let room = BLAMES.saturating_sub(conduct.blames.len());
+        conduct.blames.extend(blames.iter().take(room).cloned());
+        blames
+    }
+}
+
+type Weighed<A> = (A, Arc<Vec<u8>>, Option<String>);
+
+/// Weighs what a source gave. What it says is unchanged is weighed as if it had come: who freezes us by
+/// saying so is found out when it expires (5.4.4).
+fn weighed<A>(
+    ask: &Ask<'_>,
+    known: Option<&Known>,
+    fetched: Result<Fetched, SourceError>,
+    mut weigh: impl FnMut(&Arc<Vec<u8>>) -> Result<A, ClientError>,
+) -> Result<Weighed<A>, Fault> {
+    let (bytes, tag) = match (fetched, known) {
+        (Ok(Fetched::File { bytes, tag }), _) => (bytes, tag),
+        (Ok(Fetched::Unchanged), Some(known)) => (known.bytes.clone(), Some(known.tag.clone())),
+        (Ok(Fetched::Unchanged), None) => {
+            let why = "it says that nothing changed since nothing".into();
+            let error = SourceError::Malformed { at: ask.name.to_owned(), why };
+            return Err(Fault::Error(ClientError::source(ask.role, error)));
+        }
+        (Ok(Fetched::Absent), _) => return Err(Fault::Absent),
+        (Err(error), _) => return Err(Fault::Error(ClientError::source(ask.role, error))),
+    };
+    let bytes = Arc::new(bytes);
+    let value = weigh(&bytes).map_err(Fault::Error)?;
+    Ok((value, bytes, tag))
+}

@@ -1,0 +1,53 @@
+//! Fetches files over HTTP. Bounds on bytes, time, progress and repetition are `oci-image`'s.
+
+use oci_image::{HttpFetcher, SourceError};
+use url::Url;
+
+use super::{Fetch, Fetched, Transport};
+
+/// Fetches metadata, or target files, over HTTP.
+#[derive(Debug)]
+pub struct HttpTransport {
+    base: Url,
+    fetcher: HttpFetcher,
+}
+
+impl HttpTransport {
+    /// A transport for the address under which `timestamp.json`, or the target files, are found.
+    #[must_use]
+    pub fn new(base: &Url, fetcher: HttpFetcher) -> Self {
+        let mut base = base.clone();
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        Self { base, fetcher }
+    }
+}
+
+impl Transport for HttpTransport {
+    fn fetch(&self, wanted: &Fetch<'_>) -> Result<Fetched, SourceError> {
+        // By hand, not by `join`: the name is percent-encoded and must stay where it is put.
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{}", self.base.path(), wanted.name));
+        let known: Vec<_> = wanted.known.iter().map(|tag| ("If-None-Match", *tag)).collect();
+        let answer = self.fetcher.get_within(&url, wanted.limit, &known, wanted.time)?;
+        let at = url.to_string();
+        let malformed = |what: &str| Err(SourceError::Malformed { at: at.clone(), why: what.into() });
+        match answer.status {
+            200 => Ok(Fetched::File { bytes: answer.body, tag: answer.etag }),
+            304 if wanted.known.is_some() => Ok(Fetched::Unchanged),
+            304 => malformed("HTTP status 304 to a question without a condition"),
+            // An object store answers 403 for what isn't there to those who may not list it.
+            403 | 404 | 410 => Ok(Fetched::Absent),
+            401 => Err(SourceError::Denied { at, status: 401, message: String::new() }),
+            // To succeed with something else than the file, or to point to nowhere, is no way to say no.
+            status @ (100..=199 | 201..=299) => malformed(&format!("expected HTTP status 200, got {status}")),
+            status @ 300..=399 => malformed(&format!("HTTP status {status} leads nowhere")),
+            status => Err(SourceError::Unreachable { at, why: format!("HTTP status {status}") }),
+        }
+    }
+
+    fn describe(&self) -> String {
+        self.base.to_string()
+    }
+}
