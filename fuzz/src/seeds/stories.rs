@@ -89,11 +89,21 @@ pub(super) fn all() -> Named {
         ),
         ("good-many-roots".to_owned(), [LIST, OUT, LOOK, ALL, ALL, ALL, ALL, LOOK].concat()),
     ];
+    stories.push(("good-living-client".to_owned(), living().concat()));
     stories.push(("replayed-after-a-raised-threshold".to_owned(), raised_threshold().concat()));
     stories.extend(keys());
     stories.extend(delegations());
     stories.extend(forgeries());
     stories
+}
+
+/// By turns a client that lives on and one that begins anew, while documents change, expire and are withheld.
+fn living() -> Vec<Record> {
+    let living = [UPDATE, APP_A, 0, 2];
+    let unchanged = serve(1, 10, 0);
+    let begun = [LIST, OUT, living, living, LOOK, [TARGET, 3, APP_A, 8], OUT, LOOK, living];
+    let aged = [[DAY, 20, 0, 0], living, ALL, living, unchanged, ALL, living, LOOK, WELL, living];
+    [&begun[..], &aged, &[[DAMAGE, 1, 9, 9], living, [RECOVER, 0, 0, 0], living]].concat()
 }
 
 /// Two sign the second timestamp, one the third; then two must sign again, and the second is replayed.

@@ -9,7 +9,7 @@ use tuf_core::Instant;
 use tuf_core::authoring::{Document, meta_of};
 
 use super::checks::Update;
-use super::client::{Shelf, Way, Wire, update};
+use super::client::{Living, Shelf, Way, Wire, update};
 use super::publisher::{PATHS, Publisher, ROLES};
 use super::server::Instead;
 use crate::ground::{now, sealed};
@@ -41,7 +41,8 @@ pub const HEAL: u8 = 10;
 pub const SERVE: u8 = 11;
 /// Who stole the online keys makes a timestamp and a snapshot: see [`World::stolen`].
 pub const STEAL: u8 = 12;
-/// Updates and looks for path `a`; the store is cut off after `b` - 1 changes; offline where `c` is odd.
+/// Updates and looks for path `a`; the store is cut off after `b` - 1 changes; offline where `c` is odd,
+/// else by the client that lives on where its next bit is set.
 pub const UPDATE: u8 = 13;
 /// The kept file of number `a` is lost where `c` is 0, else changed at `b`.
 pub const DAMAGE: u8 = 14;
@@ -69,8 +70,9 @@ pub struct World {
     stolen: bool,
     /// Whether such statements are being served.
     stealing: bool,
-    /// Whether the store was cut off in some update.
-    cut_off: bool,
+    /// Whether a file was ever damaged.
+    damaged: bool,
+    living: Living,
     /// Whether the last update found what it looked for.
     found: bool,
 }
@@ -89,17 +91,9 @@ impl World {
         let wire = Wire::default();
         wire.server().files = publisher.files.clone();
         let shelf = Shelf::default();
-        Self {
-            day: 0,
-            publisher,
-            pinned,
-            wire,
-            shelf,
-            stolen: false,
-            stealing: false,
-            cut_off: false,
-            found: false,
-        }
+        let living = Living::new(&pinned, &wire, &shelf);
+        let (day, stolen, stealing, damaged, found) = (0, false, false, false, false);
+        Self { day, publisher, pinned, wire, shelf, stolen, stealing, damaged, living, found }
     }
 
     /// Goes through the records. Says whether the last update found what it looked for.
@@ -134,7 +128,7 @@ impl World {
             }
             SERVE => self.serve(ROLES[role % ROLES.len()], b, c),
             STEAL => self.stolen(a, b, c),
-            UPDATE => self.update(PATHS[role % PATHS.len()], b.checked_sub(1), c & 1 == 1),
+            UPDATE => self.update(PATHS[role % PATHS.len()], b.checked_sub(1), c & 1 == 1, c & 2 == 2),
             _ => self.damage(role, b, c),
         }
     }
@@ -149,9 +143,10 @@ impl World {
     }
 
     fn serve(&mut self, role: &str, kind: u8, detail: u8) {
-        let instead = match kind % 10 {
+        let instead = match kind % 11 {
             0 => Some(Instead::Absent),
             1 => Some(Instead::Unreachable),
+            10 => Some(Instead::Unchanged),
             kind => self.forged(role, kind, detail).map(Instead::Bytes),
         };
         if let Some(instead) = instead {
@@ -215,19 +210,24 @@ impl World {
         self.stealing = true;
     }
 
-    fn update(&mut self, path: &str, changes: Option<u8>, offline: bool) {
+    fn update(&mut self, path: &str, changes: Option<u8>, offline: bool, living: bool) {
         let way = Way { pinned: &self.pinned, now: self.now(), offline, path };
         self.stolen |= self.stealing && !offline;
         let before = self.shelf.files();
         self.shelf.cut_off_after(changes.map(u32::from));
-        let outcome = update(&way, &self.wire, &self.shelf);
+        let living = living && !offline;
+        let outcome = match living {
+            true => self.living.update(&way, &self.wire),
+            false => update(&way, &self.wire, &self.shelf),
+        };
         self.shelf.cut_off_after(None);
         let served = self.wire.server().served.clone();
         let after = self.shelf.files();
         let cut_off = changes.is_some();
-        let update = Update { way, before, after, served, cut_off, was_cut_off: self.cut_off, outcome };
+        // What a client holds in memory it doesn't miss in a store that somebody damaged.
+        let complete = !(living && self.damaged);
+        let update = Update { way, before, after, served, cut_off, complete, outcome };
         update.check(&self.publisher);
-        self.cut_off |= cut_off;
         self.found = matches!(update.outcome.found, Some(Ok(Some(_))));
         let honest = self.wire.server().instead.is_empty() && self.publisher.settled();
         let well = honest && !self.stolen && !cut_off && !offline && self.publisher.unexpired(self.now());
@@ -236,11 +236,12 @@ impl World {
         }
     }
 
-    fn damage(&self, number: usize, place: u8, change: u8) {
+    fn damage(&mut self, number: usize, place: u8, change: u8) {
         // Roots are what trust hangs on: who can change those has won.
         let mut names: Vec<String> = self.shelf.files().into_keys().collect();
         names.retain(|name| name != "root.json" && !name.starts_with("root_history/"));
         let Some(name) = names.get(number % names.len().max(1)) else { return };
+        self.damaged = true;
         if change == 0 {
             return self.shelf.lose(name);
         }
