@@ -3,12 +3,16 @@
 
 use tuf_core::TrustedRoot;
 
-use crate::ground::{now, says_why};
+use crate::ground::{in_any_words, now, says_why};
 use crate::reference::Paper;
 use crate::seal::Seals;
 
 /// Bootstraps from the bytes.
 pub fn run(bytes: &[u8]) -> bool {
+    in_any_words(bytes, weigh)
+}
+
+fn weigh(bytes: &[u8]) -> bool {
     match TrustedRoot::bootstrap(bytes, now(), &Seals) {
         Err(refusal) => says_why(&refusal),
         Ok(root) => {

@@ -3,7 +3,9 @@
 
 use std::sync::LazyLock;
 
+use serde_json::Value;
 use tuf_core::authoring::Document;
+use tuf_core::canonical::canonicalise;
 use tuf_core::crypto::Sign as _;
 use tuf_core::schema::MetaFile;
 use tuf_core::{CurrentRoot, FreshSnapshot, FreshTimestamp, Instant, Refusal, Role, TrustedRoot};
@@ -86,6 +88,21 @@ pub fn snapshot(files: &[(String, u64)]) -> FreshSnapshot {
         snapshot.set_meta(&format!("{role}.json"), &bare(*version));
     }
     timestamp(1).snapshot(None, &sealed(&snapshot, &[SNAPSHOT])).expect("a good snapshot")
+}
+
+/// Weighs a text, and the same text written compactly and with white space: the verdict must be the same.
+///
+/// Nothing is written anew that two readers could understand differently.
+pub fn in_any_words(text: &[u8], taken: fn(&[u8]) -> bool) -> bool {
+    let verdict = taken(text);
+    if canonicalise(text).is_ok() {
+        let value: Value = serde_json::from_slice(text).expect("canonicalisable, but no JSON");
+        for other in [serde_json::to_vec(&value), serde_json::to_vec_pretty(&value)] {
+            let other = other.expect("a value");
+            assert_eq!(taken(&other), verdict, "another verdict on {}", String::from_utf8_lossy(&other));
+        }
+    }
+    verdict
 }
 
 /// A version that can be stated: what the document under test says, where that is a version.

@@ -16,6 +16,7 @@ pub mod ground;
 pub mod key;
 pub mod name;
 pub mod pattern;
+pub mod receipt;
 pub mod reference;
 pub mod root;
 pub mod seal;
@@ -31,7 +32,7 @@ pub mod workflow;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("canonical", canonical::run),
     ("envelope", envelope::run),
     ("root", root::run),
@@ -43,5 +44,6 @@ pub const TARGETS: [Target; 12] = [
     ("pattern", pattern::run),
     ("name", name::run),
     ("authoring", authoring::run),
+    ("receipt", receipt::run),
     ("workflow", workflow::run),
 ];

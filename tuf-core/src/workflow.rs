@@ -9,6 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::num::NonZeroU32;
 
 use crate::crypto::Verify;
 use crate::envelope::{Envelope, Signed};
@@ -72,6 +73,37 @@ pub struct TrustedRoot {
     signers: Signers,
     /// The root that this client trusted when the update began.
     before: Arc<Root>,
+    /// The lowest thresholds of timestamp and snapshot since a key of one of them was last taken away.
+    least: Thresholds,
+}
+
+/// How many keys had to sign what a client may have seen.
+#[derive(Clone, Copy, Debug)]
+struct Thresholds {
+    timestamp: NonZeroU32,
+    snapshot: NonZeroU32,
+}
+
+impl Thresholds {
+    fn of(root: &Root) -> Self {
+        Self { timestamp: root.roles.timestamp.threshold, snapshot: root.roles.snapshot.threshold }
+    }
+
+    fn min(self, other: Self) -> Self {
+        Self { timestamp: self.timestamp.min(other.timestamp), snapshot: self.snapshot.min(other.snapshot) }
+    }
+}
+
+/// Whether `now` no longer has a timestamp or snapshot key that `before` had.
+fn takes_away(before: &Root, now: &Root) -> bool {
+    let removed = |was: &RoleKeys, is: &RoleKeys| {
+        was.keyids.iter().any(|id| match before.keys.get(id) {
+            Some(key) => !is.keyids.iter().any(|id| now.keys.get(id).is_some_and(|kept| kept.is(key))),
+            None => false,
+        })
+    };
+    removed(&before.roles.timestamp, &now.roles.timestamp)
+        || removed(&before.roles.snapshot, &now.roles.snapshot)
 }
 
 impl TrustedRoot {
@@ -86,7 +118,8 @@ impl TrustedRoot {
         let root: Root = envelope.read(&role, step)?;
         let signers = weigh(crypto, &role, step, &envelope, &root.keys, &root.roles.root)?;
         let root = Arc::new(root);
-        Ok(Self { context: Context { now, crypto }, before: Arc::clone(&root), root, signers })
+        let least = Thresholds::of(&root);
+        Ok(Self { context: Context { now, crypto }, before: Arc::clone(&root), root, signers, least })
     }
 
     /// 5.3.4 to 5.3.7: steps to the next root. Its own expiry doesn't matter yet (5.3.6).
@@ -101,7 +134,9 @@ impl TrustedRoot {
         let root: Root = envelope.read(&role, "5.3.4")?;
         let signers = weigh(crypto, &role, "5.3.4", &envelope, &root.keys, &root.roles.root)?;
         exact_version(&role, "5.3.5", self.root.version.saturating_add(1), root.version)?;
-        Ok(Self { root: Arc::new(root), signers, ..self.clone() })
+        let own = Thresholds::of(&root);
+        let least = if takes_away(&self.root, &root) { own } else { self.least.min(own) };
+        Ok(Self { root: Arc::new(root), signers, least, ..self.clone() })
     }
 
     /// Declares that the client trusted this root already before the update: what came earlier is no
@@ -130,16 +165,7 @@ impl TrustedRoot {
     /// trusted under it must be forgotten, so that a repository recovers from a fast-forward attack.
     #[must_use]
     pub fn rotated(&self) -> bool {
-        let removed = |before: &RoleKeys, now: &RoleKeys| {
-            before.keyids.iter().any(|id| match self.before.keys.get(id) {
-                Some(key) => {
-                    !now.keyids.iter().any(|id| self.root.keys.get(id).is_some_and(|kept| kept.is(key)))
-                }
-                None => false,
-            })
-        };
-        let (before, now) = (&self.before.roles, &self.root.roles);
-        removed(&before.timestamp, &now.timestamp) || removed(&before.snapshot, &now.snapshot)
+        takes_away(&self.before, &self.root)
     }
 }
 
@@ -151,7 +177,11 @@ pub struct CurrentRoot {
 
 /// A timestamp good enough to refuse older ones, and for nothing else.
 #[derive(Clone, Debug)]
-pub struct Baseline(Arc<Timestamp>, Signers);
+pub struct Baseline {
+    timestamp: Arc<Timestamp>,
+    /// Where it meets today's threshold too.
+    signers: Result<Signers, Refusal>,
+}
 
 impl CurrentRoot {
     /// The version.
@@ -200,15 +230,23 @@ impl CurrentRoot {
         weigh(self.trusted.context.crypto, role, step, envelope, &self.trusted.root.keys, keys)
     }
 
-    /// Reads the timestamp that this client saw last: signatures are checked, expiry is not.
+    /// Reads the timestamp that this client saw last: signatures are checked, expiry is not. Where the
+    /// threshold was raised since, and no key taken away, it still refuses older ones (5.4.3): they would
+    /// otherwise come back, and whoever serves them needs no key for that.
     ///
     /// # Errors
-    /// Refuses a timestamp that is malformed or below threshold. Such a one is to be forgotten.
+    /// Refuses a timestamp that is malformed, or below each threshold under which it can have been seen.
+    /// Such a one is to be forgotten.
     pub fn remembered(&self, bytes: &[u8]) -> Result<Baseline, Refusal> {
         let (role, step) = (Role::Timestamp, "5.4.2");
         let envelope = Envelope::parse(&role, step, shared(bytes))?;
-        let signers = self.weigh(&role, step, &envelope, &self.trusted.root.roles.timestamp)?;
-        Ok(Baseline(Arc::new(envelope.read(&role, step)?), signers))
+        let keys = &self.trusted.root.roles.timestamp;
+        let signers = self.weigh(&role, step, &envelope, keys);
+        if let Err(refusal) = &signers {
+            let least = RoleKeys { threshold: self.trusted.least.timestamp, ..keys.clone() };
+            self.weigh(&role, step, &envelope, &least).map_err(|_| refusal.clone())?;
+        }
+        Ok(Baseline { timestamp: Arc::new(envelope.read(&role, step)?), signers })
     }
 
     /// 5.4.2 to 5.4.4: weighs the timestamp that the repository offers. One with the version already
@@ -220,38 +258,38 @@ impl CurrentRoot {
     pub fn timestamp(&self, seen: Option<&Baseline>, bytes: &[u8]) -> Result<FreshTimestamp, Refusal> {
         let role = Role::Timestamp;
         let offered = self.remembered(bytes)?;
-        let (chosen, new) = match seen {
-            None => (offered, true),
-            Some(seen) => match offered.0.version.cmp(&seen.0.version) {
-                Ordering::Less => {
-                    exact_version(&role, "5.4.3.1", seen.0.version, offered.0.version)?;
-                    (offered, false)
-                }
-                Ordering::Equal => (seen.clone(), false),
-                Ordering::Greater => {
-                    not_older(
-                        &role,
-                        "5.4.3.2",
-                        "snapshot.json",
-                        &seen.0.meta.snapshot,
-                        Some(&offered.0.meta.snapshot),
-                    )?;
-                    (offered, true)
-                }
-            },
-        };
-        self.fresh(chosen, new)
+        let (timestamp, signers) = (offered.timestamp, offered.signers?);
+        let Some(seen) = seen else { return self.fresh(timestamp, signers, true) };
+        let before = &seen.timestamp;
+        match (timestamp.version.cmp(&before.version), &seen.signers) {
+            (Ordering::Less, _) => {
+                exact_version(&role, "5.4.3.1", before.version, timestamp.version)?;
+            }
+            (Ordering::Equal, Ok(signers)) => {
+                return self.fresh(Arc::clone(before), signers.clone(), false);
+            }
+            (Ordering::Equal | Ordering::Greater, _) => {
+                let (was, is) = (&before.meta.snapshot, &timestamp.meta.snapshot);
+                not_older(&role, "5.4.3.2", "snapshot.json", was, Some(is))?;
+            }
+        }
+        self.fresh(timestamp, signers, true)
     }
 
     /// For offline use: takes the timestamp seen last as the newest there is, while it is unexpired.
     ///
     /// # Errors
-    /// Refuses an expired one (5.4.4).
+    /// Refuses an expired one (5.4.4), and one below today's threshold (5.4.2).
     pub fn timestamp_offline(&self, seen: &Baseline) -> Result<FreshTimestamp, Refusal> {
-        self.fresh(seen.clone(), false)
+        self.fresh(Arc::clone(&seen.timestamp), seen.signers.clone()?, false)
     }
 
-    fn fresh(&self, Baseline(timestamp, signers): Baseline, new: bool) -> Result<FreshTimestamp, Refusal> {
+    fn fresh(
+        &self,
+        timestamp: Arc<Timestamp>,
+        signers: Signers,
+        new: bool,
+    ) -> Result<FreshTimestamp, Refusal> {
         self.trusted.context.unexpired(&Role::Timestamp, "5.4.4", timestamp.expires)?;
         Ok(FreshTimestamp { root: self.clone(), timestamp, signers, new })
     }
@@ -323,14 +361,17 @@ impl FreshTimestamp {
         &self.root
     }
 
-    /// Reads the snapshot that this client saw last: signatures are checked, expiry and hash are not.
+    /// Reads the snapshot that this client saw last: signatures are checked, expiry and hash are not. As
+    /// for the timestamp, a threshold that was raised since makes it forget nothing.
     ///
     /// # Errors
     /// Refuses a snapshot that is malformed or below threshold. Such a one is to be forgotten.
     pub fn remembered(&self, bytes: &[u8]) -> Result<SnapshotBaseline, Refusal> {
         let (role, step) = (Role::Snapshot, "5.5.3");
         let envelope = Envelope::parse(&role, step, shared(bytes))?;
-        self.root.weigh(&role, step, &envelope, &self.root.trusted.root.roles.snapshot)?;
+        let trusted = &self.root.trusted;
+        let least = RoleKeys { threshold: trusted.least.snapshot, ..trusted.root.roles.snapshot.clone() };
+        self.root.weigh(&role, step, &envelope, &least)?;
         Ok(SnapshotBaseline(Arc::new(envelope.read(&role, step)?)))
     }
 

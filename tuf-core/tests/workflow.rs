@@ -149,6 +149,40 @@ fn a_timestamp_of_the_seen_version_changes_nothing_even_with_other_content() {
 }
 
 #[test]
+fn a_raised_threshold_forgets_nothing_that_was_seen_and_makes_nothing_fresh() {
+    // 5.3.11: no key was taken away. What one key signed still refuses older ones, and no more.
+    let mut repository = Repository::new();
+    repository.root.add_key(&Role::Timestamp, signer(9).key());
+    let both = |version| signed(&versioned(&repository.timestamp, version), &[TIMESTAMP, 9]);
+    let (older, newer) = (both(6), both(8));
+    let seen_by_one = signed(&versioned(&repository.timestamp, 7), &[TIMESTAMP]);
+    let mut raised = next_root(&repository, 2);
+    raised.set_threshold(&Role::Timestamp, 2);
+    let current = repository.trusted().next(&signed(&raised, &[ROOT])).unwrap().current().unwrap();
+    assert!(!current.rotated());
+    let seen = current.remembered(&seen_by_one).unwrap();
+    let below = "timestamp needs 2 good signature(s) of distinct keys, got 1 of 1 present (TUF 5.4.2)";
+    assert_eq!(
+        why(current.timestamp(Some(&seen), &older)),
+        "timestamp expected version 7, got 6 (TUF 5.4.3.1)"
+    );
+    assert_eq!(why(current.timestamp(Some(&seen), &seen_by_one)), below);
+    assert_eq!(why(current.timestamp_offline(&seen)), below);
+    let again = current.timestamp(Some(&seen), &both(7)).unwrap();
+    assert_eq!((again.version(), again.is_new()), (7, true), "now with both signatures");
+    assert_eq!(current.timestamp(Some(&seen), &newer).unwrap().version(), 8);
+
+    // The threshold counts since a key was last taken away: then what was seen may be forged.
+    let mut rotated = versioned(&raised, 3);
+    rotated.remove_key(&Role::Timestamp, &signer(9).key_id());
+    rotated.add_key(&Role::Timestamp, signer(10).key());
+    let raised = repository.trusted().next(&signed(&raised, &[ROOT])).unwrap();
+    let current = raised.next(&signed(&rotated, &[ROOT])).unwrap().current().unwrap();
+    assert!(current.rotated());
+    assert_eq!(why(current.remembered(&seen_by_one)), below);
+}
+
+#[test]
 fn a_newer_timestamp_with_an_older_snapshot_is_refused() {
     let mut repository = Repository::new();
     repository.snapshot.set_version(5);

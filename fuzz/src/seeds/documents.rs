@@ -5,8 +5,9 @@ use tuf_core::authoring::Document;
 use tuf_core::crypto::Sign as _;
 use tuf_core::schema::Target;
 
-use super::{Named, named};
+use super::{Named, named, pretty};
 use crate::ground::{ROOT, SNAPSHOT, TARGETS, TIMESTAMP, later, root, sealed};
+use crate::receipt;
 use crate::seal::{Sealer, enveloped, sha256};
 
 fn id(number: u8) -> String {
@@ -93,13 +94,14 @@ pub(super) fn roots() -> Named {
 pub(super) fn envelopes() -> Named {
     let root = root();
     let good = sealed(&root, &[ROOT]);
-    let text = String::from_utf8(good.clone()).expect("ours is text");
+    let text = pretty(&good);
     let inner = signed(root, |_| {});
     let unsigned = |list: &str| format!("{{\"signatures\":{list},\"signed\":{inner}}}");
     let many: Vec<String> = (0..257).map(|n| format!("{{\"keyid\":\"{n}\",\"sig\":\"\"}}")).collect();
     let extra = format!("{{\"keyid\":\"{}\",\"sig\":\"\"}},", id(TARGETS));
     named(&[
         ("good-printed", good.clone()),
+        ("good-pretty", text.clone().into_bytes()),
         ("good-short", enveloped(inner.as_bytes(), &[ROOT])),
         ("good-stranger-beside", enveloped(inner.as_bytes(), &[200, ROOT])),
         (
@@ -134,6 +136,8 @@ pub(super) fn timestamps() -> Named {
         ("good-length", timestamp(|value| value["meta"]["snapshot.json"]["length"] = 123.into())),
         ("good-hashes", timestamp(|value| value["meta"]["snapshot.json"]["hashes"] = hashes)),
         ("good-other-file", timestamp(|value| value["meta"]["a.json"] = json!({}))),
+        ("good-nanoseconds", timestamp(|value| value["x-at"] = 1_893_456_000_000_000_000_u64.into())),
+        ("good-least", timestamp(|value| value["x-at"] = i64::MIN.into())),
         ("good-latest", timestamp(|value| value["version"] = u64::MAX.into())),
         ("good-unknown-member", timestamp(|value| value["x-note"] = "\u{0}".into())),
         ("bad-expired", timestamp(|value| value["expires"] = "2030-01-01T00:00:00Z".into())),
@@ -163,6 +167,15 @@ pub(super) fn snapshots() -> Named {
             snapshot(|value| {
                 for name in ["../up.json", "?.json", ".json", "no-suffix", "root.json", "a.json.json"] {
                     value["meta"][name] = json!({ "version": 2 });
+                }
+            }),
+        ),
+        (
+            "good-many",
+            snapshot(|value| {
+                for number in 0..70 {
+                    let odd = if number % 9 == 0 { "\"\n" } else { "" };
+                    value["meta"][format!("f{number:02}{odd}.json")] = json!({ "version": number % 5 + 1 });
                 }
             }),
         ),
@@ -231,6 +244,16 @@ pub(super) fn targets() -> Named {
         ("good-prefixes", delegating(&[prefixes(&["", "0", "ab", "AB", "zz"])])),
         ("good-bins", bins(1)),
         ("good-bins-all", bins(32)),
+        ("good-many", listing(|value| {
+            for number in 0..100 {
+                let odd = if number % 9 == 0 { "\"\n\u{e9}" } else { "" };
+                value["targets"][format!("{number:02}{odd}")] = json!({ "length": number, "hashes": {} });
+            }
+        })),
+        ("good-many-roles-hashed", delegating(&(0..70).map(|number| {
+            json!({ "name": format!("r{number}"), "keyids": [], "threshold": 1, "path_hash_prefixes": [format!("{number:02x}")] })
+        }).collect::<Vec<_>>())),
+        ("good-custom-number", listing(|value| value["targets"]["app/z"]["custom"] = json!(u64::MAX))),
         ("good-null-delegations", listing(|value| value["delegations"] = Value::Null)),
         ("bad-bins-none", bins(0)),
         ("bad-bins-many", bins(33)),
@@ -243,5 +266,42 @@ pub(super) fn targets() -> Named {
         ),
         ("bad-no-length", listing(|value| value["targets"]["x"] = json!({ "hashes": {} }))),
         ("bad-no-targets", listing(|value| value["targets"] = Value::Null)),
+    ])
+}
+
+pub(super) fn receipts() -> Named {
+    let of = |change: fn(&mut Value)| {
+        let mut value: Value = serde_json::from_slice(&receipt::honest()).expect("a receipt is JSON");
+        change(&mut value);
+        value.to_string()
+    };
+    named(&[
+        ("good-honest", of(|_| {})),
+        ("good-unknown-member", of(|value| value["x-note"] = 1.into())),
+        ("good-other-signers", of(|value| value["key_ids"] = json!(["somebody"]))),
+        ("forged-marks", of(|value| value["members"][2]["marks"] = json!([4_294_967_295_u32, 7, 7, 0]))),
+        ("forged-count", of(|value| value["members"][2]["count"] = u32::MAX.into())),
+        (
+            "forged-span",
+            of(|value| {
+                value["members"][0]["start"] = 9_000_000.into();
+                value["members"][3]["end"] = 0.into();
+            }),
+        ),
+        (
+            "forged-members-twice",
+            of(|value| {
+                let first = value["members"][0].clone();
+                value["members"].as_array_mut().expect("a list").push(first);
+            }),
+        ),
+        ("bad-no-members", of(|value| value["members"] = json!([]))),
+        ("bad-form", of(|value| value["form"] = 2.into())),
+        ("bad-role", of(|value| value["role"] = "dev".into())),
+        ("bad-authority", of(|value| value["authority"] = "".into())),
+        ("bad-length", of(|value| value["length"] = 1.into())),
+        ("bad-hash", of(|value| value["sha256"] = sha256(b"").into())),
+        ("bad-list", "[]".to_owned()),
+        ("bad-empty", String::new()),
     ])
 }

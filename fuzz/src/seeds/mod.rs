@@ -2,7 +2,7 @@
 //! writes them into `corpus/`, where libFuzzer's own finds lie beside them.
 //!
 //! A seed called `good-…` is taken by the code under test, one called `bad-…` is not; `tests/corpora.rs` keeps
-//! that, and so shows that a harness reaches what it is about.
+//! that, and so shows that a harness reaches what it is about. Functions that are long here are tables.
 
 mod documents;
 mod stories;
@@ -31,6 +31,7 @@ pub fn all() -> Vec<Seed> {
         ("pattern", patterns()),
         ("name", names()),
         ("authoring", authored()),
+        ("receipt", documents::receipts()),
         ("workflow", stories::all()),
     ] {
         seeds.extend(of_target.into_iter().map(|(name, bytes)| (target, name, bytes)));
@@ -42,6 +43,12 @@ type Named = Vec<(String, Vec<u8>)>;
 
 fn named<B: AsRef<[u8]>>(list: &[(&str, B)]) -> Named {
     list.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.as_ref().to_vec())).collect()
+}
+
+/// The same JSON with white space.
+fn pretty(bytes: &[u8]) -> String {
+    let value: serde_json::Value = serde_json::from_slice(bytes).expect("ours is JSON");
+    serde_json::to_string_pretty(&value).expect("a value")
 }
 
 fn canonical() -> Named {
@@ -210,7 +217,7 @@ fn names() -> Named {
 fn authored() -> Named {
     let document = root();
     let bytes = sealed(&document, &[ROOT]);
-    let text = String::from_utf8(bytes).expect("ours is text");
+    let text = pretty(&bytes);
     let with = |member: &str| text.replacen("\"signed\": {", &format!("\"signed\": {{ {member},"), 1);
     named(&[
         ("good-root", text.clone()),

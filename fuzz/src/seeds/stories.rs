@@ -32,6 +32,11 @@ pub(super) fn all() -> Named {
         ("good-quiet-day".to_owned(), [LIST, OUT, LOOK, LOOK, LOOK_OFFLINE].concat()),
         ("good-new-release".to_owned(), [LIST, OUT, LOOK, [TARGET, 3, APP_A, 8], OUT, LOOK].concat()),
         ("good-consistent-off".to_owned(), [[CONSISTENT, 0, 0, 0], LIST, OUT, LOOK].concat()),
+        ("good-compact".to_owned(), [LIST, [PUBLISH, 0x0f, 2, 0], LOOK, LOOK, LOOK_OFFLINE].concat()),
+        (
+            "good-compact-at-last".to_owned(),
+            [LIST, OUT, LOOK, [PUBLISH, 0x0f, 2, 0], LOOK, ALL, LOOK].concat(),
+        ),
         ("good-without-hashes".to_owned(), [LIST, [PUBLISH, 0x0f, 1, 0], LOOK].concat()),
         ("bad-nothing-listed".to_owned(), [OUT, LOOK].concat()),
         ("bad-frozen".to_owned(), [LIST, OUT, LOOK, [DAY, 20, 0, 0], LOOK, LOOK_OFFLINE].concat()),
@@ -84,10 +89,27 @@ pub(super) fn all() -> Named {
         ),
         ("good-many-roots".to_owned(), [LIST, OUT, LOOK, ALL, ALL, ALL, ALL, LOOK].concat()),
     ];
+    stories.push(("good-living-client".to_owned(), living().concat()));
+    stories.push(("bad-replayed-after-a-raised-threshold".to_owned(), raised_threshold().concat()));
     stories.extend(keys());
     stories.extend(delegations());
     stories.extend(forgeries());
     stories
+}
+
+/// By turns a client that lives on and one that begins anew, while documents change, expire and are withheld.
+fn living() -> Vec<Record> {
+    let living = [UPDATE, APP_A, 0, 2];
+    let unchanged = serve(1, 10, 0);
+    let begun = [LIST, OUT, living, living, LOOK, [TARGET, 3, APP_A, 8], OUT, LOOK, living];
+    let aged = [[DAY, 20, 0, 0], living, ALL, living, unchanged, ALL, living, LOOK, WELL, living];
+    [&begun[..], &aged, &[[DAMAGE, 1, 9, 9], living, [RECOVER, 0, 0, 0], living]].concat()
+}
+
+/// Two sign the second timestamp, one the third; then two must sign again, and the second is replayed.
+fn raised_threshold() -> Vec<Record> {
+    let (one, two) = ([THRESHOLD, 1, 0, 0], [THRESHOLD, 1, 1, 0]);
+    vec![LIST, [ADD_KEY, 1, 1, 0], two, OUT, one, ALL, LOOK, two, ALL, serve(1, 2, 1), LOOK]
 }
 
 /// Keys come and go, for each top-level role.

@@ -1,17 +1,17 @@
 //! The one place that speaks to `tuf-client`: its transport and its store in memory, and one update.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use oci_image::SourceError;
 use serde_json::{Value, json};
-use tuf_client::{
-    Client, ClientError, DirStore, Found, MemoryStore, Store, StoreError, StoreLock, Transport,
-};
+use tuf_client::{Client, ClientError, Fetch, Fetched, Found, Store, StoreError, StoreLock, Transport};
 use tuf_core::Instant;
 
 use super::server::Server;
-use crate::seal::Seals;
+use crate::seal::{Seals, sha256};
 
 /// The server, shared with the client.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +25,17 @@ impl Wire {
 }
 
 impl Transport for Wire {
-    fn fetch(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
-        self.server().serve(name, limit)
+    fn fetch(&self, wanted: &Fetch<'_>) -> Result<Fetched, SourceError> {
+        let mut server = self.server();
+        if wanted.known.is_some() && server.says_unchanged(wanted.name) {
+            return Ok(Fetched::Unchanged);
+        }
+        let Some(bytes) = server.serve(wanted.name, wanted.limit)? else { return Ok(Fetched::Absent) };
+        let tag = sha256(&bytes);
+        match wanted.known {
+            Some(known) if known == tag => Ok(Fetched::Unchanged),
+            _ => Ok(Fetched::File { bytes, tag: Some(tag) }),
+        }
     }
 
     fn describe(&self) -> String {
@@ -76,8 +85,10 @@ impl Shelf {
     fn change(&self, change: impl FnOnce(&mut Files)) -> Result<(), StoreError> {
         let mut inner = self.inner();
         match &mut inner.1 {
-            // A folder of that name can't be made: an error of the right type.
-            Some(0) => return DirStore::open("\0").map(|_| ()),
+            Some(0) => {
+                let (path, error) = (PathBuf::new(), io::Error::other("cut off"));
+                return Err(StoreError::Io { path, error });
+            }
             Some(left) => *left -= 1,
             None => {}
         }
@@ -87,8 +98,8 @@ impl Shelf {
 }
 
 impl Store for Shelf {
-    fn lock(&self) -> Result<StoreLock, StoreError> {
-        MemoryStore::default().lock()
+    fn try_lock(&self) -> Result<Option<StoreLock>, StoreError> {
+        Ok(Some(StoreLock::holding(())))
     }
 
     fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -106,6 +117,14 @@ impl Store for Shelf {
         self.change(|files| {
             files.remove(name);
         })
+    }
+
+    fn is_private(&self, _name: &str) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    fn describe(&self) -> String {
+        "a story".to_owned()
     }
 }
 
@@ -140,15 +159,40 @@ pub struct Way<'a> {
     pub path: &'a str,
 }
 
-/// Updates, and searches.
+/// A client that begins anew at each update, as a program that is run now and then.
 pub fn update(way: &Way<'_>, wire: &Wire, shelf: &Shelf) -> Outcome {
+    let (transport, store) = (Arc::new(wire.clone()), Box::new(shelf.clone()));
+    let client = Client::new(way.pinned.to_vec(), transport, store, way.now).with_crypto(&Seals);
+    ask(if way.offline { client.offline() } else { client }, way, wire)
+}
+
+/// A client that lives on from update to update, and holds in memory what it weighed.
+pub struct Living {
+    client: Client,
+    now: Arc<Mutex<Instant>>,
+}
+
+impl Living {
+    /// A client that has not updated yet.
+    pub fn new(pinned: &[u8], wire: &Wire, shelf: &Shelf) -> Self {
+        let (transport, store) = (Arc::new(wire.clone()), Box::new(shelf.clone()));
+        let now = Arc::new(Mutex::new(Instant::default()));
+        let told = Arc::clone(&now);
+        let clock = move || *told.lock().expect("no panic is outlived");
+        let client = Client::new(pinned.to_vec(), transport, store, clock).with_crypto(&Seals);
+        Self { client, now }
+    }
+
+    /// Updates, and searches. It is never offline.
+    pub fn update(&self, way: &Way<'_>, wire: &Wire) -> Outcome {
+        *self.now.lock().expect("no panic is outlived") = way.now;
+        ask(self.client.clone(), way, wire)
+    }
+}
+
+fn ask(client: Client, way: &Way<'_>, wire: &Wire) -> Outcome {
     wire.server().served.clear();
     wire.server().silent = way.offline;
-    let (transport, store) = (Arc::new(wire.clone()), Box::new(shelf.clone()));
-    let mut client = Client::new(way.pinned.to_vec(), transport, store, way.now).with_crypto(&Seals);
-    if way.offline {
-        client = client.offline();
-    }
     let refreshed = client.refresh();
     let found = refreshed.as_ref().ok().map(|state| state.find(way.path).map(answer));
     Outcome { refreshed: refreshed.map(|_| ()), found }

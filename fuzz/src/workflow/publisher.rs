@@ -45,6 +45,8 @@ pub struct Publisher {
     changed: BTreeSet<String>,
     /// Whether snapshot and timestamp state lengths and hashes.
     stating: bool,
+    /// Whether files are written without white space, their keys in order.
+    compact: bool,
     next_key: u8,
     /// All files ever published, by name; the newest of each.
     pub files: BTreeMap<String, Vec<u8>>,
@@ -68,6 +70,7 @@ impl Publisher {
             root_keys_before: Vec::new(),
             changed: BTreeSet::new(),
             stating: true,
+            compact: false,
             next_key: 100,
             files: BTreeMap::new(),
             issued: BTreeMap::new(),
@@ -178,14 +181,15 @@ impl Publisher {
         self.changed.insert("root".into());
     }
 
-    /// Publishes what changed, and the roles of `also` (a bit for each of [`ROLES`]) with it.
-    pub fn publish(&mut self, now: Instant, also: u8, stating: bool) {
+    /// Publishes what changed, and the roles of `also` (a bit for each of [`ROLES`]) with it. They state lengths and
+    /// hashes or not, and are written compactly or not.
+    pub fn publish(&mut self, now: Instant, also: u8, (stating, compact): (bool, bool)) {
         for (index, role) in ROLES.iter().take(8).enumerate() {
             if also >> index & 1 == 1 && self.documents.contains_key(*role) {
                 self.changed.insert((*role).to_owned());
             }
         }
-        self.stating = stating;
+        (self.stating, self.compact) = (stating, compact);
         for (role, document) in &mut self.documents {
             if self.changed.contains(role) {
                 document.set_version(document.version() + 1);
@@ -237,7 +241,9 @@ impl Publisher {
             "root" => self.root_keys_before.iter().chain(&staff.keys).copied().collect(),
             _ => some.collect(),
         };
-        let bytes = sealed(&document, &signers);
+        let envelope: Value = serde_json::from_slice(&sealed(&document, &signers)).expect("ours is JSON");
+        let text = if self.compact { envelope.to_string() } else { format!("{envelope:#}") };
+        let bytes = text.into_bytes();
         let plain = metadata_file_name(role, None);
         let said = document.signed().get("targets").and_then(Value::as_object).into_iter().flatten();
         self.said.extend(said.map(|(path, target)| said_by(role, path, target)));

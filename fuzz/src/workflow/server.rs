@@ -16,6 +16,8 @@ pub enum Instead {
     Absent,
     /// No answer.
     Unreachable,
+    /// What the client holds is still the newest, whatever it holds; nothing, where it holds nothing.
+    Unchanged,
 }
 
 /// The server.
@@ -32,6 +34,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// Whether it says to who holds a file that it is still the newest.
+    pub fn says_unchanged(&self, name: &str) -> bool {
+        matches!(self.instead.get(role_of(name)), Some(Instead::Unchanged))
+    }
+
     /// Answers for a file name.
     pub fn serve(&mut self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
         assert!(!self.silent, "offline, and {name} was asked for");
@@ -39,7 +46,7 @@ impl Server {
         let bytes = match self.instead.get(role_of(name)) {
             None => self.files.get(name),
             Some(Instead::Bytes(bytes)) => Some(bytes),
-            Some(Instead::Absent) => None,
+            Some(Instead::Absent | Instead::Unchanged) => None,
             Some(Instead::Unreachable) => {
                 let why = "no answer".to_owned();
                 return Err(SourceError::Unreachable { at: name.to_owned(), why });

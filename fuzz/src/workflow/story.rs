@@ -7,10 +7,9 @@ use std::sync::LazyLock;
 
 use tuf_core::Instant;
 use tuf_core::authoring::{Document, meta_of};
-use tuf_core::metadata_file_name;
 
 use super::checks::Update;
-use super::client::{Shelf, Way, Wire, update};
+use super::client::{Living, Shelf, Way, Wire, update};
 use super::publisher::{PATHS, Publisher, ROLES};
 use super::server::Instead;
 use crate::ground::{now, sealed};
@@ -29,7 +28,8 @@ pub const DROP_KEY: u8 = 4;
 pub const THRESHOLD: u8 = 5;
 /// Consistent snapshots go on or off.
 pub const CONSISTENT: u8 = 6;
-/// Publishes what changed and the roles of the bits of `a`; without lengths and hashes where `b` is odd.
+/// Publishes what changed and the roles of the bits of `a`; without lengths and hashes where `b` is odd, and
+/// without white space where its next bit is set.
 pub const PUBLISH: u8 = 7;
 /// The day becomes `a` (of 64); it may be an earlier one.
 pub const DAY: u8 = 8;
@@ -41,9 +41,10 @@ pub const HEAL: u8 = 10;
 pub const SERVE: u8 = 11;
 /// Who stole the online keys makes a timestamp and a snapshot: see [`World::stolen`].
 pub const STEAL: u8 = 12;
-/// Updates and looks for path `a`; the store is cut off after `b` - 1 changes; offline where `c` is odd.
+/// Updates and looks for path `a`; the store is cut off after `b` - 1 changes; offline where `c` is odd,
+/// else by the client that lives on where its next bit is set.
 pub const UPDATE: u8 = 13;
-/// The kept file of role `a` is lost where `c` is 0, else changed at `b`.
+/// The kept file of number `a` is lost where `c` is 0, else changed at `b`.
 pub const DAMAGE: u8 = 14;
 /// How many verbs there are.
 pub const VERBS: u8 = 15;
@@ -69,8 +70,9 @@ pub struct World {
     stolen: bool,
     /// Whether such statements are being served.
     stealing: bool,
-    /// Whether the store was cut off in some update.
-    cut_off: bool,
+    /// Whether a file was ever damaged.
+    damaged: bool,
+    living: Living,
     /// Whether the last update found what it looked for.
     found: bool,
 }
@@ -89,17 +91,9 @@ impl World {
         let wire = Wire::default();
         wire.server().files = publisher.files.clone();
         let shelf = Shelf::default();
-        Self {
-            day: 0,
-            publisher,
-            pinned,
-            wire,
-            shelf,
-            stolen: false,
-            stealing: false,
-            cut_off: false,
-            found: false,
-        }
+        let living = Living::new(&pinned, &wire, &shelf);
+        let (day, stolen, stealing, damaged, found) = (0, false, false, false, false);
+        Self { day, publisher, pinned, wire, shelf, stolen, stealing, damaged, living, found }
     }
 
     /// Goes through the records. Says whether the last update found what it looked for.
@@ -121,11 +115,11 @@ impl World {
             DROP_KEY => self.publisher.drop_key(role, other),
             THRESHOLD => self.publisher.threshold(role, other),
             CONSISTENT => self.publisher.toggle_consistent(),
-            PUBLISH => self.publish(a, b & 1 == 0),
+            PUBLISH => self.publish(a, (b & 1 == 0, b & 2 == 2)),
             DAY => self.day = a % 64,
             RECOVER => {
                 self.publisher.recover();
-                self.publish(0, true);
+                self.publish(0, (true, false));
                 self.stolen = false;
             }
             HEAL => {
@@ -134,7 +128,7 @@ impl World {
             }
             SERVE => self.serve(ROLES[role % ROLES.len()], b, c),
             STEAL => self.stolen(a, b, c),
-            UPDATE => self.update(PATHS[role % PATHS.len()], b.checked_sub(1), c & 1 == 1),
+            UPDATE => self.update(PATHS[role % PATHS.len()], b.checked_sub(1), c & 1 == 1, c & 2 == 2),
             _ => self.damage(role, b, c),
         }
     }
@@ -143,15 +137,16 @@ impl World {
         now() + chrono::TimeDelta::days(self.day.into())
     }
 
-    fn publish(&mut self, also: u8, stating: bool) {
-        self.publisher.publish(self.now(), also, stating);
+    fn publish(&mut self, also: u8, written: (bool, bool)) {
+        self.publisher.publish(self.now(), also, written);
         self.wire.server().files = self.publisher.files.clone();
     }
 
     fn serve(&mut self, role: &str, kind: u8, detail: u8) {
-        let instead = match kind % 10 {
+        let instead = match kind % 11 {
             0 => Some(Instead::Absent),
             1 => Some(Instead::Unreachable),
+            10 => Some(Instead::Unchanged),
             kind => self.forged(role, kind, detail).map(Instead::Bytes),
         };
         if let Some(instead) = instead {
@@ -215,19 +210,24 @@ impl World {
         self.stealing = true;
     }
 
-    fn update(&mut self, path: &str, changes: Option<u8>, offline: bool) {
+    fn update(&mut self, path: &str, changes: Option<u8>, offline: bool, living: bool) {
         let way = Way { pinned: &self.pinned, now: self.now(), offline, path };
         self.stolen |= self.stealing && !offline;
         let before = self.shelf.files();
         self.shelf.cut_off_after(changes.map(u32::from));
-        let outcome = update(&way, &self.wire, &self.shelf);
+        let living = living && !offline;
+        let outcome = match living {
+            true => self.living.update(&way, &self.wire),
+            false => update(&way, &self.wire, &self.shelf),
+        };
         self.shelf.cut_off_after(None);
         let served = self.wire.server().served.clone();
         let after = self.shelf.files();
         let cut_off = changes.is_some();
-        let update = Update { way, before, after, served, cut_off, was_cut_off: self.cut_off, outcome };
+        // What a client holds in memory it doesn't miss in a store that somebody damaged.
+        let complete = !(living && self.damaged);
+        let update = Update { way, before, after, served, cut_off, complete, outcome };
         update.check(&self.publisher);
-        self.cut_off |= cut_off;
         self.found = matches!(update.outcome.found, Some(Ok(Some(_))));
         let honest = self.wire.server().instead.is_empty() && self.publisher.settled();
         let well = honest && !self.stolen && !cut_off && !offline && self.publisher.unexpired(self.now());
@@ -236,14 +236,16 @@ impl World {
         }
     }
 
-    fn damage(&self, role: usize, place: u8, change: u8) {
+    fn damage(&mut self, number: usize, place: u8, change: u8) {
         // Roots are what trust hangs on: who can change those has won.
-        let role = ROLES[1 + role % (ROLES.len() - 1)];
-        let name = metadata_file_name(role, None);
+        let mut names: Vec<String> = self.shelf.files().into_keys().collect();
+        names.retain(|name| name != "root.json" && !name.starts_with("root_history/"));
+        let Some(name) = names.get(number % names.len().max(1)) else { return };
+        self.damaged = true;
         if change == 0 {
-            return self.shelf.lose(&name);
+            return self.shelf.lose(name);
         }
-        self.shelf.damage(&name, |bytes| {
+        self.shelf.damage(name, |bytes| {
             let place = bytes.len() * usize::from(place) / 256;
             if let Some(byte) = bytes.get_mut(place) {
                 *byte ^= change;
