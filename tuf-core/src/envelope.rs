@@ -71,7 +71,8 @@ impl Envelope {
         }
         let spec_version: String = self.signed.member("spec_version").map_err(malformed)?;
         // 4.3: within one major version the formats are compatible.
-        if spec_version.split('.').next() != Some("1") {
+        let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !spec_version.split('.').all(number) || spec_version.split('.').next() != Some("1") {
             return Err(refuse(Reason::SpecVersion { got: spec_version }));
         }
         T::read(&self.signed).map_err(malformed)
