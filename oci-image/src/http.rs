@@ -5,6 +5,7 @@
 
 mod address;
 mod client;
+mod deadline;
 mod limits;
 mod pace;
 
@@ -21,11 +22,17 @@ use crate::source::SourceError;
 use client::Clients;
 
 pub(crate) use address::{is_loopback, next as follow_address, shown};
+pub(crate) use deadline::Deadline;
 pub use limits::HttpLimits;
 pub(crate) use pace::{Paced, read_bounded};
 
 /// The most that is read of an error's text. Registries send some hundred bytes.
 const ERROR_MAX: u64 = 8 * 1024;
+
+/// The longest entity tag that is kept. It is opaque, and stored and sent again with every question.
+/// Servers make them of a size and a time or of a hash: SHA-512 in hex, weak and in quotes, has 132
+/// characters.
+const ETAG_MAX: usize = 256;
 
 /// Headers that are dropped when a redirect leads to another host, port or scheme.
 const SECRET_HEADERS: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
@@ -60,11 +67,12 @@ pub struct HttpFetcher {
 /// A complete answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HttpAnswer {
-    /// The status; of 5xx and 429 you see an error instead.
+    /// The status; of 5xx, 429 and what else is no answer you see an error instead. 304 is an answer.
     pub status: u16,
     /// The body; of a status other than 2xx its beginning.
     pub body: Vec<u8>,
-    /// The `ETag`, for `If-None-Match` the next time.
+    /// The `ETag` as it came, for `If-None-Match` the next time. One that is too long or could not be
+    /// printed is as good as none.
     pub etag: Option<String>,
 }
 
@@ -82,6 +90,8 @@ pub(crate) struct Call<'a> {
     pub(crate) headers: HeaderMap,
     /// An encoded form to POST; without, it is a GET.
     pub(crate) form: Option<&'a str>,
+    /// When it ends, whatever has come.
+    pub(crate) deadline: Deadline,
 }
 
 impl HttpFetcher {
@@ -90,8 +100,8 @@ impl HttpFetcher {
         Self { options, clients: Clients::default() }
     }
 
-    /// Fetches a whole body of at most `max_bytes`, following redirects. Any status but 5xx and 429 is
-    /// an answer.
+    /// Fetches a whole body of at most `max_bytes` within [`HttpLimits::total`], following redirects.
+    /// Any status is an answer, but 5xx and those that say that this was none: 407, 408, 429.
     ///
     /// # Errors
     /// When nothing answers, or the answer is too large, too slow, or redirects where it must not.
@@ -101,9 +111,23 @@ impl HttpFetcher {
         max_bytes: u64,
         headers: &[(&str, &str)],
     ) -> Result<HttpAnswer, SourceError> {
+        self.get_within(url, max_bytes, headers, self.options.limits.total)
+    }
+
+    /// As [`Self::get`], but all of it, with retries, waits, redirects and the body, ends after `time`.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn get_within(
+        &self,
+        url: &Url,
+        max_bytes: u64,
+        headers: &[(&str, &str)],
+        time: Duration,
+    ) -> Result<HttpAnswer, SourceError> {
         let headers = header_map(url, headers)?;
-        let answer = self.open(&Call { url, headers, form: None })?;
-        let etag = answer.header(&header::ETAG);
+        let answer = self.open(&Call { url, headers, form: None, deadline: Deadline::after(time) })?;
+        let etag = answer.header(&header::ETAG).filter(|tag| is_tag(tag));
         let status = answer.status;
         let body = match status {
             200..=299 => answer.read(max_bytes)?,
@@ -116,7 +140,8 @@ impl HttpFetcher {
         &self.options
     }
 
-    /// Sends, follows redirects, repeats after faults that pass. 5xx and 429 are errors.
+    /// Sends, follows redirects, repeats after faults that pass. A status that says that this is no answer
+    /// is an error.
     pub(crate) fn open(&self, call: &Call<'_>) -> Result<Streaming, SourceError> {
         let limits = &self.options.limits;
         let mut back_off = limits.back_off;
@@ -128,7 +153,9 @@ impl HttpFetcher {
                 Err(fault) => fault,
             };
             let wait = fault.retry_after.unwrap_or(back_off);
-            if left == 0 || !fault.passes || wait > limits.retry_after {
+            // Whoever would only wake up after the end need not sleep.
+            let too_late = call.deadline.left().is_some_and(|left| wait >= left);
+            if left == 0 || !fault.passes || wait > limits.retry_after || too_late {
                 return Err(fault.error);
             }
             std::thread::sleep(wait);
@@ -144,7 +171,7 @@ impl HttpFetcher {
             return Err(SourceError::Address { at: shown(&url), why }.into());
         }
         for _ in 0..=self.options.limits.redirects {
-            let answer = self.send(&url, &headers, call.form)?;
+            let answer = self.send(&url, &headers, call)?;
             let Some(location) = answer.location() else { return Ok(answer) };
             if call.form.is_some() {
                 let why = "a secret was sent here and must not travel on";
@@ -161,19 +188,29 @@ impl HttpFetcher {
         Err(SourceError::Redirect { from: shown(call.url), to: shown(&url), why }.into())
     }
 
-    fn send(&self, url: &Url, headers: &HeaderMap, form: Option<&str>) -> Result<Streaming, Fault> {
-        let client = self.clients.for_url(url, &self.options)?;
-        let request = match form {
+    fn send(&self, url: &Url, headers: &HeaderMap, call: &Call<'_>) -> Result<Streaming, Fault> {
+        let (client, deadline) = (self.clients.for_url(url, &self.options)?, call.deadline);
+        if deadline.is_over() {
+            return Err(deadline.passed(shown(url), 0).into());
+        }
+        let request = match call.form {
             None => client.get(url.clone()),
             Some(form) => client
                 .post(url.clone())
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.to_owned()),
         };
-        let mut response = request.headers(headers.clone()).send().map_err(|e| Fault::sending(e, url))?;
+        let request = request.headers(headers.clone());
+        // For the client, this is the time of all of it, and no longer that from one piece to the next. So
+        // it is set only where it is the shorter one; until then, the body is weighed piece by piece.
+        let request = match deadline.left().filter(|left| *left < self.options.limits.read) {
+            Some(left) => request.timeout(left),
+            None => request,
+        };
+        let mut response = request.send().map_err(|error| Fault::sending(error, url, deadline))?;
         let headers = std::mem::take(response.headers_mut());
         let status = response.status().as_u16();
-        let body = Paced::new(response, shown(url), &self.options.limits);
+        let body = Paced::new(response, shown(url), &self.options.limits, deadline);
         Ok(Streaming { url: url.clone(), status, headers, body })
     }
 }
@@ -189,7 +226,7 @@ impl Streaming {
         let announced = self.header(&header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         match announced {
             Some(got) if got > limit => Err(SourceError::TooLarge { at, limit, got: Some(got) }),
-            _ => read_bounded(self.body, limit, &at),
+            announced => read_bounded(self.body, limit, announced, &at),
         }
     }
 
@@ -209,8 +246,10 @@ impl Streaming {
         matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.header(&header::LOCATION))?
     }
 
+    /// Whether this is no answer to what was asked: 407 is a proxy's word (RFC 9110, section 15.5.8),
+    /// 408, 429 and 5xx say that there is none now.
     fn is_fault(&self) -> bool {
-        self.status == 429 || (500..=599).contains(&self.status)
+        matches!(self.status, 407 | 408 | 429 | 500..=599)
     }
 }
 
@@ -234,7 +273,10 @@ impl Fault {
         Self { error, passes, retry_after: retry_after.map(Duration::from_secs) }
     }
 
-    fn sending(error: reqwest::Error, url: &Url) -> Self {
+    fn sending(error: reqwest::Error, url: &Url, deadline: Deadline) -> Self {
+        if error.is_timeout() && deadline.is_over() {
+            return deadline.passed(shown(url), 0).into();
+        }
         let passes = !error.is_connect() && !error.is_timeout() && !error.is_builder();
         let why = if error.is_timeout() { "no answer in time".into() } else { chain(&error.without_url()) };
         let error = SourceError::Unreachable { at: shown(url), why };
@@ -256,6 +298,12 @@ fn header_map(url: &Url, headers: &[(&str, &str)]) -> Result<HeaderMap, SourceEr
         at: shown(url),
         why: "a header for the request can't be written".into(),
     })
+}
+
+/// Whether this can be kept as an entity tag: RFC 9110, section 8.8.3, without the bytes beyond ASCII
+/// that no server sends.
+fn is_tag(text: &str) -> bool {
+    (1..=ETAG_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// An error with its causes, in one line.

@@ -122,7 +122,7 @@ impl ImageSource for LayoutSource {
             Selector::Tag(tag) => self.resolve(Some(tag), None)?.digest,
         };
         let file = self.open_blob(digest, "manifest")?;
-        let bytes = read_bounded(file, MANIFEST_MAX, &self.describe())?;
+        let bytes = read_bounded(file, MANIFEST_MAX, None, &self.describe())?;
         Ok(FetchedManifest { bytes, media_type: self.listed_type(digest) })
     }
 
@@ -199,7 +199,7 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
         return Err(SourceError::Malformed { at: path.display().to_string(), why });
     }
     let file = File::open(path).map_err(SourceError::io(path))?;
-    read_bounded(file, limit, &path.display().to_string())
+    read_bounded(file, limit, Some(metadata.len()), &path.display().to_string())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod session;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK};
 use serde::Deserialize;
@@ -18,12 +19,12 @@ use url::Url;
 use crate::auth::Credentials;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
-use crate::http::{self, Call, HttpFetcher, HttpLimits, HttpOptions, Streaming, is_loopback};
+use crate::http::{self, Call, Deadline, HttpFetcher, HttpLimits, HttpOptions, Streaming, is_loopback};
 use crate::manifest::MANIFEST_MAX;
 use crate::media;
 use crate::reference::{DOCKER_HUB, ImageName, Tag};
 use crate::source::{FetchedManifest, ImageSource, Selector, SourceError};
-use session::Session;
+use session::{Door, Session};
 
 /// Where Docker Hub's names are served.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
@@ -101,9 +102,10 @@ impl Registry {
             tags: Option<Vec<String>>,
         }
         let mut tags = Vec::new();
-        let mut next = Some(self.address("tags/list")?);
+        let deadline = self.whole();
+        let mut next = Some(self.address("tags/list", deadline)?);
         while let Some(url) = next {
-            let answer = self.ask(&url, HeaderMap::new(), "list of tags")?;
+            let answer = self.ask(&url, HeaderMap::new(), "list of tags", deadline)?;
             next = self.next_page(&answer)?;
             let page: Page = serde_json::from_slice(&answer.read(TAGS_PAGE_MAX)?)
                 .map_err(|error| self.malformed(error.to_string()))?;
@@ -132,49 +134,57 @@ impl Registry {
     }
 
     /// The registry's address. Where both https and http are allowed, whichever answers first.
-    fn base(&self) -> Result<&Url, SourceError> {
+    fn base(&self, deadline: Deadline) -> Result<&Url, SourceError> {
         if let Some(base) = self.base.get() {
             return Ok(base);
         }
         let (last, earlier) =
             self.candidates.split_last().ok_or_else(|| self.malformed("no address".into()))?;
-        let answers = |url: &&Url| {
-            let call = Call { url, headers: HeaderMap::new(), form: None };
-            !matches!(self.fetcher.open(&call), Err(SourceError::Unreachable { .. }))
-        };
-        let base = earlier.iter().find(answers).unwrap_or(last);
-        Ok(self.base.get_or_init(|| base.clone()))
+        for url in earlier {
+            let call = Call { url, headers: HeaderMap::new(), form: None, deadline };
+            match self.fetcher.open(&call) {
+                Err(SourceError::Unreachable { .. }) => {}
+                // That there was no time to hear it is no reason to go on without TLS.
+                Err(overdue @ SourceError::Overdue { .. }) => return Err(overdue),
+                _ => return Ok(self.base.get_or_init(|| url.clone())),
+            }
+        }
+        Ok(self.base.get_or_init(|| last.clone()))
     }
 
-    fn address(&self, rest: &str) -> Result<Url, SourceError> {
+    fn address(&self, rest: &str, deadline: Deadline) -> Result<Url, SourceError> {
         let path = format!("{}/{rest}", self.name.repository());
-        self.base()?.join(&path).map_err(|error| self.malformed(error.to_string()))
+        self.base(deadline)?.join(&path).map_err(|error| self.malformed(error.to_string()))
     }
 
     /// Asks, and once more with an answer to the registry's challenge.
-    fn ask(&self, url: &Url, headers: HeaderMap, what: &str) -> Result<Streaming, SourceError> {
-        let first = self.send(url, headers.clone())?;
+    fn ask(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        what: &str,
+        deadline: Deadline,
+    ) -> Result<Streaming, SourceError> {
+        let first = self.send(url, headers.clone(), deadline)?;
         let challenged = first.status == 401 && first.url.origin() == url.origin();
         if !challenged {
             return self.expect_success(first, what);
         }
-        if !self.session.answer(&first.headers, &self.name, &self.credentials, &self.fetcher, url)? {
+        let door = Door { registry: url, name: &self.name, fetcher: &self.fetcher, deadline };
+        if !self.session.answer(&first.headers, &door, &self.credentials)? {
             return self.expect_success(first, what);
         }
-        self.expect_success(self.send(url, headers)?, what)
+        self.expect_success(self.send(url, headers, deadline)?, what)
     }
 
-    fn send(&self, url: &Url, mut headers: HeaderMap) -> Result<Streaming, SourceError> {
+    fn send(&self, url: &Url, mut headers: HeaderMap, deadline: Deadline) -> Result<Streaming, SourceError> {
         headers.extend(self.session.header().map(|value| (AUTHORIZATION, value)));
-        self.fetcher.open(&Call { url, headers, form: None })
+        self.fetcher.open(&Call { url, headers, form: None, deadline })
     }
 
     fn expect_success(&self, answer: Streaming, what: &str) -> Result<Streaming, SourceError> {
-        let at = if answer.url.origin() == self.base()?.origin() {
-            self.describe()
-        } else {
-            http::shown(&answer.url)
-        };
+        let is_ours = self.base.get().is_some_and(|base| base.origin() == answer.url.origin());
+        let at = if is_ours { self.describe() } else { http::shown(&answer.url) };
         match answer.status {
             200 => Ok(answer),
             status @ (401 | 403) => Err(SourceError::Denied { at, status, message: answer.error_message() }),
@@ -201,8 +211,17 @@ impl Registry {
     }
 }
 
-impl ImageSource for Registry {
-    fn manifest(&self, which: Selector<'_>) -> Result<FetchedManifest, SourceError> {
+impl Registry {
+    /// As [`ImageSource::manifest`], but all of it ends after `time`.
+    ///
+    /// # Errors
+    /// As [`ImageSource::manifest`].
+    pub fn manifest_within(
+        &self,
+        which: Selector<'_>,
+        time: Duration,
+    ) -> Result<FetchedManifest, SourceError> {
+        let deadline = Deadline::after(time);
         let what = match which {
             Selector::Tag(tag) => format!("tag {tag}"),
             Selector::Digest(digest) => format!("manifest {digest}"),
@@ -212,10 +231,10 @@ impl ImageSource for Registry {
         {
             return Err(SourceError::NotFound { at: self.describe(), what, message: error.to_string() });
         }
-        let url = self.address(&format!("manifests/{which}"))?;
+        let url = self.address(&format!("manifests/{which}"), deadline)?;
         let accept = HeaderValue::from_str(&media::MANIFESTS.join(", "));
         let headers = accept.into_iter().map(|value| (ACCEPT, value)).collect();
-        let answer = self.ask(&url, headers, &what)?;
+        let answer = self.ask(&url, headers, &what, deadline)?;
         let media_type = answer.header(&CONTENT_TYPE);
         let claimed = answer.header(&HeaderName::from_static("docker-content-digest"));
         let bytes = answer.read(MANIFEST_MAX)?;
@@ -223,11 +242,38 @@ impl ImageSource for Registry {
         Ok(FetchedManifest { bytes, media_type })
     }
 
-    fn blob(&self, want: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
-        let url = self.address(&format!("blobs/{}", want.digest))?;
-        let answer = self.ask(&url, HeaderMap::new(), &format!("blob {}", want.digest))?;
+    /// As [`ImageSource::blob`], but all of it, reading too, ends after `time`.
+    ///
+    /// # Errors
+    /// As [`ImageSource::blob`].
+    pub fn blob_within(
+        &self,
+        want: &Descriptor,
+        time: Duration,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        self.open_blob(want, Deadline::after(time))
+    }
+
+    fn open_blob(&self, want: &Descriptor, deadline: Deadline) -> Result<Box<dyn Read + Send>, SourceError> {
+        let url = self.address(&format!("blobs/{}", want.digest), deadline)?;
+        let answer = self.ask(&url, HeaderMap::new(), &format!("blob {}", want.digest), deadline)?;
         // One byte too many is enough for whoever verifies to see that there are too many.
         Ok(Box::new(answer.body.take(want.size.saturating_add(1))))
+    }
+
+    /// The time for an answer that is read into memory.
+    fn whole(&self) -> Deadline {
+        Deadline::after(self.fetcher.options().limits.total)
+    }
+}
+
+impl ImageSource for Registry {
+    fn manifest(&self, which: Selector<'_>) -> Result<FetchedManifest, SourceError> {
+        self.manifest_within(which, self.fetcher.options().limits.total)
+    }
+
+    fn blob(&self, want: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
+        self.open_blob(want, Deadline::none())
     }
 
     fn describe(&self) -> String {

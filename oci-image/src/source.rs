@@ -131,6 +131,16 @@ pub enum SourceError {
         /// How long was waited for them.
         waited: Duration,
     },
+    /// The time for all of it was over before the answer was complete.
+    #[error("{at} took too long: expected the whole answer within {limit:.1?}, got {got} bytes by then")]
+    Overdue {
+        /// What was asked.
+        at: String,
+        /// The time that there was.
+        limit: Duration,
+        /// How many bytes of the answer had come.
+        got: u64,
+    },
     /// The answer can't be understood.
     #[error("{at} sent an answer that can't be used: {why}")]
     Malformed {
@@ -189,7 +199,9 @@ impl SourceError {
     /// Whether nothing was learnt about the image: *could not tell*. Otherwise the answer is bad.
     pub fn unreachable(&self) -> bool {
         match self {
+            // How much time there is, is our decision: an honest server may be too slow for it.
             Self::Unreachable { .. }
+            | Self::Overdue { .. }
             | Self::Denied { .. }
             | Self::Credentials { .. }
             | Self::Address { .. }
@@ -250,6 +262,10 @@ mod tests {
                     waited: Duration::from_millis(1250),
                 },
                 "registry r.io/web stalled: expected at least 1024 bytes in 1.2s, got 3",
+            ),
+            (
+                SourceError::Overdue { at: at(), limit: Duration::from_secs(60), got: 3 },
+                "registry r.io/web took too long: expected the whole answer within 60.0s, got 3 bytes by then",
             ),
             (
                 SourceError::NotFound { at: at(), what: "tag 1.4".into(), message: String::new() },

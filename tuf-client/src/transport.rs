@@ -1,10 +1,11 @@
-//! How files are fetched: from a folder, or over HTTP. Who asks is the same for all.
+//! How files are fetched: from a folder, over HTTP, or from an OCI registry. Who asks is the same for all.
 //!
 //! A transport bounds what it reads, in bytes and in time, and decides nothing about it.
 
 mod dir;
 mod http;
 mod location;
+mod oci;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use oci_image::SourceError;
 pub use dir::DirTransport;
 pub use http::HttpTransport;
 pub use location::{BadLocation, RepoLocation, TransportOptions};
+use oci::OciTransport;
 
 /// One file that is asked for.
 #[derive(Clone, Copy, Debug)]

@@ -49,7 +49,7 @@ fn judge(endpoints: &Endpoints, state: &Path) -> Outcome {
     let repo: RepoLocation = endpoints.repo.parse().unwrap();
     let client = Client::new(
         endpoints.root.clone(),
-        repo.transport(&TransportOptions { http }),
+        repo.transport(&TransportOptions { http, ..TransportOptions::default() }),
         Box::new(DirStore::open(state).unwrap()),
         endpoints.now,
     );

@@ -47,10 +47,10 @@ impl Access {
         let store = state.join("metadata").join(&root.sha256);
         private_dir(&state).map_err(|error| Failure::unknown(format!("{}: {error}", state.display())))?;
         let store = DirStore::open(store).map_err(Failure::unknown)?;
-        let transport = root.repo.transport(&transport_options(&args.access));
+        let transport = root.repo.transport(&transport_options(&root.repo, &args.access)?);
         let mut client = Client::new(root.bytes, transport, Box::new(store), now);
         // A folder is read without a socket; anything else is not asked.
-        if args.offline && matches!(root.repo, RepoLocation::Http(_)) {
+        if args.offline && root.repo.is_remote() {
             client = client.offline();
         }
         let (source, tag, digest, local) = image_source(args)?;
@@ -149,13 +149,19 @@ fn credentials(access: &AccessArgs) -> Result<Credentials, Failure> {
     Credentials::load(places.find()).map_err(Failure::usage)
 }
 
-fn transport_options(access: &AccessArgs) -> TransportOptions {
+/// Logins are read for a registry only: no other server is told any, and a file of them that can't be read
+/// is nobody else's trouble.
+fn transport_options(repo: &RepoLocation, access: &AccessArgs) -> Result<TransportOptions, Failure> {
+    let credentials = match repo {
+        RepoLocation::Registry { .. } => credentials(access)?,
+        _ => Credentials::anonymous(),
+    };
     let http = HttpOptions {
         ca_file: access.ca_file.clone(),
         allow_http: access.allow_http,
         ..HttpOptions::default()
     };
-    TransportOptions { http }
+    Ok(TransportOptions { http, credentials })
 }
 
 /// A registry that is not asked, because the user said so.
@@ -318,11 +324,13 @@ fn first_use_name(scope: &str) -> String {
 
 /// The repository as a pin keeps it: a folder by its full path, so that it is found from anywhere.
 pub(crate) fn absolute(repo: &RepoLocation) -> String {
+    let full = |dir: &Path| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     match repo {
-        RepoLocation::Dir(dir) => {
-            std::path::absolute(dir).unwrap_or_else(|_| dir.clone()).display().to_string()
+        RepoLocation::Dir(dir) => full(dir).display().to_string(),
+        RepoLocation::Layout { dir, tag } => {
+            RepoLocation::Layout { dir: full(dir), tag: tag.clone() }.to_string()
         }
-        RepoLocation::Http(url) => url.to_string(),
+        RepoLocation::Http(_) | RepoLocation::Registry { .. } => repo.to_string(),
     }
 }
 
@@ -340,10 +348,10 @@ fn read_root(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn first_root(repo: &RepoLocation, access: &AccessArgs, offline: bool) -> Result<Vec<u8>, Failure> {
-    if offline && matches!(repo, RepoLocation::Http(_)) {
+    if offline && repo.is_remote() {
         return Err(Failure::unknown(format!("could not read the root of {repo}: --offline was given")));
     }
-    let transport = repo.transport(&transport_options(access));
+    let transport = repo.transport(&transport_options(repo, access)?);
     let wanted = Fetch { name: "1.root.json", limit: limits::ROOT_BYTES, known: None, time: FIRST_ROOT_TIME };
     match transport.fetch(&wanted) {
         Ok(Fetched::File { bytes, .. }) => Ok(bytes),

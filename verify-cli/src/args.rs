@@ -109,7 +109,7 @@ pub(crate) struct ChainArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct RootArgs {
-    /// The trust repository: a folder, or where it is served
+    /// The trust repository: a folder, where it is served, or oci://HOST/NAME in a registry
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) repo: Option<RepoLocation>,
     /// The root file that you were given (the repository's 1.root.json, or a later one)

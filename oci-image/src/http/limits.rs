@@ -14,6 +14,10 @@ pub struct HttpLimits {
     /// The fewest bytes a second, on average over each window. A modem of 1994 did better; who sends
     /// less wants to hold us (TUF 1.0.34, section 1.5.2, "slow retrieval attack").
     pub rate: u64,
+    /// For the whole of an answer that is read into memory, with retries, waits, redirects and the body;
+    /// blobs that are streamed have only the rate. The largest manifest, of 4 MiB, needs 14 KiB/s for it.
+    /// Where the answer pauses at the end of it, one wait of [`Self::read`] comes on top.
+    pub total: Duration,
     /// How often a GET is repeated after a fault that passes: status 429, 502, 503, 504, a cut connection.
     pub retries: u32,
     /// The wait before the first repetition; it doubles for each further one.
@@ -31,6 +35,7 @@ impl Default for HttpLimits {
             read: Duration::from_secs(30),
             window: Duration::from_secs(10),
             rate: 1024,
+            total: Duration::from_secs(300),
             retries: 2,
             back_off: Duration::from_millis(500),
             retry_after: Duration::from_secs(10),

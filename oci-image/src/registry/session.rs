@@ -11,12 +11,24 @@ use zeroize::Zeroizing;
 
 use super::challenge::{self, Challenge};
 use crate::auth::{Credentials, Login, Secret};
-use crate::http::{Call, HttpFetcher, follow_address, shown};
+use crate::http::{Call, Deadline, HttpFetcher, follow_address, shown};
 use crate::reference::ImageName;
 use crate::source::SourceError;
 
 /// The largest answer of a token server. Real tokens have one to ten kilobytes.
 const TOKEN_MAX: u64 = 256 * 1024;
+
+/// What stands behind the challenge: who asks for what, where, and until when.
+pub(super) struct Door<'a> {
+    /// The address that wants an answer.
+    pub(super) registry: &'a Url,
+    /// The repository that is asked for.
+    pub(super) name: &'a ImageName,
+    /// How the token server is asked.
+    pub(super) fetcher: &'a HttpFetcher,
+    /// When the whole question ends.
+    pub(super) deadline: Deadline,
+}
 
 /// The `Authorization` for one repository, once it was asked for. A [`super::Registry`] only pulls, from
 /// one repository: so there is one scope, and one token.
@@ -33,13 +45,12 @@ impl Session {
     pub(super) fn answer(
         &self,
         headers: &HeaderMap,
-        name: &ImageName,
+        door: &Door<'_>,
         credentials: &Credentials,
-        fetcher: &HttpFetcher,
-        registry: &Url,
     ) -> Result<bool, SourceError> {
         let offers = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let Some(challenge) = challenge::best(offers) else { return Ok(false) };
+        let name = door.name;
         let login = credentials.login(name).map_err(|error| SourceError::Credentials {
             registry: name.registry().into(),
             why: error.to_string(),
@@ -50,8 +61,8 @@ impl Session {
             (Challenge::Bearer { realm, service, scope }, login) => {
                 let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", name.repository()));
                 let request =
-                    TokenRequest { registry, realm: &realm, service: service.as_deref(), scope: &scope };
-                bearer(&request.send(login.as_ref(), fetcher)?)
+                    TokenRequest { door, realm: &realm, service: service.as_deref(), scope: &scope };
+                bearer(&request.send(login.as_ref())?)
             }
         };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = header;
@@ -60,7 +71,7 @@ impl Session {
 }
 
 struct TokenRequest<'a> {
-    registry: &'a Url,
+    door: &'a Door<'a>,
     realm: &'a str,
     service: Option<&'a str>,
     scope: &'a str,
@@ -77,8 +88,8 @@ struct TokenAnswer {
 impl TokenRequest<'_> {
     /// Asks the token server: by GET with the password as Basic, or by POST with an identity token
     /// (distribution, "Token authentication" and "OAuth2 token authentication").
-    fn send(&self, login: Option<&Login>, fetcher: &HttpFetcher) -> Result<Secret, SourceError> {
-        let mut url = self.address(fetcher)?;
+    fn send(&self, login: Option<&Login>) -> Result<Secret, SourceError> {
+        let mut url = self.address()?;
         let mut headers = HeaderMap::new();
         let mut form = None;
         match login {
@@ -91,7 +102,8 @@ impl TokenRequest<'_> {
             }
         }
         let form = form.as_ref().map(|form| form.as_str());
-        let answer = fetcher.open(&Call { url: &url, headers, form })?;
+        let Door { fetcher, deadline, .. } = *self.door;
+        let answer = fetcher.open(&Call { url: &url, headers, form, deadline })?;
         let at = shown(&answer.url);
         match answer.status {
             200 => token(&Zeroizing::new(answer.read(TOKEN_MAX)?), at),
@@ -100,13 +112,14 @@ impl TokenRequest<'_> {
     }
 
     /// The realm comes from the registry, so it's weighed as a redirect of the registry is.
-    fn address(&self, fetcher: &HttpFetcher) -> Result<Url, SourceError> {
+    fn address(&self) -> Result<Url, SourceError> {
+        let registry = self.door.registry;
         Url::parse(self.realm).map_err(|_| SourceError::Redirect {
-            from: shown(self.registry),
+            from: shown(registry),
             to: "its token server".into(),
             why: "the address can't be read",
         })?;
-        follow_address(self.registry, self.realm, fetcher.options().allow_http)
+        follow_address(registry, self.realm, self.door.fetcher.options().allow_http)
     }
 
     fn parameters<T: form_urlencoded::Target>(&self, mut target: form_urlencoded::Serializer<'_, T>) {

@@ -30,19 +30,20 @@ impl Transport for HttpTransport {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path(), wanted.name));
         let known: Vec<_> = wanted.known.iter().map(|tag| ("If-None-Match", *tag)).collect();
-        let answer = self.fetcher.get(&url, wanted.limit, &known)?;
-        let at = || url.to_string();
+        let answer = self.fetcher.get_within(&url, wanted.limit, &known, wanted.time)?;
+        let at = url.to_string();
+        let malformed = |what: &str| Err(SourceError::Malformed { at: at.clone(), why: what.into() });
         match answer.status {
             200 => Ok(Fetched::File { bytes: answer.body, tag: answer.etag }),
             304 if wanted.known.is_some() => Ok(Fetched::Unchanged),
-            304 => {
-                let why = "HTTP status 304 to a question without a condition".into();
-                Err(SourceError::Malformed { at: at(), why })
-            }
+            304 => malformed("HTTP status 304 to a question without a condition"),
             // An object store answers 403 for what isn't there to those who may not list it.
             403 | 404 | 410 => Ok(Fetched::Absent),
-            401 => Err(SourceError::Denied { at: at(), status: 401, message: String::new() }),
-            status => Err(SourceError::Unreachable { at: at(), why: format!("HTTP status {status}") }),
+            401 => Err(SourceError::Denied { at, status: 401, message: String::new() }),
+            // To succeed with something else than the file, or to point to nowhere, is no way to say no.
+            status @ (100..=199 | 201..=299) => malformed(&format!("expected HTTP status 200, got {status}")),
+            status @ 300..=399 => malformed(&format!("HTTP status {status} leads nowhere")),
+            status => Err(SourceError::Unreachable { at, why: format!("HTTP status {status}") }),
         }
     }
 
