@@ -112,6 +112,9 @@ impl<T: ?Sized> Client<T> {
 
     /// Asks another place too, where those before it don't have a document that is accepted. An update
     /// fails only when none has; what each did is in [`Refreshed::blames`] or in the error.
+    ///
+    /// All are asked for the next root, so that one honest mirror suffices to learn of a rotation. That
+    /// there is none takes one that says so: a mirror that is down doesn't stop an update.
     #[must_use]
     pub fn with_mirror(self, transport: Arc<T>) -> Self {
         self.changed(|config| config.mirrors.push(transport))

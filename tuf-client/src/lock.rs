@@ -55,3 +55,28 @@ fn wait_while(store: &dyn Store, most: Duration, wanted: impl Fn() -> bool) -> R
         pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::store::MemoryStore;
+    use crate::wait::block_on;
+
+    #[test]
+    fn an_async_caller_waits_on_another_thread_and_has_the_lock_when_it_is_free() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let held = store.try_lock().unwrap().unwrap();
+        let error = block_on(wait_aside(Arc::clone(&store), Duration::ZERO)).unwrap_err().to_string();
+        assert!(
+            error.starts_with("another process holds the lock of memory: expected it free within"),
+            "{error}"
+        );
+        let mut waiting = pin!(wait_aside(Arc::clone(&store), Duration::from_secs(60)));
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(held);
+        assert!(block_on(waiting).is_ok());
+    }
+}

@@ -104,8 +104,7 @@ impl<T: Face + ?Sized> Sources<T> {
         let order = self.order();
         let mut faults: Vec<(usize, Fault)> = Vec::new();
         for (asked, (index, mark)) in order.iter().enumerate() {
-            let absent = faults.iter().any(|(_, fault)| matches!(fault, Fault::Absent));
-            if absent && *mark == Mark::Unreachable && matches!(ask.absence, Absence::Ends) {
+            if *mark == Mark::Unreachable && ends(ask, &faults) {
                 // It would cost its time-out at every step of the root walk.
                 continue;
             }
@@ -113,12 +112,8 @@ impl<T: Face + ?Sized> Sources<T> {
             let others = order.len().saturating_sub(asked).saturating_sub(1);
             let time = budget.share(order.len(), others).ok_or_else(overdue)?;
             let known = ask.known.filter(|known| known.source == source.place());
-            let wanted = Fetch {
-                name: ask.name,
-                limit: ask.limit,
-                known: known.map(|known| known.tag.as_str()),
-                time,
-            };
+            let tag = known.map(|known| known.tag.as_str());
+            let wanted = Fetch { name: ask.name, limit: ask.limit, known: tag, time };
             match weighed(ask, known, source.ask(wanted).await, &mut weigh) {
                 Ok((value, bytes, tag)) => {
                     self.blame(ask, faults, true);
@@ -132,12 +127,9 @@ impl<T: Face + ?Sized> Sources<T> {
                 Err(fault) => faults.push((*index, fault)),
             }
         }
-        let absent = faults.iter().any(|(_, fault)| matches!(fault, Fault::Absent));
-        if absent && matches!(ask.absence, Absence::Ends) {
-            self.blame(ask, faults, false);
-            return Ok(None);
-        }
-        Err(ClientError::of_mirrors(ask.role, self.blame(ask, faults, false)))
+        let ended = ends(ask, &faults);
+        let blames = self.blame(ask, faults, false);
+        if ended { Ok(None) } else { Err(ClientError::of_mirrors(ask.role, blames)) }
     }
 
     /// The sources in the order in which they are asked now.
@@ -172,6 +164,11 @@ impl<T: Face + ?Sized> Sources<T> {
         conduct.blames.extend(blames.iter().take(room).cloned());
         blames
     }
+}
+
+/// Whether a source said that there is no such document, and that is an end.
+fn ends(ask: &Ask<'_>, faults: &[(usize, Fault)]) -> bool {
+    matches!(ask.absence, Absence::Ends) && faults.iter().any(|(_, fault)| matches!(fault, Fault::Absent))
 }
 
 type Weighed<A> = (A, Vec<u8>, Option<String>);
