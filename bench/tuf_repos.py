@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The TUF repositories that bench/tuf.py serves, made with python-tuf.
+"""The TUF repositories that bench/compare.py serves, made with python-tuf.
 
 usage: bench/tuf_repos.py FOLDER {small,flat,bins,succinct}
 

@@ -61,6 +61,17 @@ const REASONS: &[Reason] = &[
     peer("times with an offset or a space", &["expires"], &["does not match format"]),
     peer("members that are null", &["METAFILES entry"], &["was signed by 0/"]),
     peer("a timestamp of more than 16 KiB", &["padded"], &["exceeding the maximum allowed length"]),
+    ours("paths that no address can have", &["odd target path"], &["a segment that no address can have"]),
+    peer("a leap second", &["expires"], &["second must be in 0..59"]),
+    peer("an unknown hash beside a known one", &[], &["Unsupported algorithm"]),
+    peer("a key without a value", &["key's form"], &["public key string required"]),
+    peer("delegations without roles", &["succinct roles"], &["One of roles and succinct_roles"]),
+    peer("a specification version of one number", &["spec_version"], &["Failed to parse spec_version"]),
+    ours(
+        "a kept snapshot with another hash",
+        &["version behind"],
+        &["snapshot is malformed: expected value"],
+    ),
     after_rotation(&["BadVersionNumberError", "DownloadHTTPError", "UnsignedMetadataError"]),
 ];
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times TUF clients side by side, in one run, and prints a table.
 
-usage: bench/tuf.py [--rounds N] [--limit SECONDS] [--only SCENARIO ...] [--client NAME=COMMAND ...]
+usage: bench/compare.py [--rounds N] [--limit SECONDS] [--only SCENARIO ...] [--client NAME=COMMAND ...]
 
 Makes the repositories with python-tuf (bench/tuf_repos.py), serves them with nginx on 127.0.0.1, builds our
 conformance program and the peers (tough, sigstore-tuf), and runs every client in turn, round after round, so
