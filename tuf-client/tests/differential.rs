@@ -5,7 +5,8 @@
 //! step, and verdicts are compared. A difference must have a reason in [`REASONS`].
 //!
 //! `HALLMARK_DIFFERENTIAL_SEEDS=A..B` runs other seeds, and `HALLMARK_DIFFERENTIAL_CLIENT=COMMAND` puts
-//! another client that speaks the conformance suite's command line in the place of ours.
+//! another client that speaks the conformance suite's command line in the place of ours;
+//! `HALLMARK_DIFFERENTIAL_PEER=COMMAND` puts one in the place of python-tuf.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::arithmetic_side_effects, reason = "tests")]
@@ -219,17 +220,30 @@ impl std::fmt::Display for Difference {
 }
 
 /// Runs one case until the first difference. How many verdicts were the same, and how many of them bad.
-fn run(helper: &mut Helper, command: &[String], work: &Path, seed: u64) -> (u32, u32, Option<Difference>) {
+fn run(
+    helper: &mut Helper,
+    [command, peer]: [&[String]; 2],
+    work: &Path,
+    seed: u64,
+) -> (u32, u32, Option<Difference>) {
     let case = helper.ask("case", seed);
     let folder = work.join(seed.to_string());
     let ours = Ours::new(command, folder.join("ours"));
     let root = folder.join("root.json");
     assert_eq!(ours.run(&Value::Null, &["init", root.to_str().unwrap()]), None, "seed {seed}: init");
+    let other = (!peer.is_empty()).then(|| Ours::new(peer, folder.join("other")));
+    if let Some(other) = &other {
+        let _ = other.run(&Value::Null, &["init", root.to_str().unwrap()]);
+    }
     let (mut same, mut bad) = (0, 0);
     for (number, state) in (0..).zip(case["states"].as_array().unwrap()) {
         for verb in ["refresh", "download"] {
-            let own = if verb == "refresh" { ours.run(state, &["refresh"]) } else { ours.download(state) };
-            let other = peers(&helper.ask(verb, number));
+            let step = |client: &Ours| match verb {
+                "refresh" => client.run(state, &["refresh"]),
+                _ => client.download(state),
+            };
+            let own = step(&ours);
+            let other = other.as_ref().map_or_else(|| peers(&helper.ask(verb, number)), step);
             if own.is_some() != other.is_some() {
                 let step = format!("{verb} of state {number}");
                 let about = format!("{} {}", case["mutations"], state["about"]);
@@ -250,6 +264,13 @@ fn seeds() -> Range<u64> {
     from.parse().unwrap()..to.parse().unwrap()
 }
 
+/// A command from the environment, or the one that is run otherwise.
+fn command(variable: &str, otherwise: &[&str]) -> Vec<String> {
+    let given = std::env::var(variable).ok();
+    let words = given.as_deref().map(|text| text.split_whitespace().map(str::to_owned).collect());
+    words.unwrap_or_else(|| otherwise.iter().map(|&word| word.to_owned()).collect())
+}
+
 /// The Python that has python-tuf, or a loud word that there is none.
 fn python() -> Option<String> {
     let python = std::env::var("HALLMARK_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -265,17 +286,14 @@ fn python() -> Option<String> {
 #[test]
 fn beside_python_tuf_every_verdict_is_the_same_or_has_a_reason() {
     let Some(python) = python() else { return };
-    let given = std::env::var("HALLMARK_DIFFERENTIAL_CLIENT").ok();
-    let command: Vec<String> = match &given {
-        Some(text) => text.split_whitespace().map(str::to_owned).collect(),
-        None => vec![env!("CARGO_BIN_EXE_tuf-conformance").to_owned()],
-    };
+    let command = command("HALLMARK_DIFFERENTIAL_CLIENT", &[env!("CARGO_BIN_EXE_tuf-conformance")]);
+    let peer = self::command("HALLMARK_DIFFERENTIAL_PEER", &[]);
     let work = tempfile::tempdir().unwrap();
     let mut helper = Helper::start(&python, work.path());
     let (mut same, mut bad, mut cases) = (0, 0, 0);
     let (mut reasons, mut unexplained) = (BTreeMap::new(), Vec::new());
     for seed in seeds() {
-        let (equal, refused, difference) = run(&mut helper, &command, work.path(), seed);
+        let (equal, refused, difference) = run(&mut helper, [&command, &peer], work.path(), seed);
         (same, bad, cases) = (same + equal, bad + refused, cases + 1);
         let Some(difference) = difference else { continue };
         match difference.reason() {
