@@ -105,6 +105,8 @@ impl Helper {
             .arg("-B")
             .arg(script)
             .arg(work)
+            // Names that come out of sets come in the same order each time: a seed is a repository.
+            .env("PYTHONHASHSEED", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
