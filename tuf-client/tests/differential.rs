@@ -38,6 +38,7 @@ struct Reason {
 
 /// Who refuses, and what it says then. The reasons themselves are in docs/src/differential.md.
 const REASONS: &[Reason] = &[
+    // To be decided: see the manual.
     ours("a target's path is percent-encoded in the address", &[], &["a%2Bb%2520c"]),
     ours("a member twice", &[], &["duplicate key"]),
     ours("fractions", &[], &["is a fraction or too large"]),

@@ -87,6 +87,10 @@ fn is_timeout(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::TimedOut || inner.is_some_and(reqwest::Error::is_timeout)
 }
 
+/// The most memory that is taken on the word of an announcement: as much as the largest metadata file may
+/// have. What is longer grows as it comes, so that a length that somebody made up takes nothing.
+pub(crate) const ANNOUNCED_MAX: u64 = 64 * 1024 * 1024;
+
 /// Reads to the end, or fails when there are more than `limit` bytes. With the length that was announced,
 /// the memory is taken once, and not twice over as it grows; an announcement alone fills none of it.
 pub(crate) fn read_bounded(
@@ -95,7 +99,8 @@ pub(crate) fn read_bounded(
     announced: Option<u64>,
     at: &str,
 ) -> Result<Vec<u8>, SourceError> {
-    let mut bytes = Vec::with_capacity(usize::try_from(announced.unwrap_or(0).min(limit)).unwrap_or(0));
+    let taken = announced.unwrap_or(0).min(limit).min(ANNOUNCED_MAX);
+    let mut bytes = Vec::with_capacity(usize::try_from(taken).unwrap_or(0));
     let mut reader = reader.take(limit.saturating_add(1));
     reader.read_to_end(&mut bytes).map_err(|error| SourceError::from_read(error, at))?;
     if u64::try_from(bytes.len()).is_ok_and(|got| got <= limit) {
@@ -171,5 +176,9 @@ mod tests {
         assert_eq!((bytes.len(), bytes.capacity()), (1000, 1000));
         let none = read_bounded(io::empty(), 100, Some(u64::MAX), "x").unwrap();
         assert_eq!((none.len(), none.capacity()), (0, 100));
+        // A signed length may be made up as well: who believed both would end here.
+        let none = read_bounded(io::empty(), u64::MAX, Some(u64::MAX), "x").unwrap();
+        assert_eq!(none.len(), 0);
+        assert!(none.capacity() <= usize::try_from(ANNOUNCED_MAX).unwrap());
     }
 }

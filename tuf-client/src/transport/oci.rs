@@ -121,7 +121,8 @@ impl OciTransport {
             return Err(SourceError::TooLarge { at: at(), limit, got: Some(file.size) });
         }
         let blob = self.place.blob(file, until.expect(self)?)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(file.size).unwrap_or_default());
+        // The size is a stranger's word: memory grows with what comes.
+        let mut bytes = Vec::new();
         match VerifyingReader::for_blob(blob, file).read_to_end(&mut bytes).map_err(BlobError::from) {
             Ok(_) => Ok(bytes),
             Err(BlobError::Source(error)) => Err(error),
