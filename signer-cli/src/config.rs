@@ -20,6 +20,9 @@ pub(crate) const TEMPLATE: &str = "\
 # Empty: any name. `signer add` refuses a name outside, so that a slip is never signed.
 scope = []
 
+# Where it is published, and read back from; where nothing is said, in the folder `published`.
+# publish-to = \"s3://bucket/prefix\"
+
 # For how many days a signed statement holds.
 [expiry-days]
 # Changed by hand, rarely. When it has expired nobody can verify anything: renew it in time.
@@ -38,6 +41,9 @@ timestamp = 7
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
     scope: Vec<PathPattern>,
+    /// Where the repository is published; `published` beside this file where nothing is said.
+    #[serde(default)]
+    pub(crate) publish_to: Option<String>,
     expiry_days: ExpiryDays,
 }
 

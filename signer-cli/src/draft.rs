@@ -1,59 +1,27 @@
-//! The next state of the repository: made, signed, weighed as a client will, and only then written.
+//! The next state of the repository: signed, weighed as a client will, and only then written.
 
+use oci_image::Digest;
+use publish_store::{StoreError, Token};
 use serde_json::Value;
 use tuf_core::authoring::{Document, meta_of};
-use tuf_core::{Instant, Role, consistent_target_name, metadata_file_name};
+use tuf_core::schema::MetaFile;
+use tuf_core::{
+    FreshSnapshot, Instant, Role, Step, TrustedTargets, consistent_target_name, metadata_file_name,
+};
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::files::{self, Readers};
 use crate::key_ring::KeyRing;
-use crate::published::{Published, State, Statement};
-use crate::repository::Repository;
-use crate::staged::{Change, Staged};
+use crate::proposal::{Proposal, Proposed, Why, free_version};
+use crate::published::{Published, Seen, State, stated, weigh};
+use crate::staged::Staged;
 
-/// Which roles sign, and why.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    /// Staged changes that the published state doesn't say yet.
-    pub(crate) changes: Vec<(String, Change)>,
-    pub(crate) targets: Option<Why>,
-    pub(crate) snapshot: Option<Why>,
-}
-
-/// Why a role signs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Why {
-    /// What it says has changed.
-    Changed,
-    /// It would not outlast the new timestamp.
-    Renewed,
-}
-
-impl Plan {
-    /// Only what must be signed is, so that no more keys are opened than needed. After a publish
-    /// nothing expires before the timestamp: one date to keep in mind.
-    pub(crate) fn of(published: &Published, staged: &Staged, config: &Config, now: Instant) -> Self {
-        let horizon = config.expiry(&Role::Timestamp, now);
-        let late = |statement: &Statement| (statement.expires <= horizon).then_some(Why::Renewed);
-        let open = |(path, change): &(&String, &Change)| !change.is_done(path, published);
-        let changes: Vec<(String, Change)> =
-            staged.changes.iter().filter(open).map(|(path, change)| (path.clone(), change.clone())).collect();
-        let targets = if changes.is_empty() { late(&published.targets) } else { Some(Why::Changed) };
-        let snapshot = targets.or_else(|| late(&published.snapshot));
-        Self { changes, targets, snapshot }
-    }
-
-    /// The roles whose keys are needed, in the order of signing.
-    pub(crate) fn roles(&self) -> impl Iterator<Item = Role> {
-        let targets = self.targets.map(|_| Role::Targets);
-        let snapshot = self.snapshot.map(|_| Role::Snapshot);
-        targets.into_iter().chain(snapshot).chain([Role::Timestamp])
-    }
-}
+/// Above so many delegated roles the snapshot states only their versions: with lengths and hashes every
+/// client would download three times as much (section 4.4 leaves both out where they cost too much).
+const STATED_IN_FULL: usize = 64;
 
 /// A signed document, to be written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Signed {
     pub(crate) role: Role,
     pub(crate) version: u64,
@@ -65,91 +33,107 @@ pub(crate) struct Signed {
 /// A whole next state that a client accepts. To hold one is to know that it was weighed.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    /// In the order of writing: the timestamp comes last.
+    /// In the order of writing: delegated roles, targets, snapshot, timestamp, root.
     pub(crate) signed: Vec<Signed>,
     manifests: Vec<(String, Vec<u8>)>,
 }
 
+/// What a draft starts from.
+#[derive(Debug)]
+pub(crate) struct Base<'b, 's> {
+    pub(crate) published: &'b Published<'s>,
+    pub(crate) config: &'b Config,
+    pub(crate) now: Instant,
+}
+
 impl Draft {
-    /// Makes, signs and weighs what the plan asks for.
+    /// Makes, signs and weighs the state that a proposal asks for.
     pub(crate) fn make(
-        plan: &Plan,
-        base: &Base<'_>,
+        mut proposal: Proposal,
+        base: &Base<'_, '_>,
         staged: &Staged,
         ring: &mut KeyRing,
     ) -> Result<Self, Failure> {
-        let published = base.published;
+        for Proposed { role, document, sets, .. } in &mut proposal.documents {
+            ring.sign(document, role, sets)?;
+        }
         let mut manifests = Vec::new();
-        let mut signed = Vec::new();
-        if let Some(why) = plan.targets {
-            let mut document = published.targets.document.clone();
-            for (path, change) in &plan.changes {
-                apply(&mut document, path, change)?;
-                if let Some(digest) = change.digest() {
-                    manifests.push((consistent_target_name(path, &digest.hex()), staged.manifest(digest)?));
-                }
+        for (path, change) in &proposal.changes {
+            if let Some(digest) = change.digest() {
+                manifests.push((consistent_target_name(path, &digest.hex()), staged.manifest(digest)?));
             }
-            signed.push(base.sign(document, Role::Targets, why, ring)?);
         }
-        if let Some(why) = plan.snapshot {
-            let mut document = published.snapshot.document.clone();
-            if let Some(targets) = signed.last() {
-                document.set_meta("targets.json", &meta_of(targets.version, &targets.bytes));
-            }
-            signed.push(base.sign(document, Role::Snapshot, why, ring)?);
+        let mut signed: Vec<Signed> = proposal.documents.iter().map(Signed::of).collect();
+        let root = signed.pop_if(|last| last.role == Role::Root);
+        if let Some(snapshot) = base.snapshot(&signed, &proposal, ring)? {
+            signed.push(snapshot);
         }
-        let mut document = published.timestamp.document.clone();
-        let why = plan.snapshot.unwrap_or(Why::Renewed);
-        if let Some(snapshot) = signed.last() {
-            document.set_meta("snapshot.json", &meta_of(snapshot.version, &snapshot.bytes));
-        }
-        signed.push(base.sign(document, Role::Timestamp, why, ring)?);
+        signed.push(base.timestamp(&signed, &proposal, root.as_ref(), ring)?);
+        signed.extend(root);
         let draft = Self { signed, manifests };
-        draft.weigh(plan, base)?;
+        draft.weigh(&proposal, base)?;
         Ok(draft)
     }
 
-    /// Writes it: what clients are led to first, what leads them there last. A crash between two
-    /// writes leaves them with the old state, and the next publish begins again.
-    pub(crate) fn write(&self, repository: &Repository) -> Result<(), Failure> {
+    /// Writes it: what clients are led to first, what leads them there last. A crash between two writes
+    /// leaves them with the old state, and the next publish begins again.
+    pub(crate) fn write(&self, base: &Base<'_, '_>) -> Result<Token, StoreError> {
+        let store = base.published.store();
         for (name, bytes) in &self.manifests {
-            let path = repository.targets().join(name);
-            files::folder(path.parent().unwrap_or(&path))?;
-            // Named by its hash: other bytes there are damage, and are repaired.
-            files::replace(&path, bytes, Readers::Everyone)?;
+            store.put_target(name, bytes)?;
         }
+        let mut roots = Vec::new();
+        let mut timestamp: &[u8] = &[];
+        let mut versioned = Vec::new();
         for Signed { role, version, bytes, .. } in &self.signed {
-            let dir = repository.metadata();
+            let name = metadata_file_name(role.name(), Some(*version));
             match role {
-                Role::Timestamp => {
-                    files::replace(&dir.join("timestamp.json"), bytes, Readers::Everyone)?;
-                    files::replace(&repository.timestamp(), bytes, Readers::Everyone)?;
-                }
-                role => {
-                    let name = metadata_file_name(role.name(), Some(*version));
-                    files::write_once(&dir.join(name), bytes, Readers::Everyone)?;
-                }
+                Role::Timestamp => timestamp = bytes,
+                Role::Root => roots.push((name, bytes.clone())),
+                _ => versioned.push((name, bytes)),
             }
         }
-        Ok(())
+        match versioned.as_slice() {
+            few if few.len() < 8 => {
+                few.iter().try_for_each(|(name, bytes)| store.put_metadata(name, bytes))?;
+            }
+            many => {
+                let mut files = many.iter().map(|(name, bytes)| (name.clone(), (*bytes).clone()));
+                store.put_all_metadata(&mut files, &|_| {})?;
+            }
+        }
+        store.advance(Some(&base.published.token), timestamp, &roots)
+    }
+
+    /// The timestamp that this leads clients to.
+    pub(crate) fn timestamp(&self) -> &[u8] {
+        let timestamp = self.signed.iter().find(|one| one.role == Role::Timestamp);
+        timestamp.map_or(&[], |timestamp| &timestamp.bytes)
+    }
+
+    fn bytes_of(&self, role: &Role) -> Option<&[u8]> {
+        self.signed.iter().find(|signed| signed.role == *role).map(|signed| signed.bytes.as_slice())
     }
 
     /// Nothing is published that a client would refuse, or in which it would not find what was added.
-    fn weigh(&self, plan: &Plan, base: &Base<'_>) -> Result<(), Failure> {
-        let of = |role: Role, old: &'_ Statement| {
-            let new = self.signed.iter().find(|signed| signed.role == role);
-            new.map_or_else(|| old.bytes.clone(), |signed| signed.bytes.clone())
-        };
+    fn weigh(&self, proposal: &Proposal, base: &Base<'_, '_>) -> Result<(), Failure> {
         let published = base.published;
-        let (timestamp, snapshot, targets) = (
-            of(Role::Timestamp, &published.timestamp),
-            of(Role::Snapshot, &published.snapshot),
-            of(Role::Targets, &published.targets),
-        );
-        let next = State { timestamp: &timestamp, snapshot: &snapshot, targets: &targets };
-        let trusted = published.weigh_next(next, base.now).map_err(|refusal| not_publishable(&refusal))?;
-        for (path, change) in &plan.changes {
-            let listed = trusted.document().target(path);
+        let next = State {
+            timestamp: self.bytes_of(&Role::Timestamp).unwrap_or(&published.timestamp.bytes),
+            snapshot: self.bytes_of(&Role::Snapshot).unwrap_or(&published.snapshot.bytes),
+            targets: self.bytes_of(&Role::Targets).unwrap_or(&published.targets().statement.bytes),
+        };
+        let seen = Seen {
+            timestamp: Some(&published.timestamp.bytes),
+            snapshot: Some(&published.snapshot.bytes),
+        };
+        let mut roots = published.roots.clone();
+        roots.extend(self.bytes_of(&Role::Root).map(<[u8]>::to_vec));
+        let (fresh, targets) =
+            weigh(&roots, seen, next, base.now).map_err(|refusal| not_publishable(&refusal))?;
+        self.weigh_delegated(&fresh, &targets, proposal, published)?;
+        for (path, change) in &proposal.changes {
+            let listed = self.find(&fresh, &targets, path, published)?;
             if listed.as_ref().map(|target| (target.length, &target.hashes))
                 != change.target()?.as_ref().map(|target| (target.length, &target.hashes))
             {
@@ -158,68 +142,160 @@ impl Draft {
         }
         Ok(())
     }
-}
 
-/// What a draft starts from.
-#[derive(Debug)]
-pub(crate) struct Base<'b> {
-    pub(crate) repository: &'b Repository,
-    pub(crate) published: &'b Published,
-    pub(crate) config: &'b Config,
-    pub(crate) now: Instant,
-}
-
-impl Base<'_> {
-    fn sign(
+    /// Each delegated role that signed, under the one that leads to it in the new state.
+    fn weigh_delegated(
         &self,
-        mut document: Document,
-        role: Role,
-        why: Why,
+        fresh: &FreshSnapshot,
+        targets: &TrustedTargets,
+        proposal: &Proposal,
+        published: &Published<'_>,
+    ) -> Result<(), Failure> {
+        let mut trusted = std::collections::BTreeMap::from([(Role::Targets, targets.clone())]);
+        let mut waiting: Vec<&Proposed> = proposal.documents.iter().filter(|one| one.delegator.is_some()).collect();
+        while let Some(at) = waiting.iter().position(|one| {
+            let delegator = one.delegator.as_ref();
+            delegator.is_some_and(|delegator| {
+                trusted.contains_key(delegator) || proposal.document(delegator).is_none()
+            })
+        }) {
+            let one = waiting.swap_remove(at);
+            let Some(delegator) = &one.delegator else { continue };
+            let under = match trusted.get(delegator) {
+                Some(under) => under.clone(),
+                None => match published.role(delegator)? {
+                    Some(loaded) => loaded.trusted.clone(),
+                    None => continue,
+                },
+            };
+            let bytes = self.bytes_of(&one.role).unwrap_or_default();
+            let weighed = fresh
+                .delegated(&under, one.role.name(), bytes)
+                .map_err(|refusal| not_publishable(&refusal))?;
+            if one.document.signed().contains_key("delegations") {
+                trusted.insert(one.role.clone(), weighed);
+            }
+        }
+        match waiting.first() {
+            Some(one) => Err(not_publishable(&format!("nothing leads to {}", one.role))),
+            None => Ok(()),
+        }
+    }
+
+    /// What a client finds in the new state.
+    fn find(
+        &self,
+        fresh: &FreshSnapshot,
+        targets: &TrustedTargets,
+        path: &str,
+        published: &Published<'_>,
+    ) -> Result<Option<tuf_core::schema::Target>, Failure> {
+        let refused = |refusal: tuf_core::Refusal| not_publishable(&refusal);
+        let mut search = fresh.search(targets.clone(), path);
+        loop {
+            match search.step().map_err(refused)? {
+                Step::Found { target, .. } => return Ok(Some(target)),
+                Step::NotFound(_) => return Ok(None),
+                Step::Need(wanted) => {
+                    let bytes = match self.bytes_of(&wanted.role) {
+                        Some(bytes) => bytes.to_vec(),
+                        None => published.file(&wanted.role, wanted.file.version)?,
+                    };
+                    search.supply(&bytes).map_err(refused)?;
+                }
+            }
+        }
+    }
+}
+
+impl Signed {
+    fn of(one: &Proposed) -> Self {
+        Self::from(&one.role, &one.document, one.why)
+    }
+
+    fn from(role: &Role, document: &Document, why: Why) -> Self {
+        Self {
+            role: role.clone(),
+            version: document.version(),
+            expires: document.expires().unwrap_or(Instant::UNIX_EPOCH),
+            why,
+            bytes: document.to_bytes(),
+        }
+    }
+
+    fn meta(&self, in_full: bool) -> MetaFile {
+        match in_full {
+            true => meta_of(self.version, &self.bytes),
+            false => MetaFile { version: self.version, length: None, hashes: None },
+        }
+    }
+}
+
+impl Base<'_, '_> {
+    /// The snapshot, if anything in it changes or it would expire too early.
+    fn snapshot(
+        &self,
+        signed: &[Signed],
+        proposal: &Proposal,
+        ring: &mut KeyRing,
+    ) -> Result<Option<Signed>, Failure> {
+        let role = Role::Snapshot;
+        let published = self.published;
+        let sets = proposal.online_sets(&role, published)?;
+        let mut document = published.snapshot.document(&role)?;
+        let why = match signed.iter().map(|one| one.why).reduce(|a, b| if b == Why::Changed { b } else { a }) {
+            Some(why) => why,
+            None if published.snapshot.expires <= self.config.expiry(&Role::Timestamp, self.now) => Why::Renewed,
+            None if sets.iter().any(|set| set.required && !set.is_reached(&role, &document)) => Why::Rekeyed,
+            None => return Ok(None),
+        };
+        let listed = document.signed().get("meta").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+        let in_full = listed.saturating_add(signed.len()) <= STATED_IN_FULL;
+        for one in signed {
+            let meta = one.meta(in_full || one.role == Role::Targets);
+            document.set_meta(&format!("{}.json", one.role.name()), &meta);
+        }
+        let version = free_version(published, &role, published.snapshot.version.saturating_add(1))?;
+        document.set_version(version);
+        document.set_expires(self.config.expiry(&role, self.now));
+        ring.sign(&mut document, &role, &sets)?;
+        Ok(Some(Signed::from(&role, &document, why)))
+    }
+
+    fn timestamp(
+        &self,
+        signed: &[Signed],
+        proposal: &Proposal,
+        root: Option<&Signed>,
         ring: &mut KeyRing,
     ) -> Result<Signed, Failure> {
-        let version = self.next_version(&role, document.version());
-        let expires = self.config.expiry(&role, self.now);
-        document.set_version(version);
-        document.set_expires(expires);
-        ring.sign(&mut document, &role, &self.published.root)?;
-        let expires = document.expires().unwrap_or(expires);
-        Ok(Signed { role, version, expires, why, bytes: document.to_bytes() })
-    }
-
-    /// The next version of which no file is there. One that a crash left behind was never pointed to;
-    /// but it may have been fetched, so it is passed over and never replaced.
-    fn next_version(&self, role: &Role, current: u64) -> u64 {
-        let mut version = current.saturating_add(1);
-        let taken =
-            |version| self.repository.metadata().join(metadata_file_name(role.name(), version)).exists();
-        while *role != Role::Timestamp && taken(Some(version)) {
-            version = version.saturating_add(1);
+        let role = Role::Timestamp;
+        let mut document = self.published.timestamp.document(&role)?;
+        let snapshot = signed.iter().find(|one| one.role == Role::Snapshot);
+        if let Some(snapshot) = snapshot {
+            document.set_meta("snapshot.json", &snapshot.meta(true));
         }
-        version
+        let why = snapshot.or(root).map_or(Why::Renewed, |one| one.why);
+        document.set_version(self.published.timestamp.version.saturating_add(1));
+        document.set_expires(self.config.expiry(&role, self.now));
+        ring.sign(&mut document, &role, &proposal.online_sets(&role, self.published)?)?;
+        // What clients are led to is what was just signed.
+        debug_assert!(snapshot.is_none_or(|one| stated(&document, "snapshot.json") == Some(one.version)));
+        Ok(Signed::from(&role, &document, why))
     }
-}
-
-fn apply(document: &mut Document, path: &str, change: &Change) -> Result<(), Failure> {
-    match change.target()? {
-        Some(target) => document.set_target(path, &target).map_err(Failure::refused)?,
-        None => {
-            document.remove_target(path);
-        }
-    }
-    Ok(())
 }
 
 pub(crate) fn not_publishable(why: &dyn std::fmt::Display) -> Failure {
     let failure = Failure::refused("the new state was not published: clients would refuse it").detail(why);
     let text = why.to_string();
     if text.starts_with("root expired") {
-        return failure.hint("the root must be renewed first, and handed to users through its chain");
+        return failure.hint("renew the root: `signer publish --renew root`");
     }
     failure
 }
 
 /// The `custom` member of a target, as we write it.
-pub(crate) fn custom(media_type: &str, platforms: Option<Vec<String>>, previous: Option<String>) -> Value {
+pub(crate) fn custom(media_type: &str, platforms: Option<Vec<String>>, previous: Option<Digest>) -> Value {
     let mut hallmark = serde_json::Map::new();
     hallmark.insert("version".into(), 1.into());
     hallmark.insert("media_type".into(), media_type.into());
@@ -227,7 +303,8 @@ pub(crate) fn custom(media_type: &str, platforms: Option<Vec<String>>, previous:
         hallmark.insert("platforms".into(), platforms.into());
     }
     if let Some(previous) = previous {
-        hallmark.insert("previous".into(), previous.into());
+        hallmark.insert("previous".into(), previous.to_string().into());
     }
     serde_json::json!({ "hallmark": hallmark })
 }
+

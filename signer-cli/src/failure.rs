@@ -4,6 +4,8 @@ use std::fmt::{Display, Write as _};
 use std::io;
 use std::path::Path;
 
+use publish_store::{Store, StoreError};
+
 use crate::exit::Exit;
 use crate::terminal;
 
@@ -32,6 +34,18 @@ impl Failure {
     /// The disk said no.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |error| Self::unknown(format!("{}: {error}", path.display()))
+    }
+
+    /// The place where the repository is published said no.
+    pub(crate) fn of_store(store: &dyn Store, error: &StoreError) -> Self {
+        let what = format!("{} can't be used", store.describe());
+        match error {
+            StoreError::Moved => Self::refused("another publisher was faster, again and again")
+                .detail("nothing was changed; what was staged still is")
+                .hint("try again"),
+            StoreError::Taken { .. } | StoreError::TooLarge { .. } => Self::refused(what).detail(error),
+            _ => Self::unknown(what).detail(error),
+        }
     }
 
     pub(crate) fn detail(mut self, detail: impl Display) -> Self {

@@ -6,16 +6,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use tuf_core::Role;
+use tuf_core::{Role, metadata_file_name};
 use tuf_core::authoring::Document;
 use tuf_core::crypto::{self, Ed25519Signer, Sign, SignError};
 use tuf_core::key::Key;
-use tuf_core::schema::{RoleKeys, Root};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::key_file::{KeyFile, KeyFileError, Seed, signer};
 use crate::passphrase::{Passphrase, Source};
+use crate::proposal::KeySet;
 use crate::terminal;
 
 /// A key file is 0.3 KB; an RSA one that landed here by mistake has 3.
@@ -45,39 +45,66 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Signs with the keys of a role until the threshold is reached. Each signature is checked as it is
-    /// made.
-    pub(crate) fn sign(&mut self, document: &mut Document, role: &Role, root: &Root) -> Result<(), Failure> {
+    /// Signs with the keys of a role until each set's threshold is reached. Each signature is checked as it
+    /// is made. A set that isn't required is left where our keys don't suffice.
+    pub(crate) fn sign(
+        &mut self,
+        document: &mut Document,
+        role: &Role,
+        sets: &[KeySet],
+    ) -> Result<(), Failure> {
+        self.sign_what_we_can(document, role, sets)?;
+        match sets.iter().find(|set| set.required && !set.is_reached(role, document)) {
+            None => Ok(()),
+            Some(set) => Err(self.short_of(document, role, set)),
+        }
+    }
+
+    /// Signs with those keys of a role that are here, and says whether all sets that are required have
+    /// enough.
+    pub(crate) fn sign_what_we_can(
+        &mut self,
+        document: &mut Document,
+        role: &Role,
+        sets: &[KeySet],
+    ) -> Result<bool, Failure> {
         self.open(role)?;
-        let role_keys = role_keys(role, root);
-        let need = usize::try_from(role_keys.threshold.get()).unwrap_or(usize::MAX);
-        for path in self.files(role)? {
-            let Some(signer) = self.opened.get(&path) else { continue };
-            let Some(key_id) = declared_id(signer.key(), role_keys, root) else {
-                terminal::warn(&format!("{} is not a key of {role}, and signs nothing", path.display()));
-                continue;
-            };
-            if document.signed_by().count() < need {
-                let declared = Declared { signer, key_id };
-                document.sign(&declared, crypto::default()).map_err(Failure::refused)?;
+        let files = self.files(role)?;
+        let mut useless: Vec<&PathBuf> = files.iter().collect();
+        for set in sets {
+            for path in &files {
+                let Some(signer) = self.opened.get(path) else { continue };
+                let Some(key_id) = declared_id(signer.key(), set) else { continue };
+                useless.retain(|one| *one != path);
+                if signed_of(set, document) < need_of(set) {
+                    let declared = Declared { signer, key_id };
+                    document.sign(&declared, crypto::default()).map_err(Failure::refused)?;
+                }
             }
         }
-        let got = document.signed_by().count();
-        if got >= need {
-            return Ok(());
+        for path in useless {
+            terminal::warn(&format!("{} is not a key of {role}, and signs nothing", path.display()));
         }
-        Err(Failure::refused(format!("{role} can't be signed"))
+        Ok(sets.iter().all(|set| !set.required || set.is_reached(role, document)))
+    }
+
+    fn short_of(&self, document: &Document, role: &Role, set: &KeySet) -> Failure {
+        let (need, got) = (need_of(set), signed_of(set, document));
+        Failure::refused(format!("{role} can't be signed"))
             .detail(format!("expected {need} key(s) of {role} in {}, got {got}", self.dir.display()))
-            .detail(format!("the root lists {}", role_keys.keyids.join(", "))))
+            .detail(format!("its keys are {}", set.role_keys.keyids.join(", ")))
+            .hint("where others hold keys, let them sign: `signer ceremony propose`")
     }
 
     /// `ROLE.pem`, then `ROLE-*.pem` by name.
     fn files(&self, role: &Role) -> Result<Vec<PathBuf>, Failure> {
         let mut files = Vec::new();
+        let name = metadata_file_name(role.name(), None);
+        let name = name.strip_suffix(".json").unwrap_or_default().to_owned();
         for entry in fs::read_dir(&self.dir).map_err(Failure::io(&self.dir))? {
             let path = entry.map_err(Failure::io(&self.dir))?.path();
             let stem = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pem"));
-            let rest = stem.and_then(|stem| stem.strip_prefix(role.name()));
+            let rest = stem.and_then(|stem| stem.strip_prefix(name.as_str()));
             if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
                 files.push(path);
             }
@@ -138,21 +165,20 @@ pub(crate) fn unusable(path: &Path, why: KeyFileError) -> Failure {
     Failure::usage(format!("{} can't be used", path.display())).detail(why)
 }
 
-/// Who signs for a top-level role.
-pub(crate) fn role_keys<'r>(role: &Role, root: &'r Root) -> &'r RoleKeys {
-    match role {
-        Role::Root => &root.roles.root,
-        Role::Timestamp => &root.roles.timestamp,
-        Role::Snapshot => &root.roles.snapshot,
-        Role::Targets | Role::Delegated(_) => &root.roles.targets,
-    }
+fn need_of(set: &KeySet) -> usize {
+    usize::try_from(set.role_keys.threshold.get()).unwrap_or(usize::MAX)
 }
 
-/// The id under which the root lists a key for the role: the declared one counts, not one computed here.
-fn declared_id(key: &Key, role_keys: &RoleKeys, root: &Root) -> Option<String> {
+/// How many keys of a set have signed. Ours were checked as they signed.
+fn signed_of(set: &KeySet, document: &Document) -> usize {
+    document.signed_by().filter(|id| set.role_keys.keyids.iter().any(|known| known == id)).count()
+}
+
+/// The id under which a role lists a key: the declared one counts, not one computed here.
+fn declared_id(key: &Key, set: &KeySet) -> Option<String> {
     let ours = key.material().ok()?;
-    let same = |id: &&String| root.keys.get(*id).and_then(|key| key.material().ok()).as_ref() == Some(&ours);
-    role_keys.keyids.iter().find(same).cloned()
+    let same = |id: &&String| set.keys.get(*id).and_then(|key| key.material().ok()).as_ref() == Some(&ours);
+    set.role_keys.keyids.iter().find(same).cloned()
 }
 
 /// A key under its declared id.

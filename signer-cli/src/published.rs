@@ -1,12 +1,22 @@
 //! What is published, read back and verified: a repository that was changed behind our back is not signed
 //! on top of.
+//!
+//! The top-level documents are read at once, delegated ones when they are asked for: of sixteen thousand
+//! bins one change touches one.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use publish_store::{Head, Store, StoreError, Token};
 use serde_json::Value;
 use tuf_core::authoring::Document;
-use tuf_core::schema::{Root, Target};
-use tuf_core::{Instant, Refusal, Role, TrustedRoot, TrustedTargets, crypto, limits, metadata_file_name};
+use tuf_core::key::Key;
+use tuf_core::schema::{Delegations, RoleKeys, Root, Target};
+use tuf_core::{
+    FreshSnapshot, Instant, Refusal, Role, Step, TrustedRoot, TrustedTargets, crypto, limits,
+    metadata_file_name,
+};
 
 use crate::failure::Failure;
 use crate::files;
@@ -14,23 +24,34 @@ use crate::repository::Repository;
 
 /// The published state, verified but for its age: a publisher may come back late.
 #[derive(Debug)]
-pub(crate) struct Published {
+pub(crate) struct Published<'s> {
+    store: &'s dyn Store,
+    /// What was there when this was read; the next state takes its place, or none does.
+    pub(crate) token: Token,
     /// Roots from the first on.
-    roots: Vec<Vec<u8>>,
+    pub(crate) roots: Vec<Vec<u8>>,
     pub(crate) root: Root,
     pub(crate) timestamp: Statement,
     pub(crate) snapshot: Statement,
-    pub(crate) targets: Statement,
-    trusted: TrustedTargets,
+    fresh: FreshSnapshot,
+    targets: Arc<Loaded>,
+    delegated: RefCell<BTreeMap<String, Arc<Loaded>>>,
 }
 
 /// One role's document.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Statement {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) document: Document,
     pub(crate) version: u64,
     pub(crate) expires: Instant,
+}
+
+/// A targets role, top-level or delegated, weighed under the one that leads to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) statement: Statement,
+    pub(crate) trusted: TrustedTargets,
+    pub(crate) delegator: Option<Role>,
 }
 
 /// What a client has seen before, and compares with what it is offered.
@@ -40,7 +61,7 @@ pub(crate) struct Seen<'s> {
     pub(crate) snapshot: Option<&'s [u8]>,
 }
 
-/// The documents of one state, to be weighed together.
+/// The top-level documents of one state, to be weighed together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State<'s> {
     pub(crate) timestamp: &'s [u8],
@@ -48,67 +69,224 @@ pub(crate) struct State<'s> {
     pub(crate) targets: &'s [u8],
 }
 
-impl Published {
-    /// Reads and verifies what is published.
-    pub(crate) fn read(repository: &Repository, now: Instant) -> Result<Self, Failure> {
-        let dir = repository.metadata();
-        let roots = roots(repository, &dir)?;
-        let root = Document::parse(roots.last().map_or(&[], Vec::as_slice)).map_err(malformed("root"))?;
-        let timestamp = document(&dir, &Role::Timestamp, None, limits::TIMESTAMP_BYTES)?;
-        let snapshot_version = listed(&timestamp.1, "snapshot.json");
-        let snapshot = document(&dir, &Role::Snapshot, Some(snapshot_version), limits::SNAPSHOT_BYTES)?;
-        let targets_version = listed(&snapshot.1, "targets.json");
-        let targets = document(&dir, &Role::Targets, Some(targets_version), limits::TARGETS_BYTES)?;
-
-        let state = State { timestamp: &timestamp.0, snapshot: &snapshot.0, targets: &targets.0 };
-        let as_of = before_expiry(now, [&root, &timestamp.1, &snapshot.1, &targets.1]);
-        // Who can write to published/ alone must not get an older state signed anew.
+impl<'s> Published<'s> {
+    /// Reads and verifies what is published there.
+    pub(crate) fn read(repository: &Repository, store: &'s dyn Store) -> Result<Self, Failure> {
+        let Some(Head { timestamp, token }) = store.head().map_err(|error| unreadable(store, &error))? else {
+            return Err(damaged(store).detail("expected timestamp.json, got nothing"));
+        };
+        let roots = roots(repository, store)?;
+        // Who can write there alone must not get an older state signed anew.
         let last = last_timestamp(repository)?;
         let seen = Seen { timestamp: last.as_deref(), snapshot: None };
-        let trusted = weigh(&roots, seen, state, as_of).map_err(|refusal| refused(&dir, &refusal))?;
+        let refused = |refusal: Refusal| damaged(store).detail(refusal);
+        // Whether it is too old for clients is no reason not to publish a newer one.
+        let fresh_timestamp =
+            weigh_timestamp(&roots, seen, &timestamp, Instant::UNIX_EPOCH).map_err(refused)?;
+        let version = fresh_timestamp.snapshot_file().version;
+        let snapshot = file(store, &Role::Snapshot, version, limits::SNAPSHOT_BYTES)?;
+        let fresh = fresh_timestamp.snapshot(None, &snapshot).map_err(refused)?;
+        let version = fresh.targets_file(&Role::Targets).map_err(refused)?.version;
+        let targets = file(store, &Role::Targets, version, limits::TARGETS_BYTES)?;
+        let trusted = fresh.targets(&targets).map_err(refused)?;
+        let statement =
+            Statement { bytes: targets, version: trusted.version(), expires: trusted.expires() };
         Ok(Self {
-            root: root_of(&root)?,
-            timestamp: Statement::of("timestamp", timestamp)?,
-            snapshot: Statement::of("snapshot", snapshot)?,
-            targets: Statement::of("targets", targets)?,
+            root: fresh.timestamp().root().document().clone(),
+            timestamp: Statement {
+                bytes: timestamp,
+                version: fresh.timestamp().version(),
+                expires: fresh.timestamp().expires(),
+            },
+            snapshot: Statement { bytes: snapshot, version: fresh.version(), expires: fresh.expires() },
+            targets: Arc::new(Loaded { statement, trusted, delegator: None }),
+            delegated: RefCell::default(),
+            store,
+            token,
             roots,
-            trusted,
+            fresh,
         })
     }
 
-    /// What a name means.
-    pub(crate) fn target(&self, path: &str) -> Option<Target> {
-        self.trusted.document().target(path)
+    pub(crate) fn store(&self) -> &'s dyn Store {
+        self.store
     }
 
-    /// Everything the top-level targets role says.
-    pub(crate) fn listed(&self) -> impl Iterator<Item = (String, Target)> {
-        self.trusted.document().targets()
+    /// The latest root's document.
+    pub(crate) fn root_bytes(&self) -> &[u8] {
+        self.roots.last().map_or(&[], Vec::as_slice)
     }
 
-    /// Weighs the next state as a client does that has seen this one.
-    pub(crate) fn weigh_next(&self, next: State<'_>, now: Instant) -> Result<TrustedTargets, Refusal> {
-        let seen = Seen { timestamp: Some(&self.timestamp.bytes), snapshot: Some(&self.snapshot.bytes) };
-        weigh(&self.roots, seen, next, now)
+    /// The top-level targets.
+    pub(crate) fn targets(&self) -> &Loaded {
+        &self.targets
+    }
+
+    /// What a name means: what a client finds.
+    pub(crate) fn target(&self, path: &str) -> Result<Option<Target>, Failure> {
+        Ok(self.find(path)?.map(|(_, target)| target))
+    }
+
+    /// The role that a client finds a name in, and what it says.
+    pub(crate) fn find(&self, path: &str) -> Result<Option<(Role, Target)>, Failure> {
+        let mut search = self.fresh.search(self.targets.trusted.clone(), path);
+        loop {
+            match search.step().map_err(|refusal| self.refused(&refusal))? {
+                Step::Found { target, chain } => {
+                    let role = chain.last().map_or(Role::Targets, |last| last.role().clone());
+                    return Ok(Some((role, target)));
+                }
+                Step::NotFound(_) => return Ok(None),
+                Step::Need(wanted) => {
+                    let known = self.delegated.borrow().get(wanted.role.name()).cloned();
+                    if known.is_some_and(|known| search.supply_still(&known.trusted).is_some()) {
+                        continue;
+                    }
+                    let bytes =
+                        file(self.store, &wanted.role, wanted.file.version, limits::TARGETS_BYTES)?;
+                    let trusted = search.supply(&bytes).map_err(|refusal| self.refused(&refusal))?;
+                    self.keep(bytes, trusted, None);
+                }
+            }
+        }
+    }
+
+    /// A targets role by its name, wherever it is delegated; `None` where nobody delegates to it.
+    pub(crate) fn role(&self, role: &Role) -> Result<Option<Arc<Loaded>>, Failure> {
+        if *role == Role::Targets {
+            return Ok(Some(Arc::clone(&self.targets)));
+        }
+        let Some(delegator) = self.delegator(role.name())? else { return Ok(None) };
+        self.load(&delegator, role.name()).map(Some)
+    }
+
+    /// The role that delegates to the one of this name. The top-level targets are asked first, then those
+    /// below, level by level.
+    fn delegator(&self, name: &str) -> Result<Option<Arc<Loaded>>, Failure> {
+        let mut level = vec![Arc::clone(&self.targets)];
+        let mut seen = BTreeSet::new();
+        while !level.is_empty() {
+            let mut below = Vec::new();
+            for loaded in level {
+                let Some(delegations) = &loaded.trusted.document().delegations else { continue };
+                if delegations.keys_of(name).is_some() {
+                    return Ok(Some(loaded));
+                }
+                for role in named(delegations) {
+                    if seen.insert(role.clone()) {
+                        below.push(self.load(&loaded, &role)?);
+                    }
+                }
+            }
+            level = below;
+        }
+        Ok(None)
+    }
+
+    /// Every delegated role, with the one that delegates to it: level by level. Bins are roles as well, and
+    /// are visited only where `bins` says so.
+    pub(crate) fn delegated(&self, bins: bool) -> Result<Vec<Arc<Loaded>>, Failure> {
+        let mut all = Vec::new();
+        let mut level = vec![Arc::clone(&self.targets)];
+        let mut seen = BTreeSet::new();
+        while !level.is_empty() {
+            let mut below = Vec::new();
+            for loaded in level {
+                let Some(delegations) = &loaded.trusted.document().delegations else { continue };
+                let names = if bins { every(delegations) } else { named(delegations) };
+                for name in names {
+                    if seen.insert(name.clone()) {
+                        below.push(self.load(&loaded, &name)?);
+                    }
+                }
+            }
+            all.extend(below.iter().cloned());
+            level = below;
+        }
+        Ok(all)
+    }
+
+    fn load(&self, delegator: &Loaded, name: &str) -> Result<Arc<Loaded>, Failure> {
+        if let Some(known) = self.delegated.borrow().get(name).filter(|known| known.delegator.is_some()) {
+            return Ok(Arc::clone(known));
+        }
+        let role = Role::of_targets(name);
+        let version = self.fresh.targets_file(&role).map_err(|refusal| self.refused(&refusal))?.version;
+        let bytes = file(self.store, &role, version, limits::TARGETS_BYTES)?;
+        let trusted = self
+            .fresh
+            .delegated(&delegator.trusted, name, &bytes)
+            .map_err(|refusal| self.refused(&refusal))?;
+        Ok(self.keep(bytes, trusted, Some(delegator.trusted.role().clone())))
+    }
+
+    fn keep(&self, bytes: Vec<u8>, trusted: TrustedTargets, delegator: Option<Role>) -> Arc<Loaded> {
+        let name = trusted.role().name().to_owned();
+        let statement = Statement { bytes, version: trusted.version(), expires: trusted.expires() };
+        let loaded = Arc::new(Loaded { statement, trusted, delegator });
+        self.delegated.borrow_mut().insert(name, Arc::clone(&loaded));
+        loaded
+    }
+
+    /// Whether the snapshot lists a role.
+    pub(crate) fn lists(&self, role: &Role) -> bool {
+        self.fresh.targets_file(role).is_ok()
+    }
+
+    /// Everything that the top-level targets and the named roles list. What bins list is left out.
+    pub(crate) fn listed(&self) -> Result<Vec<(String, Target)>, Failure> {
+        let mut all: Vec<(String, Target)> = self.targets.trusted.document().targets().collect();
+        for loaded in self.delegated(false)? {
+            all.extend(loaded.trusted.document().targets());
+        }
+        Ok(all)
+    }
+
+    /// A file of this state, as it is served.
+    pub(crate) fn file(&self, role: &Role, version: u64) -> Result<Vec<u8>, Failure> {
+        file(self.store, role, version, limits::TARGETS_BYTES)
+    }
+
+    fn refused(&self, refusal: &Refusal) -> Failure {
+        damaged(self.store).detail(refusal)
+    }
+}
+
+impl Loaded {
+    /// The keys of a role that this one delegates to.
+    pub(crate) fn keys_of(&self, name: &str) -> Option<(BTreeMap<String, Key>, RoleKeys)> {
+        let delegations = self.trusted.document().delegations.as_ref()?;
+        let role_keys = delegations.keys_of(name)?;
+        let listed = |id: &String| Some((id.clone(), delegations.keys.get(id)?.clone()));
+        Some((role_keys.keyids.iter().filter_map(listed).collect(), role_keys))
     }
 }
 
 impl Statement {
-    fn of(role: &str, (bytes, document): (Vec<u8>, Document)) -> Result<Self, Failure> {
-        let version = document.version();
-        // Verified before: it has one that can be read.
-        let expires = document.expires().ok_or_else(|| Failure::refused(format!("{role} has no expiry")))?;
-        Ok(Self { bytes, document, version, expires })
+    /// The document, to change it.
+    pub(crate) fn document(&self, role: &Role) -> Result<Document, Failure> {
+        Document::parse(&self.bytes).map_err(malformed(role.name()))
     }
 }
 
-/// tuf-core's own client workflow over a whole state: bootstrap, roots, timestamp, snapshot, targets.
-pub(crate) fn weigh(
+/// The roles that are delegated to by name, and not by the hash of a path.
+pub(crate) fn named(delegations: &Delegations) -> Vec<String> {
+    delegations.roles().filter(|role| role.path_hash_prefixes.is_none()).map(|role| role.name).collect()
+}
+
+fn every(delegations: &Delegations) -> Vec<String> {
+    let bins = delegations.succinct_roles.as_ref();
+    let bins = bins.map(|bins| tuf_core::authoring::bin_names(&bins.name_prefix, bins.bit_length));
+    delegations.roles().map(|role| role.name).chain(bins.into_iter().flatten()).collect()
+}
+
+/// tuf-core's own client workflow, up to the timestamp: bootstrap, roots, timestamp.
+fn weigh_timestamp(
     roots: &[Vec<u8>],
     seen: Seen<'_>,
-    next: State<'_>,
+    timestamp: &[u8],
     now: Instant,
-) -> Result<TrustedTargets, Refusal> {
+) -> Result<tuf_core::FreshTimestamp, Refusal> {
     let (first, later) = roots.split_first().map_or((&[][..], &[][..]), |(first, rest)| (first, rest));
     let mut root = TrustedRoot::bootstrap(first, now, crypto::default())?;
     for bytes in later {
@@ -116,10 +294,22 @@ pub(crate) fn weigh(
     }
     let root = root.resumed().current()?;
     // What was signed by keys that were rotated away is forgotten, as a client forgets it (5.3.11).
-    let seen_timestamp = seen.timestamp.and_then(|bytes| root.remembered(bytes).ok());
-    let timestamp = root.timestamp(seen_timestamp.as_ref(), next.timestamp)?;
-    let seen_snapshot = seen.snapshot.and_then(|bytes| timestamp.remembered(bytes).ok());
-    timestamp.snapshot(seen_snapshot.as_ref(), next.snapshot)?.targets(next.targets)
+    let seen = seen.timestamp.and_then(|bytes| root.remembered(bytes).ok());
+    root.timestamp(seen.as_ref(), timestamp)
+}
+
+/// tuf-core's own client workflow over the top-level documents of a state.
+pub(crate) fn weigh(
+    roots: &[Vec<u8>],
+    seen: Seen<'_>,
+    next: State<'_>,
+    now: Instant,
+) -> Result<(FreshSnapshot, TrustedTargets), Refusal> {
+    let timestamp = weigh_timestamp(roots, seen, next.timestamp, now)?;
+    let seen = seen.snapshot.and_then(|bytes| timestamp.remembered(bytes).ok());
+    let snapshot = timestamp.snapshot(seen.as_ref(), next.snapshot)?;
+    let targets = snapshot.targets(next.targets)?;
+    Ok((snapshot, targets))
 }
 
 fn last_timestamp(repository: &Repository) -> Result<Option<Vec<u8>>, Failure> {
@@ -127,65 +317,43 @@ fn last_timestamp(repository: &Repository) -> Result<Option<Vec<u8>>, Failure> {
     if path.exists() { files::read(&path, limits::TIMESTAMP_BYTES).map(Some) } else { Ok(None) }
 }
 
-/// The time at which the state was last whole. What it says is verified as of then; whether it is too
-/// old for clients is no reason not to publish a newer one.
-fn before_expiry<'d>(now: Instant, documents: impl IntoIterator<Item = &'d Document>) -> Instant {
-    let earliest = documents.into_iter().filter_map(Document::expires).min();
-    let before = earliest.and_then(|moment| moment.checked_sub_signed(chrono::TimeDelta::seconds(1)));
-    before.map_or(now, |before| now.min(before))
-}
-
 /// Our own first root, then what is published after it.
-fn roots(repository: &Repository, dir: &Path) -> Result<Vec<Vec<u8>>, Failure> {
+fn roots(repository: &Repository, store: &dyn Store) -> Result<Vec<Vec<u8>>, Failure> {
     let own = repository.root();
     let first = files::read(&own, limits::ROOT_BYTES)
-        .map_err(|failure| failure.hint("root.json is the root that `signer init` made: restore it"))?;
+        .map_err(|failure| failure.hint("root.json is the root that this repository began with: restore it"))?;
     let version = Document::parse(&first).map_err(malformed("root"))?.version();
     let mut roots = vec![first];
     for step in 1..=u64::from(limits::ROOT_STEPS) {
-        let path = dir.join(metadata_file_name("root", Some(version.saturating_add(step))));
-        if !path.exists() {
-            break;
+        let name = metadata_file_name("root", Some(version.saturating_add(step)));
+        match store.metadata(&name, limits::ROOT_BYTES).map_err(|error| unreadable(store, &error))? {
+            Some(bytes) => roots.push(bytes),
+            None => break,
         }
-        roots.push(files::read(&path, limits::ROOT_BYTES)?);
     }
     Ok(roots)
 }
 
-fn document(
-    dir: &Path,
-    role: &Role,
-    version: Option<u64>,
-    limit: u64,
-) -> Result<(Vec<u8>, Document), Failure> {
-    let path = dir.join(metadata_file_name(role.name(), version));
-    if !path.exists() {
-        return Err(damaged(dir).detail(format!("expected {}, got nothing", path.display())));
-    }
-    let bytes = files::read(&path, limit)?;
-    let document = Document::parse(&bytes).map_err(malformed(role.name()))?;
-    Ok((bytes, document))
+fn file(store: &dyn Store, role: &Role, version: u64, limit: u64) -> Result<Vec<u8>, Failure> {
+    let name = metadata_file_name(role.name(), Some(version));
+    let bytes = store.metadata(&name, limit).map_err(|error| unreadable(store, &error))?;
+    bytes.ok_or_else(|| damaged(store).detail(format!("expected {name}, got nothing")))
 }
 
 /// The version that a document states of a file; not trusted before the whole was weighed.
-fn listed(document: &Document, file: &str) -> u64 {
-    let meta = document.signed().get("meta").and_then(|meta| meta.get(file));
-    meta.and_then(|meta| meta.get("version")).and_then(Value::as_u64).unwrap_or(0)
+pub(crate) fn stated(document: &Document, file: &str) -> Option<u64> {
+    document.signed().get("meta")?.get(file)?.get("version").and_then(Value::as_u64)
 }
 
-pub(crate) fn root_of(document: &Document) -> Result<Root, Failure> {
-    serde_json::from_value(Value::Object(document.signed().clone())).map_err(malformed("root"))
-}
-
-fn malformed<E: std::fmt::Display>(role: &str) -> impl Fn(E) -> Failure {
+pub(crate) fn malformed<E: std::fmt::Display>(role: &str) -> impl Fn(E) -> Failure {
     move |why| Failure::refused(format!("the published {role} is malformed: {why}"))
 }
 
-fn refused(dir: &Path, refusal: &Refusal) -> Failure {
-    damaged(dir).detail(refusal)
+fn unreadable(store: &dyn Store, error: &StoreError) -> Failure {
+    Failure::of_store(store, error)
 }
 
-fn damaged(dir: &Path) -> Failure {
-    Failure::refused(format!("what is published in {} doesn't verify", dir.display()))
-        .hint("nothing was changed. Restore published/ from a copy, or from where it is served")
+fn damaged(store: &dyn Store) -> Failure {
+    Failure::refused(format!("what is published in {} doesn't verify", store.describe()))
+        .hint("nothing was changed. Restore it from a copy, or from where it is served")
 }

@@ -113,6 +113,9 @@ pub struct Role {
     pub threshold: u32,
     /// The ids of its keys.
     pub key_ids: Vec<String>,
+    /// The role that delegates to it; none for a top-level role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegated_by: Option<String>,
 }
 
 impl Role {
@@ -297,6 +300,9 @@ pub struct Status {
     pub images: Vec<Image>,
     /// What the next publish changes.
     pub staged: Vec<Change>,
+    /// What the next publish changes of the roles, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<String>,
 }
 
 impl Status {
@@ -310,9 +316,13 @@ impl Status {
             let digest = if image.name.ends_with(&image.digest) { "" } else { &image.digest };
             let _ = writeln!(out, "{}", format!("  {}  {digest}", image.name).trim_end());
         }
-        out.push_str(if self.staged.is_empty() { "staged: nothing\n" } else { "staged\n" });
+        let nothing = self.staged.is_empty() && self.edits.is_empty();
+        out.push_str(if nothing { "staged: nothing\n" } else { "staged\n" });
         for change in &self.staged {
             change.line(&mut out);
+        }
+        for edit in &self.edits {
+            let _ = writeln!(out, "  {edit}");
         }
         out
     }
@@ -325,6 +335,8 @@ impl Status {
 pub enum Reason {
     /// What it says has changed.
     Changed,
+    /// Others sign it from now on.
+    Rekeyed,
     /// It would have expired too early.
     Renewed,
 }
@@ -356,22 +368,29 @@ pub struct Publish {
     pub published: String,
     /// What changed for users.
     pub changes: Vec<Change>,
+    /// What changed of the roles, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<String>,
     /// What was signed, in the order of writing.
     pub signed: Vec<Statement>,
 }
 
 impl Publish {
     fn text(&self) -> String {
-        let mut out = String::from(match self.changes.is_empty() {
+        let mut out = String::from(match self.changes.is_empty() && self.edits.is_empty() {
             true => "nothing staged: renewed what was published\n",
             false => "published\n",
         });
         for change in &self.changes {
             change.line(&mut out);
         }
+        for edit in &self.edits {
+            let _ = writeln!(out, "  {edit}");
+        }
         for Statement { role, version, expires, reason } in &self.signed {
             let reason = match reason {
                 Reason::Changed => "changed",
+                Reason::Rekeyed => "has new keys",
                 Reason::Renewed => "renewed",
             };
             let expires = expires.format("%Y-%m-%d %H:%M UTC");

@@ -12,12 +12,13 @@ use serde_json::value::to_raw_value;
 use tuf_core::limits;
 use tuf_core::schema::Target;
 
+use crate::edit::Edit;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::published::Published;
 use crate::repository::Repository;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The changes, by target path.
 #[derive(Debug, Deserialize, Serialize)]
@@ -25,6 +26,9 @@ const VERSION: u32 = 1;
 pub(crate) struct Staged {
     version: u32,
     pub(crate) changes: BTreeMap<String, Change>,
+    /// Changes to the roles, in the order in which they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) edits: Vec<Edit>,
     #[serde(skip)]
     dir: PathBuf,
 }
@@ -41,6 +45,12 @@ pub(crate) enum Change {
         digest: Digest,
         /// What else is said of it.
         custom: Value,
+        /// The digest that was published when this was staged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base: Option<Digest>,
+        /// The role that shall list it, where somebody chose one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<String>,
     },
     /// It is listed no more.
     Remove,
@@ -57,24 +67,45 @@ impl Change {
 
     /// The target as metadata will list it; `None` for a removal.
     pub(crate) fn target(&self) -> Result<Option<Target>, Failure> {
-        let Self::Add { length, digest, custom } = self else { return Ok(None) };
+        let Self::Add { length, digest, custom, .. } = self else { return Ok(None) };
         let hashes = BTreeMap::from([("sha256".to_owned(), digest.hex())]);
         let custom = to_raw_value(custom).map_err(Failure::refused)?;
         Ok(Some(Target { length: *length, hashes, custom: Some(custom) }))
     }
 
     /// Whether the published state says so already: after a crash between publishing and clearing.
-    pub(crate) fn is_done(&self, path: &str, published: &Published) -> bool {
-        match (self, published.target(path)) {
+    pub(crate) fn is_done(&self, path: &str, published: &Published<'_>) -> Result<bool, Failure> {
+        Ok(match (self, published.target(path)?) {
             (Self::Remove, listed) => listed.is_none(),
             (Self::Add { .. }, None) => false,
-            (Self::Add { length, digest, custom }, Some(target)) => {
+            (Self::Add { length, digest, custom, .. }, Some(target)) => {
                 let listed = target.custom.as_ref().map(|raw| serde_json::from_str::<Value>(raw.get()));
                 target.length == *length
                     && digest_of(&target) == Some(*digest)
                     && listed.is_some_and(|listed| listed.is_ok_and(|listed| listed == *custom))
             }
+        })
+    }
+
+    /// The role that shall list it, where somebody chose one.
+    pub(crate) fn role(&self) -> Option<&str> {
+        match self {
+            Self::Add { role, .. } => role.as_deref(),
+            Self::Remove => None,
         }
+    }
+
+    /// Refuses a change that was meant for another state: somebody else let the name mean something new.
+    pub(crate) fn expect_base(&self, path: &str, published: &Published<'_>) -> Result<(), Failure> {
+        let Self::Add { digest, base, .. } = self else { return Ok(()) };
+        let now = published.target(path)?.and_then(|target| digest_of(&target));
+        if now == *base || now == Some(*digest) {
+            return Ok(());
+        }
+        let said = |digest: Option<Digest>| digest.map_or("nothing".to_owned(), |digest| digest.to_string());
+        Err(Failure::refused(format!("{path} was changed by another publisher"))
+            .detail(format!("expected it to mean {} still, got {}", said(*base), said(now)))
+            .hint("look at it with `signer status`; then add the image again, or `signer reset`"))
     }
 }
 
@@ -90,7 +121,7 @@ impl Staged {
         let path = dir.join("changes.json");
         let bytes = match fs::metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Self { version: VERSION, changes: BTreeMap::new(), dir });
+                return Ok(Self { version: VERSION, changes: BTreeMap::new(), edits: Vec::new(), dir });
             }
             _ => files::read(&path, limits::TARGETS_BYTES)?,
         };
@@ -100,13 +131,13 @@ impl Staged {
                 .hint("remove the file, and add again what should be published")
         };
         let staged: Self = serde_json::from_slice(&bytes).map_err(|why| unusable(why.to_string()))?;
-        if staged.version != VERSION {
-            return Err(unusable(format!("expected version {VERSION}, got {}", staged.version)));
+        if !(1..=VERSION).contains(&staged.version) {
+            return Err(unusable(format!("expected version 1 to {VERSION}, got {}", staged.version)));
         }
         if let Some(path) = staged.changes.keys().find(|path| !is_image_path(path)) {
             return Err(unusable(format!("expected the name of an image, got {path:?}")));
         }
-        Ok(Self { dir, ..staged })
+        Ok(Self { dir, version: VERSION, ..staged })
     }
 
     /// Keeps the bytes of a manifest until they are published.

@@ -10,9 +10,10 @@ use std::process::Command;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("tuf-core", &[]),
     ("oci-image", &[]),
+    ("publish-store", &["oci-image"]),
     ("tuf-client", &["tuf-core", "oci-image"]),
     ("verifier-lib", &["tuf-core", "tuf-client", "oci-image"]),
-    ("signer-cli", &["tuf-core", "tuf-client", "oci-image"]),
+    ("signer-cli", &["tuf-core", "tuf-client", "oci-image", "publish-store"]),
     // test-repos: `verify demo` runs the attack catalogue (docs/src/adr/0002).
     ("verify-cli", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "test-repos"]),
     ("test-repos", &["tuf-core"]),

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::draft::custom;
 use crate::failure::Failure;
 use crate::image::Image;
+use crate::places;
 use crate::published::Published;
 use crate::report::{self, Added, Outcome, VERSION};
 use crate::repository::Repository;
@@ -29,7 +30,8 @@ pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<r
     terminal::note(&format!("{} has {} as {}", image.source, image.digest, image.manifest.media_type()));
 
     let _lock = repository.lock()?;
-    let published = Published::read(&repository, around.now)?;
+    let store = places::open(&repository, &config, None)?;
+    let published = Published::read(&repository, store.as_ref())?;
     let mut staged = Staged::read(&repository)?;
     let mut names = Vec::new();
     for path in name.tag_path().into_iter().chain([name.digest_path(image.digest)]) {
@@ -64,13 +66,13 @@ fn expect_same_digest(name: &Reference, image: &Image) -> Result<(), Failure> {
 }
 
 /// Stages one path. What is published already needs no stage; what was staged for it falls away.
-fn stage(path: &str, image: &Image, published: &Published, staged: &mut Staged) -> Result<Added, Failure> {
-    let before = published.target(path).and_then(|target| digest_of(&target));
-    let previous = before.filter(|before| *before != image.digest).map(|before| before.to_string());
+fn stage(path: &str, image: &Image, published: &Published<'_>, staged: &mut Staged) -> Result<Added, Failure> {
+    let before = published.target(path)?.and_then(|target| digest_of(&target));
+    let previous = before.filter(|before| *before != image.digest);
     let media_type = image.manifest.media_type();
     let length = u64::try_from(image.bytes.len()).unwrap_or(u64::MAX);
     let custom = custom(media_type, image.platforms(), previous);
-    let change = Change::Add { length, digest: image.digest, custom: custom.clone() };
+    let change = Change::Add { length, digest: image.digest, custom: custom.clone(), base: before, role: None };
     let outcome = if before == Some(image.digest) {
         staged.changes.remove(path);
         Outcome::AlreadyPublished

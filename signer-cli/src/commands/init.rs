@@ -172,6 +172,7 @@ impl First {
             expires: *expires,
             threshold: 1,
             key_ids: key_ids(role),
+            delegated_by: None,
         });
         report::Init {
             version: VERSION,

@@ -3,21 +3,29 @@
 use std::path::Path;
 
 use chrono::TimeDelta;
+use publish_store::{Store, StoreError};
+use tuf_core::{Instant, Role};
 
 use super::status::change;
 use crate::Surroundings;
 use crate::args::PublishArgs;
 use crate::config::Config;
-use crate::draft::{Base, Draft, Plan, Signed, Why};
+use crate::draft::{Base, Draft, Signed};
+use crate::edit::Edit;
 use crate::failure::Failure;
-use crate::files;
+use crate::files::{self, Readers};
 use crate::key_ring::KeyRing;
 use crate::passphrase::Source;
+use crate::places;
+use crate::proposal::{Proposal, Why};
 use crate::published::Published;
 use crate::report::{self, Reason, VERSION};
 use crate::repository::Repository;
 use crate::staged::Staged;
 use crate::terminal;
+
+/// How often to begin again when others publish at the same time: each of them was done in a moment.
+const TRIES: u32 = 8;
 
 /// When to begin to speak of the root's end: a ceremony takes weeks to arrange.
 const ROOT_NOTICE: TimeDelta = TimeDelta::days(30);
@@ -25,43 +33,63 @@ const ROOT_NOTICE: TimeDelta = TimeDelta::days(30);
 pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Result<report::Publish, Failure> {
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
+    let store = places::open(&repository, &config, None)?;
     let mut ring = KeyRing::new(repository.keys(), Source::of(&args.passphrase, around));
-    open_keys(&repository, &config, &mut ring, around)?;
+    open_keys(&repository, store.as_ref(), &config, &mut ring, around)?;
 
     let _lock = repository.lock()?;
-    files::clear_unfinished(&repository.metadata())?;
-    // Read again: another signer may have been here while a passphrase was typed.
-    let published = Published::read(&repository, around.now)?;
-    let staged = Staged::read(&repository)?;
-    let plan = Plan::of(&published, &staged, &config, around.now);
-    let base = Base { repository: &repository, published: &published, config: &config, now: around.now };
-    let draft = Draft::make(&plan, &base, &staged, &mut ring)?;
-    draft.write(&repository)?;
-    staged.clear()?;
-    warn_of_root(&published, around);
-    Ok(report::Publish {
-        version: VERSION,
-        published: repository.published().display().to_string(),
-        changes: plan.changes.iter().map(|(path, staged)| change(path, staged, &published)).collect(),
-        signed: draft.signed.iter().map(statement).collect(),
-    })
+    store.sweep().map_err(|error| Failure::of_store(store.as_ref(), &error))?;
+    let mut tries = TRIES;
+    loop {
+        tries = tries.saturating_sub(1);
+        // Read again: another signer may have been here while a passphrase was typed.
+        let published = Published::read(&repository, store.as_ref())?;
+        let staged = Staged::read(&repository)?;
+        let proposal = Proposal::of(&published, &staged, &config, around.now)?;
+        let base = Base { published: &published, config: &config, now: around.now };
+        let changes: Result<_, Failure> =
+            proposal.changes.iter().map(|(path, staged)| change(path, staged, &published)).collect();
+        let (changes, edits) = (changes?, proposal.edits.iter().map(Edit::words).collect());
+        let draft = Draft::make(proposal, &base, &staged, &mut ring)?;
+        match draft.write(&base) {
+            Ok(_) => {}
+            // What was staged is tried again on top of what the other one published.
+            Err(StoreError::Moved | StoreError::Taken { .. }) if tries > 0 => continue,
+            Err(error) => return Err(Failure::of_store(store.as_ref(), &error)),
+        }
+        files::replace(&repository.timestamp(), draft.timestamp(), Readers::Everyone)?;
+        staged.clear()?;
+        let root = draft.signed.iter().find(|one| one.role == Role::Root);
+        warn_of_root(root.map_or(published.root.expires, |root| root.expires), around);
+        return Ok(report::Publish {
+            version: VERSION,
+            published: store.describe(),
+            changes,
+            edits,
+            signed: draft.signed.iter().map(statement).collect(),
+        });
+    }
 }
 
 /// Asks for what must be asked before others have to wait for the answer.
 fn open_keys(
     repository: &Repository,
+    store: &dyn Store,
     config: &Config,
     ring: &mut KeyRing,
     around: &Surroundings,
 ) -> Result<(), Failure> {
-    let published = Published::read(repository, around.now)?;
+    let published = Published::read(repository, store)?;
     let staged = Staged::read(repository)?;
-    let plan = Plan::of(&published, &staged, config, around.now);
-    plan.roles().try_for_each(|role| ring.open(&role))
+    let proposal = Proposal::of(&published, &staged, config, around.now)?;
+    let late = published.snapshot.expires <= config.expiry(&Role::Timestamp, around.now);
+    let snapshot = (late || !proposal.documents.is_empty()).then_some(Role::Snapshot);
+    let roles = proposal.documents.iter().map(|one| one.role.clone());
+    roles.chain(snapshot).chain([Role::Timestamp]).try_for_each(|role| ring.open(&role))
 }
 
-fn warn_of_root(published: &Published, around: &Surroundings) {
-    let left = published.root.expires.signed_duration_since(around.now);
+fn warn_of_root(expires: Instant, around: &Surroundings) {
+    let left = expires.signed_duration_since(around.now);
     if left < ROOT_NOTICE {
         let days = left.num_days();
         terminal::warn(&format!("the root expires in {days} days: after that nobody can verify anything"));
@@ -75,6 +103,7 @@ fn statement(signed: &Signed) -> report::Statement {
         expires: signed.expires,
         reason: match signed.why {
             Why::Changed => Reason::Changed,
+            Why::Rekeyed => Reason::Rekeyed,
             Why::Renewed => Reason::Renewed,
         },
     }

@@ -5,25 +5,28 @@ use std::path::Path;
 use oci_image::Reference;
 use tuf_core::schema::Target;
 
-use crate::Surroundings;
 use crate::args::RemoveArgs;
+use crate::config::Config;
 use crate::failure::Failure;
+use crate::places;
 use crate::published::Published;
 use crate::report::{self, Removal, VERSION};
 use crate::repository::Repository;
 use crate::staged::{Change, Staged, digest_of};
 use crate::terminal;
 
-pub(crate) fn run(dir: &Path, args: &RemoveArgs, around: &Surroundings) -> Result<report::Remove, Failure> {
+pub(crate) fn run(dir: &Path, args: &RemoveArgs) -> Result<report::Remove, Failure> {
     let repository = Repository::open(dir)?;
     let path = path_of(&args.name)?;
     let _lock = repository.lock()?;
-    let published = Published::read(&repository, around.now)?;
+    let config = Config::read(&repository.config())?;
+    let store = places::open(&repository, &config, None)?;
+    let published = Published::read(&repository, store.as_ref())?;
     let mut staged = Staged::read(&repository)?;
     let was_staged = matches!(staged.changes.remove(&path), Some(Change::Add { .. }));
-    let outcome = match (published.target(&path), was_staged) {
+    let outcome = match (published.target(&path)?, was_staged) {
         (Some(target), _) => {
-            note_digest(&args.name, &target, &published);
+            note_digest(&args.name, &target, &published)?;
             staged.changes.insert(path.clone(), Change::Remove);
             Removal::Staged
         }
@@ -47,10 +50,11 @@ fn path_of(name: &Reference) -> Result<String, Failure> {
 }
 
 /// Who removes a tag because the image is bad wants to know that the digest is a name of its own.
-fn note_digest(name: &Reference, target: &Target, published: &Published) {
-    let Some(digest) = digest_of(target) else { return };
+fn note_digest(name: &Reference, target: &Target, published: &Published<'_>) -> Result<(), Failure> {
+    let Some(digest) = digest_of(target) else { return Ok(()) };
     let by_digest = name.digest_path(digest);
-    if name.digest().is_none() && published.target(&by_digest).is_some() {
+    if name.digest().is_none() && published.target(&by_digest)?.is_some() {
         terminal::note(&format!("{by_digest} stays trusted; if nobody should run it, remove that too"));
     }
+    Ok(())
 }

@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use serde_json::Value;
-use tuf_core::schema::{Root, Target};
+use tuf_core::schema::{RoleKeys, Target};
 use tuf_core::{Instant, Role};
 
 use super::add::described;
 use crate::Surroundings;
 use crate::config::Config;
-use crate::draft::Plan;
+use crate::edit::Edit;
 use crate::failure::Failure;
-use crate::key_ring::role_keys;
-use crate::published::Published;
+use crate::places;
+use crate::published::{Published, Statement};
 use crate::report::{self, Action, VERSION};
 use crate::repository::Repository;
 use crate::staged::{Change, Staged, digest_of};
@@ -21,41 +21,65 @@ use crate::terminal;
 pub(crate) fn run(dir: &Path, around: &Surroundings) -> Result<report::Status, Failure> {
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
-    let published = Published::read(&repository, around.now)?;
+    let store = places::open(&repository, &config, None)?;
+    let published = Published::read(&repository, store.as_ref())?;
     let staged = Staged::read(&repository)?;
-    let plan = Plan::of(&published, &staged, &config, around.now);
-    let roles = roles(&published);
+    let mut changes = Vec::new();
+    for (path, staged) in &staged.changes {
+        if !staged.is_done(path, &published)? {
+            changes.push(change(path, staged, &published)?);
+        }
+    }
+    let roles = roles(&published)?;
     for late in roles.iter().filter(|role| role.expires <= around.now) {
         terminal::warn(&format!("{} has expired: clients refuse this repository", late.role));
     }
     Ok(report::Status {
         version: VERSION,
         now: around.now,
-        published: repository.published().display().to_string(),
+        published: store.describe(),
         roles,
-        images: published.listed().filter_map(|(path, target)| listed(&path, &target)).collect(),
-        staged: plan.changes.iter().map(|(path, staged)| change(path, staged, &published)).collect(),
+        images: published.listed()?.into_iter().filter_map(|(path, target)| listed(&path, &target)).collect(),
+        staged: changes,
+        edits: staged.edits.iter().map(Edit::words).collect(),
     })
 }
 
-fn roles(published: &Published) -> Vec<report::Role> {
-    let Published { root, targets, snapshot, timestamp, .. } = published;
-    vec![
-        role(root, &Role::Root, root.version, root.expires),
-        role(root, &Role::Targets, targets.version, targets.expires),
-        role(root, &Role::Snapshot, snapshot.version, snapshot.expires),
-        role(root, &Role::Timestamp, timestamp.version, timestamp.expires),
-    ]
+fn roles(published: &Published<'_>) -> Result<Vec<report::Role>, Failure> {
+    let Published { root, snapshot, timestamp, .. } = published;
+    let targets = &published.targets().statement;
+    let mut roles = vec![
+        role("root", &root.roles.root, root.version, root.expires, None),
+        role("targets", &root.roles.targets, targets.version, targets.expires, None),
+        role("snapshot", &root.roles.snapshot, snapshot.version, snapshot.expires, None),
+        role("timestamp", &root.roles.timestamp, timestamp.version, timestamp.expires, None),
+    ];
+    for loaded in published.delegated(false)? {
+        let Some(delegator) = &loaded.delegator else { continue };
+        let Some(by) = published.role(delegator)? else { continue };
+        let name = loaded.trusted.role().name();
+        if let Some((_, keys)) = by.keys_of(name) {
+            let Statement { version, expires, .. } = loaded.statement;
+            roles.push(role(name, &keys, version, expires, Some(delegator)));
+        }
+    }
+    Ok(roles)
 }
 
-fn role(root: &Root, role: &Role, version: u64, expires: Instant) -> report::Role {
-    let keys = role_keys(role, root);
+fn role(
+    name: &str,
+    keys: &RoleKeys,
+    version: u64,
+    expires: Instant,
+    delegator: Option<&Role>,
+) -> report::Role {
     report::Role {
-        role: role.name().to_owned(),
+        role: name.to_owned(),
         version,
         expires,
         threshold: keys.threshold.get(),
         key_ids: keys.keyids.clone(),
+        delegated_by: delegator.map(|role| role.name().to_owned()),
     }
 }
 
@@ -65,12 +89,12 @@ fn listed(path: &str, target: &Target) -> Option<report::Image> {
 }
 
 /// A change, as reports say it.
-pub(super) fn change(path: &str, change: &Change, published: &Published) -> report::Change {
-    let action = match (change, published.target(path)) {
+pub(super) fn change(path: &str, change: &Change, published: &Published<'_>) -> Result<report::Change, Failure> {
+    let action = match (change, published.target(path)?) {
         (Change::Remove, _) => Action::Remove,
         (Change::Add { .. }, None) => Action::Add,
         (Change::Add { .. }, Some(_)) => Action::Change,
     };
     let digest = change.digest().map(|digest| digest.to_string());
-    report::Change { action, name: path.to_owned(), digest }
+    Ok(report::Change { action, name: path.to_owned(), digest })
 }

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Object;
+use super::{Object, RoleKeys};
 use crate::envelope::{Member, Signed};
 use crate::hash::{hex, sha256};
 use crate::key::Key;
@@ -152,6 +152,25 @@ impl Delegations {
     /// All roles that are delegated to by name, in order of their priority.
     pub fn roles(&self) -> impl Iterator<Item = DelegatedRole> {
         self.roles.roles.iter().filter_map(|place| self.roles.role(place))
+    }
+
+    /// The names of the roles that may speak for a path, bins among them, in the order in which a search
+    /// visits them (5.6.7.2).
+    #[must_use]
+    pub fn covering_names(&self, path: &str) -> Vec<String> {
+        let path = HashedPath::new(path);
+        let bin = self.succinct_roles.as_ref().map(|bins| bins.bin(&path));
+        bin.into_iter().chain(self.covering(&path).map(|role| role.name)).collect()
+    }
+
+    /// The keys of a delegated role, or of a bin, by its name.
+    #[must_use]
+    pub fn keys_of(&self, name: &str) -> Option<RoleKeys> {
+        if let Some(bins) = self.succinct_roles.as_ref().filter(|bins| bins.number_of(name).is_some()) {
+            return Some(RoleKeys { keyids: bins.keyids.clone(), threshold: bins.threshold });
+        }
+        let role = self.roles().find(|role| role.name == name)?;
+        Some(RoleKeys { keyids: role.keyids, threshold: role.threshold })
     }
 
     /// The roles that may speak for a path, in order of their priority.
@@ -369,6 +388,12 @@ pub struct DelegatedRole {
 
 impl DelegatedRole {
     /// Whether the role may speak for a path.
+    #[must_use]
+    pub fn may_speak_for(&self, path: &str) -> bool {
+        self.covers(&HashedPath::new(path))
+    }
+
+    /// Whether the role may speak for a path.
     fn covers(&self, path: &HashedPath<'_>) -> bool {
         let by_pattern = |patterns: &Vec<PathPattern>| patterns.iter().any(|one| one.matches(path.path));
         let by_hash = |prefixes: &Vec<String>| {
@@ -398,6 +423,25 @@ impl SuccinctRoles {
             return Err(format!("expected a bit_length of 1 to 32, got {}", self.bit_length));
         }
         super::distinct(&self.keyids, &self.name_prefix)
+    }
+
+    /// Which bin a role is, by its name; `None` where it is none of these.
+    #[must_use]
+    pub fn number_of(&self, name: &str) -> Option<u64> {
+        let digits = name.strip_prefix(&self.name_prefix)?.strip_prefix('-')?;
+        let width = usize::try_from(self.bit_length.div_ceil(4)).ok()?;
+        let plain = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if digits.len() != width || !digits.bytes().all(plain) {
+            return None;
+        }
+        let number = u64::from_str_radix(digits, 16).ok()?;
+        (number < 1_u64.checked_shl(self.bit_length)?).then_some(number)
+    }
+
+    /// The bin of a path, by its name.
+    #[must_use]
+    pub fn bin_of(&self, path: &str) -> String {
+        self.bin(&HashedPath::new(path))
     }
 
     /// The bin of a path: the first bits of its SHA-256, in hex as wide as the last bin's.

@@ -11,7 +11,7 @@ use crate::key::Key;
 use crate::receipt::{Authority, Receipt};
 use crate::schema::{MetaFile, RoleKeys, Targets};
 use crate::threshold::weigh;
-use crate::{Instant, Refusal, Role, Signers};
+use crate::{Instant, Reason, Refusal, Role, Signers};
 
 impl FreshSnapshot {
     /// 5.6.2 to 5.6.5: weighs the top-level targets, kept or downloaded.
@@ -29,6 +29,26 @@ impl FreshSnapshot {
     pub fn targets_shared(&self, file: &Arc<Vec<u8>>) -> Result<TrustedTargets, Refusal> {
         let root = &self.timestamp.root.trusted.root;
         self.weigh_targets(Role::Targets, &root.keys, &root.roles.targets, file)
+    }
+
+    /// 5.6.2 to 5.6.5 for a delegated role, under the role that delegates to it.
+    ///
+    /// # Errors
+    /// As for [`Self::targets`], and where `delegator` doesn't delegate to a role of this name.
+    pub fn delegated(
+        &self,
+        delegator: &TrustedTargets,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<TrustedTargets, Refusal> {
+        let role = Role::of_targets(name);
+        let delegations = delegator.document().delegations.as_ref();
+        let found = delegations.and_then(|all| Some((&all.keys, all.keys_of(name)?)));
+        let Some((keys, role_keys)) = found else {
+            let what = alloc::format!("expected {} to delegate to it, got no such delegation", delegator.role());
+            return Err(Refusal { role, step: "5.6.7", reason: Reason::Malformed { what } });
+        };
+        self.weigh_targets(role, keys, &role_keys, &shared(bytes))
     }
 
     pub(crate) fn weigh_targets(

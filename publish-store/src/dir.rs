@@ -1,0 +1,222 @@
+//! A folder: `metadata/` and `targets/`, served by any web server. Files are there whole or not at all:
+//! written beside their place, flushed, then renamed.
+
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::{HEAD_MAX, Head, Store, StoreError, Token};
+
+/// What an unfinished file is called, so that a later run can clear it away.
+const UNFINISHED: &str = ".signer-unfinished-";
+/// How long another publisher may take for one rename: a slow disk takes a second.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// A repository in a folder.
+#[derive(Debug)]
+pub struct DirStore {
+    dir: PathBuf,
+}
+
+impl DirStore {
+    /// The repository in `dir`, which need not be there yet.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    fn metadata_dir(&self) -> PathBuf {
+        self.dir.join("metadata")
+    }
+
+    fn timestamp(&self) -> PathBuf {
+        self.metadata_dir().join("timestamp.json")
+    }
+
+    /// Held only for the moment in which clients are led on. Whoever is killed lets go of it.
+    fn lock(&self) -> Result<File, StoreError> {
+        let path = self.dir.join(".lock");
+        let open = File::options().create(true).write(true).truncate(false).open(&path);
+        let file = open.map_err(failed(&path))?;
+        let began = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => return Err(failed(&path)(error)),
+                Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => sleep(LOCK_PAUSE),
+                Err(TryLockError::WouldBlock) => {
+                    let error = io::Error::new(ErrorKind::TimedOut, "another publisher holds the lock");
+                    return Err(failed(&path)(error));
+                }
+            }
+        }
+    }
+}
+
+impl Store for DirStore {
+    fn describe(&self) -> String {
+        self.dir.display().to_string()
+    }
+
+    fn metadata(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        read(&self.metadata_dir().join(name), limit)
+    }
+
+    fn has_metadata(&self, name: &str) -> Result<bool, StoreError> {
+        let path = self.metadata_dir().join(name);
+        path.try_exists().map_err(failed(&path))
+    }
+
+    fn target(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        read(&self.dir.join("targets").join(name), limit)
+    }
+
+    fn head(&self) -> Result<Option<Head>, StoreError> {
+        let timestamp = read(&self.timestamp(), HEAD_MAX)?;
+        Ok(timestamp.map(|timestamp| Head { token: token(&timestamp), timestamp }))
+    }
+
+    fn put_metadata(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.metadata_dir().join(name);
+        place_once(&path, name, bytes, true)?;
+        flush_folder(&path)
+    }
+
+    fn put_all_metadata(
+        &self,
+        files: &mut dyn Iterator<Item = (String, Vec<u8>)>,
+        progress: &dyn Fn(u64),
+    ) -> Result<(), StoreError> {
+        let dir = self.metadata_dir();
+        let mut done = 0_u64;
+        for (name, bytes) in files {
+            // Nothing points to these yet, so all that counts is that they last before `advance` does.
+            place_once(&dir.join(&name), &name, &bytes, false)?;
+            done = done.saturating_add(1);
+            if done.is_multiple_of(64) {
+                progress(done);
+            }
+        }
+        progress(done);
+        // One flush of the file system costs as much as those of a few files.
+        let folder = File::open(&dir).map_err(failed(&dir))?;
+        rustix::fs::syncfs(folder).map_err(|error| failed(&dir)(error.into()))
+    }
+
+    fn put_target(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.dir.join("targets").join(name);
+        let folder = path.parent().unwrap_or(&path);
+        fs::create_dir_all(folder).map_err(failed(folder))?;
+        replace(&path, bytes)
+    }
+
+    fn advance(
+        &self,
+        from: Option<&Token>,
+        timestamp: &[u8],
+        roots: &[(String, Vec<u8>)],
+    ) -> Result<Token, StoreError> {
+        let dir = self.metadata_dir();
+        fs::create_dir_all(&dir).map_err(failed(&dir))?;
+        let _lock = self.lock()?;
+        let there = self.head()?.map(|head| head.token);
+        if there.as_ref() != from {
+            return Err(StoreError::Moved);
+        }
+        for (name, bytes) in roots {
+            let path = dir.join(name);
+            if fs::read(&path).is_ok_and(|there| there != *bytes) {
+                return Err(StoreError::Taken { name: name.clone() });
+            }
+        }
+        replace(&self.timestamp(), timestamp)?;
+        for (name, bytes) in roots {
+            self.put_metadata(name, bytes)?;
+        }
+        Ok(token(timestamp))
+    }
+
+    fn sweep(&self) -> Result<(), StoreError> {
+        let dir = self.metadata_dir();
+        let entries = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed(&dir))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed(&dir))?;
+            if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+                fs::remove_file(entry.path()).map_err(failed(&entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The timestamp itself is what stood there; times of files mean nothing.
+fn token(timestamp: &[u8]) -> Token {
+    Token(Sha256::digest(timestamp).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let length = match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        metadata => metadata.map_err(failed(path))?.len(),
+    };
+    if length > limit {
+        return Err(StoreError::TooLarge { name: path.display().to_string(), limit, got: length });
+    }
+    fs::read(path).map(Some).map_err(failed(path))
+}
+
+/// Writes a file that must not be there yet with other bytes.
+fn place_once(path: &Path, name: &str, bytes: &[u8], last: bool) -> Result<(), StoreError> {
+    match unfinished(path, bytes, last)?.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => {
+            match fs::read(path).is_ok_and(|there| there == bytes) {
+                true => Ok(()),
+                false => Err(StoreError::Taken { name: name.to_owned() }),
+            }
+        }
+        Err(refused) => Err(failed(path)(refused.error)),
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    unfinished(path, bytes, true)?.persist(path).map_err(|refused| failed(path)(refused.error))?;
+    flush_folder(path)
+}
+
+fn unfinished(path: &Path, bytes: &[u8], last: bool) -> Result<NamedTempFile, StoreError> {
+    let write = || -> io::Result<NamedTempFile> {
+        let mut builder = tempfile::Builder::new();
+        // Everyone may read what is served, less what the umask takes away.
+        builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o644));
+        let mut file = builder.tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+        file.write_all(bytes)?;
+        if last {
+            file.as_file().sync_all()?;
+        }
+        Ok(file)
+    };
+    write().map_err(failed(path))
+}
+
+/// Makes the names in a folder last through a power cut.
+fn flush(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed(dir))
+}
+
+fn flush_folder(path: &Path) -> Result<(), StoreError> {
+    path.parent().map_or(Ok(()), flush)
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> StoreError + '_ {
+    move |error| StoreError::Io { at: path.display().to_string(), error }
+}
