@@ -1,11 +1,14 @@
 //! The command line.
 
+pub(crate) mod roles;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oci_image::{Location, Reference};
 
 use crate::commands::init::GivenKey;
+use roles::{CeremonyCommand, DelegateCommand, RoleCommand};
 
 /// Sign which image a tag means
 #[derive(Debug, Parser)]
@@ -50,6 +53,17 @@ pub(crate) enum Command {
     Status,
     /// Sign what is staged; with nothing staged, renew what expires soonest
     Publish(PublishArgs),
+    /// Forget what is staged
+    Reset,
+    /// Let others speak for some of the names
+    #[command(subcommand)]
+    Delegate(DelegateCommand),
+    /// Say who signs for a role, and how many must
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Let several people sign, on machines without a network
+    #[command(subcommand)]
+    Ceremony(CeremonyCommand),
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +99,9 @@ pub(crate) struct RemoveArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PublishArgs {
+    /// Publish what several people signed with `signer ceremony`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ceremony: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
 }

@@ -14,7 +14,6 @@ use crate::failure::Failure;
 use crate::key_ring::KeyRing;
 use crate::proposal::{Proposal, Proposed, Why, free_version};
 use crate::published::{Published, Seen, State, stated, weigh};
-use crate::staged::Staged;
 
 /// Above so many delegated roles the snapshot states only their versions: with lengths and hashes every
 /// client would download three times as much (section 4.4 leaves both out where they cost too much).
@@ -51,7 +50,7 @@ impl Draft {
     pub(crate) fn make(
         mut proposal: Proposal,
         base: &Base<'_, '_>,
-        staged: &Staged,
+        manifest: impl Fn(Digest) -> Result<Vec<u8>, Failure>,
         ring: &mut KeyRing,
     ) -> Result<Self, Failure> {
         for Proposed { role, document, sets, .. } in &mut proposal.documents {
@@ -60,7 +59,7 @@ impl Draft {
         let mut manifests = Vec::new();
         for (path, change) in &proposal.changes {
             if let Some(digest) = change.digest() {
-                manifests.push((consistent_target_name(path, &digest.hex()), staged.manifest(digest)?));
+                manifests.push((consistent_target_name(path, &digest.hex()), manifest(digest)?));
             }
         }
         let mut signed: Vec<Signed> = proposal.documents.iter().map(Signed::of).collect();

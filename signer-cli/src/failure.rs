@@ -48,6 +48,11 @@ impl Failure {
         }
     }
 
+    /// What was named is not there: a wrong call.
+    pub(crate) fn into_usage(self) -> Self {
+        Self { exit: Exit::Usage, ..self }
+    }
+
     pub(crate) fn detail(mut self, detail: impl Display) -> Self {
         self.details.push(detail.to_string());
         self

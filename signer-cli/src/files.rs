@@ -82,7 +82,12 @@ pub(crate) fn flush(dir: &Path) -> Result<(), Failure> {
 }
 
 fn flush_folder(path: &Path) -> Result<(), Failure> {
-    path.parent().map_or(Ok(()), flush)
+    flush(folder_of(path))
+}
+
+/// The folder that a file is in; of a bare name, this one.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }
 
 fn unfinished(path: &Path, bytes: &[u8], readers: Readers) -> Result<NamedTempFile, Failure> {
@@ -93,7 +98,7 @@ fn unfinished(path: &Path, bytes: &[u8], readers: Readers) -> Result<NamedTempFi
         };
         let mut builder = tempfile::Builder::new();
         builder.prefix(UNFINISHED).permissions(Permissions::from_mode(mode));
-        let mut file = builder.tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+        let mut file = builder.tempfile_in(folder_of(path))?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         Ok(file)

@@ -88,6 +88,28 @@ impl KeyRing {
         Ok(sets.iter().all(|set| !set.required || set.is_reached(role, document)))
     }
 
+    /// Signs with every key of the role that is here, also beyond the threshold: in a ceremony each person
+    /// signs, and who was needed is seen at its end.
+    pub(crate) fn sign_with_all(
+        &mut self,
+        document: &mut Document,
+        role: &Role,
+        sets: &[KeySet],
+    ) -> Result<(), Failure> {
+        self.open(role)?;
+        for path in self.files(role)? {
+            let Some(signer) = self.opened.get(&path) else { continue };
+            for set in sets {
+                let Some(key_id) = declared_id(signer.key(), set) else { continue };
+                if !document.signed_by().any(|id| id == key_id) {
+                    let declared = Declared { signer, key_id };
+                    document.sign(&declared, crypto::default()).map_err(Failure::refused)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn short_of(&self, document: &Document, role: &Role, set: &KeySet) -> Failure {
         let (need, got) = (need_of(set), signed_of(set, document));
         Failure::refused(format!("{role} can't be signed"))
@@ -101,10 +123,12 @@ impl KeyRing {
         let mut files = Vec::new();
         let name = metadata_file_name(role.name(), None);
         let name = name.strip_suffix(".json").unwrap_or_default().to_owned();
+        // All bins have the same keys, called after the name that they share.
+        let bins = name.rsplit_once('-').map_or(name.as_str(), |(bins, _)| bins);
         for entry in fs::read_dir(&self.dir).map_err(Failure::io(&self.dir))? {
             let path = entry.map_err(Failure::io(&self.dir))?.path();
             let stem = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pem"));
-            let rest = stem.and_then(|stem| stem.strip_prefix(name.as_str()));
+            let rest = stem.and_then(|stem| stem.strip_prefix(name.as_str()).or(stem.strip_prefix(bins)));
             if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
                 files.push(path);
             }

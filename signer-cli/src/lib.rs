@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod args;
+mod ceremony;
 mod commands;
 mod config;
 mod draft;
@@ -23,11 +24,13 @@ mod files;
 mod image;
 mod key_file;
 mod key_ring;
+mod new_key;
 mod passphrase;
 mod places;
 mod proposal;
 mod published;
 pub mod report;
+pub mod reports;
 mod repository;
 mod staged;
 mod terminal;

@@ -81,6 +81,7 @@ impl Proposal {
         for edit in &staged.edits {
             next.edit(edit, config, now)?;
         }
+        next.expect_enough_keys(&staged.edits)?;
         let mut changes = Vec::new();
         for (path, change) in &staged.changes {
             if !change.is_done(path, published)? {
@@ -103,11 +104,49 @@ impl Proposal {
         self.documents.iter().find(|one| one.role == *role)
     }
 
+    /// The keys of a role after this; `None` where there is no such role.
+    pub(crate) fn keys_of(
+        &self,
+        name: &str,
+        published: &Published<'_>,
+    ) -> Result<Option<(BTreeMap<String, Key>, RoleKeys)>, Failure> {
+        let role = role_named(name);
+        if let Role::Delegated(name) = &role {
+            let changed = self.documents.iter().find_map(|one| one.document.keys_of(&role));
+            if changed.is_some() {
+                return Ok(changed);
+            }
+            let Some(loaded) = published.role(&role)? else { return Ok(None) };
+            let Some(delegator) = &loaded.delegator else { return Ok(None) };
+            return Ok(published.role(delegator)?.and_then(|by| by.keys_of(name)));
+        }
+        match self.root() {
+            Some(root) => Ok(root.document.keys_of(&role)),
+            None => Ok(root_document(published)?.keys_of(&role)),
+        }
+    }
+
     /// The keys of snapshot or timestamp: those of the new root, and of the old one for the moment in which
     /// clients have the new timestamp and not yet the new root.
     pub(crate) fn online_sets(&self, role: &Role, published: &Published<'_>) -> Result<Vec<KeySet>, Failure> {
         sets_in_root(role, &root_document(published)?, self.root().map(|root| &root.document))
     }
+}
+
+/// Who must sign a document: the root's keys are in the roots, those of a delegated role with its delegator.
+pub(crate) fn sets_of(
+    role: &Role,
+    delegator: Option<&Role>,
+    old_root: &Document,
+    new_root: Option<&Document>,
+    under: impl FnOnce(&Role) -> Option<(BTreeMap<String, Key>, RoleKeys)>,
+) -> Result<Vec<KeySet>, Failure> {
+    let Some(delegator) = delegator else { return sets_in_root(role, old_root, new_root) };
+    let found = under(delegator).ok_or_else(|| {
+        Failure::refused(format!("{role} can't be signed"))
+            .detail(format!("expected {delegator} to delegate to it, got no such delegation"))
+    })?;
+    Ok(vec![KeySet::of(found, true)])
 }
 
 /// The sets of a top-level role, where the root changes from one to the other.
@@ -182,6 +221,32 @@ impl<'p, 's> Next<'p, 's> {
                 Ok(())
             }
         }
+    }
+
+    /// A role whose threshold is above the number of its keys could never sign again.
+    fn expect_enough_keys(&self, edits: &[Edit]) -> Result<(), Failure> {
+        for edit in edits {
+            let (Edit::AddKey { role, .. }
+            | Edit::RemoveKey { role, .. }
+            | Edit::Threshold { role, .. }
+            | Edit::Delegate { role, .. }) = edit
+            else {
+                continue;
+            };
+            let named = role_named(role);
+            let root = self.root.as_ref().map(|(root, _)| root);
+            let mut documents = root.into_iter().chain(self.roles.values().map(|one| &one.document));
+            let Some((keys, role_keys)) = documents.find_map(|document| document.keys_of(&named)) else {
+                continue;
+            };
+            let (need, got) = (role_keys.threshold.get(), keys.len());
+            if usize::try_from(need).unwrap_or(usize::MAX) > got {
+                return Err(Failure::refused(format!("{role} could never sign again"))
+                    .detail(format!("expected at least {need} key(s), for that is its threshold, got {got}"))
+                    .hint("add keys first, or lower the threshold; nothing was staged"));
+            }
+        }
+        Ok(())
     }
 
     /// What follows from an edit: a role that may speak from now on says something, if only that it has

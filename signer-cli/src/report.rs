@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::Format;
 use crate::failure::Failure;
+use crate::reports::ceremony::Ceremony;
+use crate::reports::edits::{Delegations, Edits, Reset};
 use crate::terminal::shown;
 
 /// The version of every report here.
@@ -23,6 +25,10 @@ pub(crate) enum Answer {
     Remove(Remove),
     Status(Status),
     Publish(Publish),
+    Reset(Reset),
+    Edits(Edits),
+    Delegations(Delegations),
+    Ceremony(Ceremony),
 }
 
 impl Answer {
@@ -48,6 +54,10 @@ impl Answer {
             Self::Remove(report) => serde_json::to_string_pretty(report),
             Self::Status(report) => serde_json::to_string_pretty(report),
             Self::Publish(report) => serde_json::to_string_pretty(report),
+            Self::Reset(report) => serde_json::to_string_pretty(report),
+            Self::Edits(report) => serde_json::to_string_pretty(report),
+            Self::Delegations(report) => serde_json::to_string_pretty(report),
+            Self::Ceremony(report) => serde_json::to_string_pretty(report),
         }
         .map_err(Failure::unknown)
     }
@@ -59,6 +69,10 @@ impl Answer {
             Self::Remove(report) => report.text(),
             Self::Status(report) => report.text(),
             Self::Publish(report) => report.text(),
+            Self::Reset(report) => report.text(),
+            Self::Edits(report) => report.text(),
+            Self::Delegations(report) => report.text(),
+            Self::Ceremony(report) => report.text(),
         }
     }
 }
@@ -444,6 +458,10 @@ mod tests {
             ("signer-remove.json", schemars::schema_for!(Remove)),
             ("signer-status.json", schemars::schema_for!(Status)),
             ("signer-publish.json", schemars::schema_for!(Publish)),
+            ("signer-reset.json", schemars::schema_for!(Reset)),
+            ("signer-edits.json", schemars::schema_for!(Edits)),
+            ("signer-delegate-list.json", schemars::schema_for!(Delegations)),
+            ("signer-ceremony.json", schemars::schema_for!(Ceremony)),
         ] {
             let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
             if env::var_os("HALLMARK_UPDATE_SCHEMAS").is_some() {

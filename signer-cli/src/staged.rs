@@ -168,8 +168,26 @@ impl Staged {
         files::replace(&self.dir.join("changes.json"), &bytes, Readers::Everyone)
     }
 
+    /// Forgets what was published otherwise, and everything if nothing else is staged.
+    pub(crate) fn forget(&mut self, changes: &[(String, Change)], edits: &[Edit]) -> Result<(), Failure> {
+        for (path, change) in changes {
+            if self.changes.get(path) == Some(change) {
+                self.changes.remove(path);
+            }
+        }
+        self.edits.retain(|edit| !edits.contains(edit));
+        if self.changes.is_empty() && self.edits.is_empty() {
+            return self.remove_all();
+        }
+        self.write()
+    }
+
     /// Forgets everything staged, the list first: without it the manifests mean nothing.
     pub(crate) fn clear(self) -> Result<(), Failure> {
+        self.remove_all()
+    }
+
+    fn remove_all(&self) -> Result<(), Failure> {
         if !self.dir.exists() {
             return Ok(());
         }

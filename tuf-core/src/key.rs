@@ -54,6 +54,32 @@ impl Key {
         Self::of("ecdsa", "ecdsa-sha2-nistp256", pem)
     }
 
+    /// A key from its SubjectPublicKeyInfo in PEM (RFC 7468, section 13): Ed25519, ECDSA over P-256 or P-384,
+    /// or RSA, which signs by PSS with SHA-256 then.
+    ///
+    /// # Errors
+    /// Says why it can't be used: not PEM, or a key of a kind that metadata has no scheme for.
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        let (label, document) = der::Document::from_pem(pem.trim()).map_err(|_| KeyError::NotPem)?;
+        if label != "PUBLIC KEY" {
+            return Err(KeyError::NotPem);
+        }
+        let info =
+            spki::SubjectPublicKeyInfoRef::try_from(document.as_bytes()).map_err(|_| KeyError::NotPem)?;
+        let pem = || document.to_pem("PUBLIC KEY", der::pem::LineEnding::LF).map_err(|_| KeyError::NotPem);
+        let key = match (info.algorithm.oid, info.algorithm.parameters_oid().ok()) {
+            (ED25519, _) => {
+                let bytes = info.subject_public_key.as_bytes().ok_or(KeyError::NotPem)?;
+                Self::of("ed25519", "ed25519", crate::hash::hex(bytes))
+            }
+            (EC_PUBLIC_KEY, Some(SECP256R1)) => Self::of("ecdsa", "ecdsa-sha2-nistp256", pem()?),
+            (EC_PUBLIC_KEY, Some(SECP384R1)) => Self::of("ecdsa", "ecdsa-sha2-nistp384", pem()?),
+            (RSA_ENCRYPTION, _) => Self::of("rsa", "rsassa-pss-sha256", pem()?),
+            _ => return Err(KeyError::OtherAlgorithm),
+        };
+        key.material().map(|_| key)
+    }
+
     fn of(keytype: &str, scheme: &str, public: String) -> Self {
         Self { keytype: keytype.to_owned(), scheme: scheme.to_owned(), keyval: KeyVal { public } }
     }
@@ -142,6 +168,8 @@ enum Curve {
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+/// RFC 8410, section 3.
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// RFC 8017, appendix A.1.
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 

@@ -1,9 +1,14 @@
 //! One file a verb.
 
 mod add;
+mod ceremony;
+mod delegate;
+mod edits;
 pub(crate) mod init;
 mod publish;
 mod remove;
+mod reset;
+mod role;
 mod status;
 
 use crate::Surroundings;
@@ -19,5 +24,9 @@ pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Fail
         Command::Remove(args) => remove::run(repo, args).map(Answer::Remove),
         Command::Status => status::run(repo, around).map(Answer::Status),
         Command::Publish(args) => publish::run(repo, args, around).map(Answer::Publish),
+        Command::Reset => reset::run(repo).map(Answer::Reset),
+        Command::Delegate(command) => delegate::run(repo, command, around),
+        Command::Role(command) => role::run(repo, command, around).map(Answer::Edits),
+        Command::Ceremony(command) => ceremony::run(repo, command, around),
     }
 }

@@ -9,6 +9,8 @@ use tuf_core::{Instant, Role};
 use super::status::change;
 use crate::Surroundings;
 use crate::args::PublishArgs;
+use crate::args::roles::CeremonyFileArgs;
+use crate::ceremony::Manifests;
 use crate::config::Config;
 use crate::draft::{Base, Draft, Signed};
 use crate::edit::Edit;
@@ -34,8 +36,14 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
     let store = places::open(&repository, &config, None)?;
+    let ceremony = match &args.ceremony {
+        None => None,
+        Some(file) => Some(super::ceremony::read(dir, &CeremonyFileArgs { file: file.clone(), root: None })?.0),
+    };
     let mut ring = KeyRing::new(repository.keys(), Source::of(&args.passphrase, around));
-    open_keys(&repository, store.as_ref(), &config, &mut ring, around)?;
+    if ceremony.is_none() {
+        open_keys(&repository, store.as_ref(), &config, &mut ring, around)?;
+    }
 
     let _lock = repository.lock()?;
     store.sweep().map_err(|error| Failure::of_store(store.as_ref(), &error))?;
@@ -44,13 +52,18 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
         tries = tries.saturating_sub(1);
         // Read again: another signer may have been here while a passphrase was typed.
         let published = Published::read(&repository, store.as_ref())?;
-        let staged = Staged::read(&repository)?;
-        let proposal = Proposal::of(&published, &staged, &config, around.now)?;
+        let mut staged = Staged::read(&repository)?;
+        let (proposal, manifests) = match &ceremony {
+            Some(ceremony) => ceremony.clone().into_proposal(&published)?,
+            None => (Proposal::of(&published, &staged, &config, around.now)?, Manifests::default()),
+        };
+        let (done, done_edits) = (proposal.changes.clone(), proposal.edits.clone());
         let base = Base { published: &published, config: &config, now: around.now };
         let changes: Result<_, Failure> =
             proposal.changes.iter().map(|(path, staged)| change(path, staged, &published)).collect();
         let (changes, edits) = (changes?, proposal.edits.iter().map(Edit::words).collect());
-        let draft = Draft::make(proposal, &base, &staged, &mut ring)?;
+        let manifest = |digest| manifests.get(digest).map_or_else(|| staged.manifest(digest), Ok);
+        let draft = Draft::make(proposal, &base, manifest, &mut ring)?;
         match draft.write(&base) {
             Ok(_) => {}
             // What was staged is tried again on top of what the other one published.
@@ -58,7 +71,11 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             Err(error) => return Err(Failure::of_store(store.as_ref(), &error)),
         }
         files::replace(&repository.timestamp(), draft.timestamp(), Readers::Everyone)?;
-        staged.clear()?;
+        match ceremony.is_some() {
+            // What is staged besides stays so.
+            true => staged.forget(&done, &done_edits)?,
+            false => staged.clear()?,
+        }
         let root = draft.signed.iter().find(|one| one.role == Role::Root);
         warn_of_root(root.map_or(published.root.expires, |root| root.expires), around);
         return Ok(report::Publish {

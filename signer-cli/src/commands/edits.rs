@@ -1,0 +1,173 @@
+//! What the commands that change roles share: what is published, whose keys are which, and staging.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use publish_store::Store;
+use tuf_core::key::Key;
+use tuf_core::schema::RoleKeys;
+use tuf_core::{Role, limits};
+
+use crate::Surroundings;
+use crate::config::Config;
+use crate::edit::{Edit, KeyText};
+use crate::failure::Failure;
+use crate::key_file;
+use crate::key_ring;
+use crate::new_key::NewKey;
+use crate::passphrase::{Passphrase, Source};
+use crate::places;
+use crate::proposal::Proposal;
+use crate::published::Published;
+use crate::report::VERSION;
+use crate::reports::edits::Edits;
+use crate::repository::Repository;
+use crate::staged::Staged;
+
+/// A repository, opened.
+pub(crate) struct Desk {
+    pub(crate) repository: Repository,
+    pub(crate) config: Config,
+    store: Box<dyn Store>,
+}
+
+impl Desk {
+    pub(crate) fn open(dir: &Path) -> Result<Self, Failure> {
+        let repository = Repository::open(dir)?;
+        let config = Config::read(&repository.config())?;
+        let store = places::open(&repository, &config, None)?;
+        Ok(Self { repository, config, store })
+    }
+
+    /// What is published.
+    pub(crate) fn published(&self) -> Result<Published<'_>, Failure> {
+        Published::read(&self.repository, self.store.as_ref())
+    }
+
+    /// The keys of a role, as it will be after what is staged.
+    pub(crate) fn keys_of(
+        &self,
+        role: &str,
+        around: &Surroundings,
+    ) -> Result<(BTreeMap<String, Key>, RoleKeys), Failure> {
+        let published = self.published()?;
+        let staged = Staged::read(&self.repository)?;
+        let proposal = Proposal::of(&published, &staged, &self.config, around.now)?;
+        proposal.keys_of(role, &published)?.ok_or_else(|| {
+            Failure::refused(format!("there is no role called {role}")).hint("`signer status` lists the roles")
+        })
+    }
+
+    /// Each role, bins aside, with the ids of its keys.
+    pub(crate) fn all_keys(&self, around: &Surroundings) -> Result<Vec<(String, Vec<String>)>, Failure> {
+        let published = self.published()?;
+        let mut names: Vec<String> =
+            ["root", "targets", "snapshot", "timestamp"].iter().map(|&name| name.to_owned()).collect();
+        for loaded in published.delegated(false)? {
+            names.push(loaded.trusted.role().name().to_owned());
+        }
+        if let Some(all) = &published.targets().trusted.document().delegations
+            && let Some(bins) = &all.succinct_roles
+        {
+            names.extend(tuf_core::authoring::bin_names(&bins.name_prefix, bins.bit_length).next());
+        }
+        let mut all = Vec::new();
+        for name in names {
+            let ids = self.keys_of(&name, around)?.1.keyids;
+            all.push((name, ids));
+        }
+        Ok(all)
+    }
+
+    /// The id of a role's key from its beginning.
+    pub(crate) fn key_id(&self, role: &str, wanted: &str, around: &Surroundings) -> Result<String, Failure> {
+        let ids = self.keys_of(role, around)?.1.keyids;
+        let mut fitting = ids.iter().filter(|id| id.starts_with(wanted));
+        match (fitting.next(), fitting.next()) {
+            (Some(id), None) => Ok(id.clone()),
+            (None, _) => Err(Failure::refused(format!("{role} has no key {wanted}"))
+                .detail(format!("its keys are {}", ids.join(", ")))),
+            _ => Err(Failure::usage(format!("{wanted} is the beginning of several keys of {role}"))
+                .detail(format!("its keys are {}", ids.join(", ")))),
+        }
+    }
+
+    /// Who delegates to a role.
+    pub(crate) fn delegator_of(&self, name: &str) -> Result<String, Failure> {
+        let staged = Staged::read(&self.repository)?;
+        let mut fresh = staged.edits.iter().rev();
+        let staged = fresh.find_map(|edit| match edit {
+            Edit::Delegate { by, role, .. } if role == name => Some(by.clone()),
+            _ => None,
+        });
+        if let Some(by) = staged {
+            return Ok(by);
+        }
+        let loaded = self.published()?.role(&Role::of_targets(name))?;
+        let by = loaded.and_then(|loaded| loaded.delegator.clone());
+        by.map(|by| by.name().to_owned()).ok_or_else(|| {
+            Failure::refused(format!("nobody delegates to {name}")).hint("`signer delegate list` shows who does")
+        })
+    }
+}
+
+/// Stages edits, if the next state can be made of them, and says so.
+///
+/// A key that was made for them is written first: what is staged must be possible to sign.
+pub(crate) fn reports(
+    desk: &Desk,
+    (edits, new_key): (Vec<Edit>, Option<NewKey>),
+    around: &Surroundings,
+) -> Result<Edits, Failure> {
+    let _lock = desk.repository.lock()?;
+    let published = desk.published()?;
+    let mut staged = Staged::read(&desk.repository)?;
+    for edit in &edits {
+        if !staged.edits.contains(edit) {
+            staged.edits.push(edit.clone());
+        }
+    }
+    let proposal = Proposal::of(&published, &staged, &desk.config, around.now)?;
+    new_key.map_or(Ok(()), |key| key.save())?;
+    staged.write()?;
+    let signs = proposal.documents.iter().map(|one| one.role.name().to_owned()).collect();
+    Ok(Edits { version: VERSION, staged: edits.iter().map(Edit::words).collect(), signs })
+}
+
+/// A public key from a PEM file, or that of a key in `keys/`, by its name.
+pub(crate) fn public_key(desk: &Desk, wanted: &str, source: &Source) -> Result<KeyText, Failure> {
+    let own = desk.repository.keys().join(format!("{wanted}.pem"));
+    let own_public = desk.repository.keys().join(format!("{wanted}.pub"));
+    if own_public.is_file() {
+        return read_public(&own_public);
+    }
+    if own.is_file() {
+        let file = key_ring::read(&own)?;
+        let passphrase = match file.is_encrypted() {
+            true => source.existing(&own.display().to_string())?,
+            false => Passphrase::default(),
+        };
+        let seed = file.open(&passphrase).map_err(|why| key_ring::unusable(&own, why))?;
+        let signer = key_file::signer(&seed);
+        return Ok(KeyText::of(tuf_core::crypto::Sign::key(&signer)));
+    }
+    read_public(Path::new(wanted))
+}
+
+fn read_public(path: &Path) -> Result<KeyText, Failure> {
+    let length = fs::metadata(path).map_err(|error| {
+        Failure::usage(format!("{}: {error}", path.display()))
+            .hint("name a file with a public key (PEM), or a key in keys/")
+    })?;
+    if length.len() > limits::ROOT_BYTES {
+        return Err(Failure::usage(format!("{} is too large for a public key", path.display())));
+    }
+    let pem = fs::read_to_string(path).map_err(Failure::io(path))?;
+    let key = Key::from_pem(&pem).map_err(|why| {
+        Failure::usage(format!("{} can't be used", path.display()))
+            .detail(why)
+            .hint("`openssl pkey -in private.pem -pubout` writes the public half")
+    })?;
+    Ok(KeyText::of(&key))
+}

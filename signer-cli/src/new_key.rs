@@ -1,0 +1,54 @@
+//! A new key for a role, in `keys/`.
+
+use std::path::PathBuf;
+
+use tuf_core::crypto::Sign as _;
+use tuf_core::{Role, metadata_file_name};
+use zeroize::Zeroizing;
+
+use crate::edit::KeyText;
+use crate::failure::Failure;
+use crate::files::{self, Readers};
+use crate::key_file;
+use crate::passphrase::Source;
+use crate::repository::Repository;
+use crate::terminal;
+
+/// A key that was made and is not on disk yet: what it is for may still turn out to be impossible.
+pub(crate) struct NewKey {
+    path: PathBuf,
+    pem: Zeroizing<String>,
+    pub(crate) public: KeyText,
+}
+
+impl NewKey {
+    /// Makes a key for `keys/ROLE.pem`, or `keys/ROLE-2.pem` and so on where that is taken.
+    pub(crate) fn make(
+        repository: &Repository,
+        role: &Role,
+        source: &Source,
+        unencrypted: bool,
+    ) -> Result<Self, Failure> {
+        let passphrase = if unencrypted { None } else { Some(source.new_one()?) };
+        let seed = key_file::generate().map_err(Failure::unknown)?;
+        let pem = key_file::write(&seed, passphrase.as_ref().map(|passphrase| passphrase.as_slice()))
+            .map_err(Failure::unknown)?;
+        let name = metadata_file_name(role.name(), None);
+        let name = name.strip_suffix(".json").unwrap_or(&name).to_owned();
+        let free = |number: u32| {
+            let stem = if number == 1 { name.clone() } else { format!("{name}-{number}") };
+            let path = repository.keys().join(format!("{stem}.pem"));
+            (!path.exists()).then_some(path)
+        };
+        let path = (1..1000).find_map(free);
+        let path = path.ok_or_else(|| Failure::refused(format!("keys/ has a thousand keys of {role}")))?;
+        Ok(Self { path, pem, public: KeyText::of(key_file::signer(&seed).key()) })
+    }
+
+    /// Writes it.
+    pub(crate) fn save(&self) -> Result<(), Failure> {
+        files::write_once(&self.path, self.pem.as_bytes(), Readers::Owner)?;
+        terminal::note(&format!("made {}", self.path.display()));
+        Ok(())
+    }
+}
