@@ -137,9 +137,8 @@ impl Ceremony {
     /// Reads a file. Signatures that are not of its documents are dropped, and said.
     pub(crate) fn read(path: &Path) -> Result<(Self, Vec<String>), Failure> {
         let bytes = files::read(path, FILE_MAX).map_err(|failure| failure.into_usage())?;
-        let unusable = |why: String| {
-            Failure::refused(format!("{} is no ceremony file", path.display())).detail(why)
-        };
+        let unusable =
+            |why: String| Failure::refused(format!("{} is no ceremony file", path.display())).detail(why);
         // Strictly: nothing in it may be read in two ways.
         canonicalise(&bytes).map_err(|why| unusable(why.to_string()))?;
         let file: File = serde_json::from_slice(&bytes).map_err(|why| unusable(why.to_string()))?;
@@ -212,7 +211,11 @@ impl Ceremony {
             proposed: proposed.collect::<Result<_, _>>()?,
             changes: self.changes.clone(),
             edits: self.edits.clone(),
-            manifests: self.manifests.iter().map(|(id, bytes)| (id.clone(), STANDARD.encode(bytes))).collect(),
+            manifests: self
+                .manifests
+                .iter()
+                .map(|(id, bytes)| (id.clone(), STANDARD.encode(bytes)))
+                .collect(),
         };
         let mut bytes = serde_json::to_vec_pretty(&file).map_err(Failure::refused)?;
         bytes.push(b'\n');
@@ -263,7 +266,8 @@ impl Ceremony {
                 .hint("ask whoever proposed it; sign nothing")
         };
         let then = Instant::UNIX_EPOCH;
-        let mut root = TrustedRoot::bootstrap(trusted, then, crypto::default()).map_err(|why| refused(&why))?;
+        let mut root =
+            TrustedRoot::bootstrap(trusted, then, crypto::default()).map_err(|why| refused(&why))?;
         let from = root.version();
         for next in self.roots.iter().filter(|next| next.version() > from) {
             root = root.next(&next.to_bytes()).map_err(|why| refused(&why))?;
@@ -284,7 +288,9 @@ impl Ceremony {
             })?;
             if let Some(set) = sets.iter().find(|set| !set.is_reached(role, document)) {
                 let need = set.role_keys.threshold;
-                return Err(refused(&format!("what it calls the published {role} isn't signed by {need} of its keys")));
+                return Err(refused(&format!(
+                    "what it calls the published {role} isn't signed by {need} of its keys"
+                )));
             }
         }
         Ok(())
@@ -315,7 +321,11 @@ impl Ceremony {
     pub(crate) fn merge(&mut self, other: &Self) -> Result<(), Failure> {
         if self.fingerprint()? != other.fingerprint()? {
             return Err(Failure::refused("these are two different proposals")
-                .detail(format!("expected {}, got {}", words(&self.fingerprint()?), words(&other.fingerprint()?)))
+                .detail(format!(
+                    "expected {}, got {}",
+                    words(&self.fingerprint()?),
+                    words(&other.fingerprint()?)
+                ))
                 .hint("whoever changed it must let the others sign again"));
         }
         for one in &mut self.proposed {
@@ -370,10 +380,8 @@ impl Manifests {
 /// The ids of the keys of a set that signed a document.
 pub(crate) fn signed_by(item: &Item, set: &KeySet) -> Vec<String> {
     let one = |id: &String| {
-        let role_keys = tuf_core::schema::RoleKeys {
-            keyids: vec![id.clone()],
-            threshold: std::num::NonZeroU32::MIN,
-        };
+        let role_keys =
+            tuf_core::schema::RoleKeys { keyids: vec![id.clone()], threshold: std::num::NonZeroU32::MIN };
         item.document.signers(&item.role, &set.keys, &role_keys, crypto::default()).is_ok()
     };
     set.role_keys.keyids.iter().filter(|id| one(id)).cloned().collect()

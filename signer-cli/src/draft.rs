@@ -56,6 +56,22 @@ impl Draft {
         for Proposed { role, document, sets, .. } in &mut proposal.documents {
             ring.sign(document, role, sets)?;
         }
+        Self::of_signed(&proposal, base, manifest, ring)
+    }
+
+    /// As [`Self::make`], of a proposal that others have signed. Whoever only publishes it adds no signature
+    /// to it: what is signed was looked at, with `signer ceremony sign`.
+    pub(crate) fn of_signed(
+        proposal: &Proposal,
+        base: &Base<'_, '_>,
+        manifest: impl Fn(Digest) -> Result<Vec<u8>, Failure>,
+        ring: &mut KeyRing,
+    ) -> Result<Self, Failure> {
+        for Proposed { role, document, sets, .. } in &proposal.documents {
+            if let Some(set) = sets.iter().find(|set| set.required && !set.is_reached(role, document)) {
+                return Err(ring.short_of(document, role, set));
+            }
+        }
         let mut manifests = Vec::new();
         for (path, change) in &proposal.changes {
             if let Some(digest) = change.digest() {
@@ -64,13 +80,13 @@ impl Draft {
         }
         let mut signed: Vec<Signed> = proposal.documents.iter().map(Signed::of).collect();
         let root = signed.pop_if(|last| last.role == Role::Root);
-        if let Some(snapshot) = base.snapshot(&signed, &proposal, ring)? {
+        if let Some(snapshot) = base.snapshot(&signed, proposal, ring)? {
             signed.push(snapshot);
         }
-        signed.push(base.timestamp(&signed, &proposal, root.as_ref(), ring)?);
+        signed.push(base.timestamp(&signed, proposal, root.as_ref(), ring)?);
         signed.extend(root);
         let draft = Self { signed, manifests };
-        draft.weigh(&proposal, base)?;
+        draft.weigh(proposal, base)?;
         Ok(draft)
     }
 
@@ -122,10 +138,8 @@ impl Draft {
             snapshot: self.bytes_of(&Role::Snapshot).unwrap_or(&published.snapshot.bytes),
             targets: self.bytes_of(&Role::Targets).unwrap_or(&published.targets().statement.bytes),
         };
-        let seen = Seen {
-            timestamp: Some(&published.timestamp.bytes),
-            snapshot: Some(&published.snapshot.bytes),
-        };
+        let seen =
+            Seen { timestamp: Some(&published.timestamp.bytes), snapshot: Some(&published.snapshot.bytes) };
         let mut roots = published.roots.clone();
         roots.extend(self.bytes_of(&Role::Root).map(<[u8]>::to_vec));
         let (fresh, targets) =
@@ -151,7 +165,8 @@ impl Draft {
         published: &Published<'_>,
     ) -> Result<(), Failure> {
         let mut trusted = std::collections::BTreeMap::from([(Role::Targets, targets.clone())]);
-        let mut waiting: Vec<&Proposed> = proposal.documents.iter().filter(|one| one.delegator.is_some()).collect();
+        let mut waiting: Vec<&Proposed> =
+            proposal.documents.iter().filter(|one| one.delegator.is_some()).collect();
         while let Some(at) = waiting.iter().position(|one| {
             let delegator = one.delegator.as_ref();
             delegator.is_some_and(|delegator| {
@@ -242,9 +257,12 @@ impl Base<'_, '_> {
         let published = self.published;
         let sets = proposal.online_sets(&role, published)?;
         let mut document = published.snapshot.document(&role)?;
-        let why = match signed.iter().map(|one| one.why).reduce(|a, b| if b == Why::Changed { b } else { a }) {
+        let why = match signed.iter().map(|one| one.why).reduce(|a, b| if b == Why::Changed { b } else { a })
+        {
             Some(why) => why,
-            None if published.snapshot.expires <= self.config.expiry(&Role::Timestamp, self.now) => Why::Renewed,
+            None if published.snapshot.expires <= self.config.expiry(&Role::Timestamp, self.now) => {
+                Why::Renewed
+            }
             None if sets.iter().any(|set| set.required && !set.is_reached(&role, &document)) => Why::Rekeyed,
             None => return Ok(None),
         };
@@ -306,4 +324,3 @@ pub(crate) fn custom(media_type: &str, platforms: Option<Vec<String>>, previous:
     }
     serde_json::json!({ "hallmark": hallmark })
 }
-

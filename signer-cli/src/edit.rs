@@ -158,14 +158,9 @@ impl Edit {
                 Ok(())
             }
             Self::Bins { prefix, bit_length, succinct, keys, threshold } => {
-                let keys: Vec<(String, Key)> =
-                    keys.iter().map(|key| (key.id.clone(), key.key())).collect();
-                let bins = Bins {
-                    name_prefix: prefix,
-                    bit_length: *bit_length,
-                    keys: &keys,
-                    threshold: *threshold,
-                };
+                let keys: Vec<(String, Key)> = keys.iter().map(|key| (key.id.clone(), key.key())).collect();
+                let bins =
+                    Bins { name_prefix: prefix, bit_length: *bit_length, keys: &keys, threshold: *threshold };
                 match succinct {
                     true => document.delegate_succinct(&bins),
                     false => document.delegate_hashed(&bins),

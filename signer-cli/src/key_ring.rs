@@ -1,18 +1,21 @@
-//! The private keys of a repository: `keys/ROLE.pem` and `keys/ROLE-ANYTHING.pem`, opened only when their
-//! role signs.
+//! The private keys of a repository: `keys/NAME.pem`, opened only when one of their roles signs.
+//!
+//! Which role a key signs for is what the metadata says of it: its public half is in `keys/NAME.pub`. Where
+//! that is missing, the key is tried for the role that it is called after: `ROLE.pem`, `ROLE-ANYTHING.pem`.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use tuf_core::{Role, metadata_file_name};
 use tuf_core::authoring::Document;
 use tuf_core::crypto::{self, Ed25519Signer, Sign, SignError};
-use tuf_core::key::Key;
+use tuf_core::key::{Key, KeyError, PublicKey};
+use tuf_core::{Role, metadata_file_name};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::files;
 use crate::key_file::{KeyFile, KeyFileError, Seed, signer};
 use crate::passphrase::{Passphrase, Source};
 use crate::proposal::KeySet;
@@ -21,28 +24,62 @@ use crate::terminal;
 /// A key file is 0.3 KB; an RSA one that landed here by mistake has 3.
 const KEY_FILE_MAX: u64 = 64 * 1024;
 
+/// A public key file has some hundred bytes.
+const PUBLIC_FILE_MAX: u64 = 16 * 1024;
+
 /// Opens keys as they are needed, and remembers what was opened for this run.
 pub(crate) struct KeyRing {
     dir: PathBuf,
     source: Source,
     passphrases: Vec<Passphrase>,
-    opened: BTreeMap<PathBuf, Ed25519Signer>,
+    entries: Option<Vec<Entry>>,
+    opened: BTreeMap<PathBuf, Box<dyn Sign>>,
+}
+
+/// A key in the folder.
+#[derive(Clone, Debug)]
+struct Entry {
+    path: PathBuf,
+    name: String,
+    /// From `NAME.pub`, so that nothing need be opened to see whose key it is.
+    public: Option<PublicKey>,
+}
+
+impl Entry {
+    /// Whether it may sign for a role: it is one of the keys, or it is called so and can't be seen into.
+    fn serves(&self, role: &Role, sets: &[KeySet]) -> bool {
+        match &self.public {
+            Some(public) => sets.iter().any(|set| declared_id(public, set).is_some()),
+            None => self.is_called(role),
+        }
+    }
+
+    /// `ROLE`, or `ROLE-ANYTHING`.
+    fn is_called(&self, role: &Role) -> bool {
+        let name = metadata_file_name(role.name(), None);
+        let rest = name.strip_suffix(".json").and_then(|name| self.name.strip_prefix(name));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
 }
 
 impl KeyRing {
     pub(crate) fn new(dir: PathBuf, source: Source) -> Self {
-        Self { dir, source, passphrases: Vec::new(), opened: BTreeMap::new() }
+        Self { dir, source, passphrases: Vec::new(), entries: None, opened: BTreeMap::new() }
     }
 
-    /// Opens every key of a role, so that no question comes while others wait for us.
-    pub(crate) fn open(&mut self, role: &Role) -> Result<(), Failure> {
-        for path in self.files(role)? {
-            if !self.opened.contains_key(&path) {
-                let signer = self.open_file(&path)?;
-                self.opened.insert(path, signer);
+    /// Opens the keys of a role, so that no question comes while others wait for us.
+    pub(crate) fn open(&mut self, role: &Role, sets: &[KeySet]) -> Result<Vec<PathBuf>, Failure> {
+        let mut paths = Vec::new();
+        for entry in self.entries()?.iter().filter(|entry| entry.serves(role, sets)) {
+            paths.push(entry.path.clone());
+        }
+        for path in &paths {
+            if !self.opened.contains_key(path) {
+                let signer = self.open_file(path)?;
+                self.opened.insert(path.clone(), Box::new(signer));
             }
         }
-        Ok(())
+        Ok(paths)
     }
 
     /// Signs with the keys of a role until each set's threshold is reached. Each signature is checked as it
@@ -68,16 +105,16 @@ impl KeyRing {
         role: &Role,
         sets: &[KeySet],
     ) -> Result<bool, Failure> {
-        self.open(role)?;
-        let files = self.files(role)?;
+        let files = self.open(role, sets)?;
         let mut useless: Vec<&PathBuf> = files.iter().collect();
         for set in sets {
             for path in &files {
                 let Some(signer) = self.opened.get(path) else { continue };
-                let Some(key_id) = declared_id(signer.key(), set) else { continue };
+                let Ok(material) = signer.key().material() else { continue };
+                let Some(key_id) = declared_id(&material, set) else { continue };
                 useless.retain(|one| *one != path);
                 if signed_of(set, document) < need_of(set) {
-                    let declared = Declared { signer, key_id };
+                    let declared = Declared { signer: signer.as_ref(), key_id };
                     document.sign(&declared, crypto::default()).map_err(Failure::refused)?;
                 }
             }
@@ -96,13 +133,13 @@ impl KeyRing {
         role: &Role,
         sets: &[KeySet],
     ) -> Result<(), Failure> {
-        self.open(role)?;
-        for path in self.files(role)? {
+        for path in self.open(role, sets)? {
             let Some(signer) = self.opened.get(&path) else { continue };
             for set in sets {
-                let Some(key_id) = declared_id(signer.key(), set) else { continue };
+                let Ok(material) = signer.key().material() else { continue };
+                let Some(key_id) = declared_id(&material, set) else { continue };
                 if !document.signed_by().any(|id| id == key_id) {
-                    let declared = Declared { signer, key_id };
+                    let declared = Declared { signer: signer.as_ref(), key_id };
                     document.sign(&declared, crypto::default()).map_err(Failure::refused)?;
                 }
             }
@@ -110,7 +147,8 @@ impl KeyRing {
         Ok(())
     }
 
-    fn short_of(&self, document: &Document, role: &Role, set: &KeySet) -> Failure {
+    /// What is said where a set has too few signatures.
+    pub(crate) fn short_of(&self, document: &Document, role: &Role, set: &KeySet) -> Failure {
         let (need, got) = (need_of(set), signed_of(set, document));
         Failure::refused(format!("{role} can't be signed"))
             .detail(format!("expected {need} key(s) of {role} in {}, got {got}", self.dir.display()))
@@ -118,23 +156,25 @@ impl KeyRing {
             .hint("where others hold keys, let them sign: `signer ceremony propose`")
     }
 
-    /// `ROLE.pem`, then `ROLE-*.pem` by name.
-    fn files(&self, role: &Role) -> Result<Vec<PathBuf>, Failure> {
-        let mut files = Vec::new();
-        let name = metadata_file_name(role.name(), None);
-        let name = name.strip_suffix(".json").unwrap_or_default().to_owned();
-        // All bins have the same keys, called after the name that they share.
-        let bins = name.rsplit_once('-').map_or(name.as_str(), |(bins, _)| bins);
+    /// The keys in the folder, by name.
+    fn entries(&mut self) -> Result<&[Entry], Failure> {
+        if self.entries.is_none() {
+            self.entries = Some(self.list()?);
+        }
+        Ok(self.entries.as_deref().unwrap_or_default())
+    }
+
+    fn list(&self) -> Result<Vec<Entry>, Failure> {
+        let mut entries = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(Failure::io(&self.dir))? {
             let path = entry.map_err(Failure::io(&self.dir))?.path();
-            let stem = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pem"));
-            let rest = stem.and_then(|stem| stem.strip_prefix(name.as_str()).or(stem.strip_prefix(bins)));
-            if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
-                files.push(path);
+            let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pem"));
+            if let Some(name) = name.map(ToOwned::to_owned) {
+                entries.push(Entry { public: public(&path.with_extension("pub"))?, path, name });
             }
         }
-        files.sort_by_key(|path| path.file_stem().map(ToOwned::to_owned));
-        Ok(files)
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
     }
 
     fn open_file(&mut self, path: &Path) -> Result<Ed25519Signer, Failure> {
@@ -184,6 +224,20 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile, Failure> {
     KeyFile::parse(&text).map_err(|why| unusable(path, why))
 }
 
+/// The public half beside a key; none where none was written.
+fn public(path: &Path) -> Result<Option<PublicKey>, Failure> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let pem = files::read(path, PUBLIC_FILE_MAX)?;
+    let key = std::str::from_utf8(&pem).map_err(|_| KeyError::NotPem).and_then(Key::from_pem);
+    key.and_then(|key| key.material()).map(Some).map_err(|why| {
+        Failure::usage(format!("{} can't be used", path.display()))
+            .detail(why)
+            .hint("`openssl pkey -in private.pem -pubout` writes the public half")
+    })
+}
+
 /// A key file that can't be used, and why.
 pub(crate) fn unusable(path: &Path, why: KeyFileError) -> Failure {
     Failure::usage(format!("{} can't be used", path.display())).detail(why)
@@ -199,15 +253,14 @@ fn signed_of(set: &KeySet, document: &Document) -> usize {
 }
 
 /// The id under which a role lists a key: the declared one counts, not one computed here.
-fn declared_id(key: &Key, set: &KeySet) -> Option<String> {
-    let ours = key.material().ok()?;
-    let same = |id: &&String| set.keys.get(*id).and_then(|key| key.material().ok()).as_ref() == Some(&ours);
+fn declared_id(ours: &PublicKey, set: &KeySet) -> Option<String> {
+    let same = |id: &&String| set.keys.get(*id).and_then(|key| key.material().ok()).as_ref() == Some(ours);
     set.role_keys.keyids.iter().find(same).cloned()
 }
 
 /// A key under its declared id.
 struct Declared<'s> {
-    signer: &'s Ed25519Signer,
+    signer: &'s dyn Sign,
     key_id: String,
 }
 

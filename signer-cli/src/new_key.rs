@@ -48,6 +48,8 @@ impl NewKey {
     /// Writes it.
     pub(crate) fn save(&self) -> Result<(), Failure> {
         files::write_once(&self.path, self.pem.as_bytes(), Readers::Owner)?;
+        let public = self.public.key().to_pem().map_err(Failure::refused)?;
+        files::write_once(&self.path.with_extension("pub"), public.as_bytes(), Readers::Everyone)?;
         terminal::note(&format!("made {}", self.path.display()));
         Ok(())
     }

@@ -305,8 +305,7 @@ impl<'p, 's> Next<'p, 's> {
             };
             document.clear_targets();
             let (delegator, is_new) = (Some(Role::Targets), known.is_none());
-            let edited =
-                Edited { document, why: Why::Changed, delegator, redelegated: false, is_new };
+            let edited = Edited { document, why: Why::Changed, delegator, redelegated: false, is_new };
             self.roles.insert(role, edited);
         }
         self.edited(&Role::Targets, Why::Changed)?.document.clear_targets();
@@ -459,8 +458,12 @@ impl<'p, 's> Next<'p, 's> {
             let sets = sets_in_root(&role, &root_document(self.published)?, Some(root))?;
             self.rekey_where_needed(&role, &sets)?;
         }
-        let redelegated: Vec<Role> =
-            self.roles.iter().filter(|(_, edited)| edited.redelegated).map(|(role, _)| role.clone()).collect();
+        let redelegated: Vec<Role> = self
+            .roles
+            .iter()
+            .filter(|(_, edited)| edited.redelegated)
+            .map(|(role, _)| role.clone())
+            .collect();
         for delegator in redelegated {
             let Some(loaded) = self.published.role(&delegator)? else { continue };
             let Some(delegations) = &loaded.trusted.document().delegations else { continue };
@@ -546,11 +549,7 @@ impl<'p, 's> Next<'p, 's> {
 
 /// The next version of which no file is there. One that a crash left behind was never pointed to; but it
 /// may have been fetched, so it is passed over and never replaced.
-pub(crate) fn free_version(
-    published: &Published<'_>,
-    role: &Role,
-    from: u64,
-) -> Result<u64, Failure> {
+pub(crate) fn free_version(published: &Published<'_>, role: &Role, from: u64) -> Result<u64, Failure> {
     let store = published.store();
     let mut version = from;
     loop {

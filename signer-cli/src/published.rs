@@ -89,8 +89,7 @@ impl<'s> Published<'s> {
         let version = fresh.targets_file(&Role::Targets).map_err(refused)?.version;
         let targets = file(store, &Role::Targets, version, limits::TARGETS_BYTES)?;
         let trusted = fresh.targets(&targets).map_err(refused)?;
-        let statement =
-            Statement { bytes: targets, version: trusted.version(), expires: trusted.expires() };
+        let statement = Statement { bytes: targets, version: trusted.version(), expires: trusted.expires() };
         Ok(Self {
             root: fresh.timestamp().root().document().clone(),
             timestamp: Statement {
@@ -142,8 +141,7 @@ impl<'s> Published<'s> {
                     if known.is_some_and(|known| search.supply_still(&known.trusted).is_some()) {
                         continue;
                     }
-                    let bytes =
-                        file(self.store, &wanted.role, wanted.file.version, limits::TARGETS_BYTES)?;
+                    let bytes = file(self.store, &wanted.role, wanted.file.version, limits::TARGETS_BYTES)?;
                     let trusted = search.supply(&bytes).map_err(|refusal| self.refused(&refusal))?;
                     self.keep(bytes, trusted, None);
                 }
@@ -320,8 +318,9 @@ fn last_timestamp(repository: &Repository) -> Result<Option<Vec<u8>>, Failure> {
 /// Our own first root, then what is published after it.
 fn roots(repository: &Repository, store: &dyn Store) -> Result<Vec<Vec<u8>>, Failure> {
     let own = repository.root();
-    let first = files::read(&own, limits::ROOT_BYTES)
-        .map_err(|failure| failure.hint("root.json is the root that this repository began with: restore it"))?;
+    let first = files::read(&own, limits::ROOT_BYTES).map_err(|failure| {
+        failure.hint("root.json is the root that this repository began with: restore it")
+    })?;
     let version = Document::parse(&first).map_err(malformed("root"))?.version();
     let mut roots = vec![first];
     for step in 1..=u64::from(limits::ROOT_STEPS) {

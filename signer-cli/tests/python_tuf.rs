@@ -99,6 +99,66 @@ fn manifest(desk: &Desk, content: &str, digest: &str) -> Vec<u8> {
     fs::read(desk.path(content).join("blobs/sha256").join(&digest["sha256:".len()..])).unwrap()
 }
 
+/// What one of the newest clients downloads that starts from the first root, and one that has followed
+/// everything.
+#[track_caller]
+fn both(desk: &Desk, server: &Server, path: &str, expected: &[u8]) {
+    assert_eq!(download(desk, server, path), Ok(expected.to_vec()), "who followed");
+    let state = desk.path("state");
+    fs::rename(&state, desk.path("kept")).unwrap();
+    assert_eq!(download(desk, server, path), Ok(expected.to_vec()), "who is new");
+    fs::remove_dir_all(&state).unwrap();
+    fs::rename(desk.path("kept"), state).unwrap();
+}
+
+#[test]
+fn python_tuf_follows_every_change_of_roles() {
+    if there_is_no_python_tuf() {
+        return;
+    }
+    let desk = Desk::with_trust();
+    let one = desk.add("one");
+    let manifest = manifest(&desk, "one", &one);
+    desk.signer(&["publish"]).ok();
+    let server = Server::start(&desk);
+    both(&desk, &server, NAME, &manifest);
+    for role in ["timestamp", "snapshot", "targets", "root"] {
+        desk.signer(&["role", "rotate", role, "--unencrypted-keys"]).ok();
+        desk.signer(&["publish"]).ok();
+        both(&desk, &server, NAME, &manifest);
+    }
+    desk.signer(&["role", "renew", "root"]).ok();
+    desk.signer(&["publish"]).ok();
+    both(&desk, &server, NAME, &manifest);
+
+    let other = "registry.example.com/team/app:2";
+    desk.signer(&["delegate", "add", "team", "--paths", "registry.example.com/team/*", "--unencrypted-keys"])
+        .ok();
+    desk.signer(&["add", "oci:one:1.4", "--as", other]).ok();
+    desk.signer(&["publish"]).ok();
+    both(&desk, &server, other, &manifest);
+    desk.signer(&["role", "rotate", "team", "--unencrypted-keys"]).ok();
+    desk.signer(&["publish"]).ok();
+    both(&desk, &server, other, &manifest);
+    desk.signer(&["delegate", "remove", "team"]).ok();
+    desk.signer(&["publish"]).ok();
+    let said = download(&desk, &server, other).unwrap_err();
+    assert!(said.contains("no such target"), "{said}");
+
+    // Into bins, into more of them, and into such as are written out.
+    for bins in [&["16", "--succinct", "--unencrypted-keys"][..], &["256", "--succinct"]] {
+        desk.signer(&[&["delegate", "bins"], bins].concat()).ok();
+        desk.signer(&["publish"]).ok();
+        both(&desk, &server, NAME, &manifest);
+    }
+    desk.signer(&["delegate", "bins", "32", "--prefix", "hashed", "--unencrypted-keys"]).ok();
+    desk.signer(&["publish"]).ok();
+    both(&desk, &server, NAME, &manifest);
+    desk.signer(&["add", "oci:one:1.4", "--as", other]).ok();
+    desk.signer(&["publish"]).ok();
+    both(&desk, &server, other, &manifest);
+}
+
 #[test]
 fn python_tuf_refreshes_and_downloads_what_signer_published() {
     if there_is_no_python_tuf() {

@@ -231,6 +231,7 @@ fn the_served_folder_never_holds_a_key() {
     desk.signer(&["publish"]).ok();
     let secrets: Vec<Vec<u8>> = files(&desk.path("trust/keys"))
         .iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "pem"))
         .map(|path| fs::read_to_string(path).unwrap().lines().nth(1).unwrap().as_bytes().to_vec())
         .collect();
     assert_eq!(secrets.len(), 4);

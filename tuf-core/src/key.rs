@@ -7,7 +7,7 @@ use core::fmt;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use spki::ObjectIdentifier;
+use spki::{AlgorithmIdentifierRef, ObjectIdentifier};
 
 use crate::canonical::canonical_value;
 use crate::hash::{sha256_hex, unhex};
@@ -78,6 +78,28 @@ impl Key {
             _ => return Err(KeyError::OtherAlgorithm),
         };
         key.material().map(|_| key)
+    }
+
+    /// The key as SubjectPublicKeyInfo in PEM, as other tools read it: the reverse of [`Self::from_pem`].
+    ///
+    /// # Errors
+    /// As for [`Self::material`].
+    pub fn to_pem(&self) -> Result<String, KeyError> {
+        let (algorithm, bits) = match self.material()? {
+            PublicKey::Ed25519(bytes) => {
+                (AlgorithmIdentifierRef { oid: ED25519, parameters: None }, bytes.to_vec())
+            }
+            PublicKey::EcdsaP256(point) => (curve(&SECP256R1), point),
+            PublicKey::EcdsaP384(point) => (curve(&SECP384R1), point),
+            PublicKey::RsaPss(_, der) => {
+                let null = Some(der::asn1::AnyRef::NULL);
+                (AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: null }, der)
+            }
+        };
+        let subject_public_key = der::asn1::BitStringRef::from_bytes(&bits).map_err(|_| KeyError::NotPem)?;
+        let info = spki::SubjectPublicKeyInfoRef { algorithm, subject_public_key };
+        let document = der::Document::try_from(&info).map_err(|_| KeyError::NotPem)?;
+        document.to_pem("PUBLIC KEY", der::pem::LineEnding::LF).map_err(|_| KeyError::NotPem)
     }
 
     fn of(keytype: &str, scheme: &str, public: String) -> Self {
@@ -172,6 +194,10 @@ const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34")
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// RFC 8017, appendix A.1.
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+fn curve(oid: &'static ObjectIdentifier) -> AlgorithmIdentifierRef<'static> {
+    AlgorithmIdentifierRef { oid: EC_PUBLIC_KEY, parameters: Some(der::asn1::AnyRef::from(oid)) }
+}
 
 /// Reads a PEM SubjectPublicKeyInfo, or the older hex of the uncompressed point (Sigstore's first roots).
 fn ecdsa(public: &str, curve: Curve) -> Result<PublicKey, KeyError> {
@@ -287,6 +313,18 @@ mod tests {
             Key::of("ecdsa", "ecdsa-sha2-nistp384", pem.into()).material(),
             Err(KeyError::OtherAlgorithm)
         );
+    }
+
+    #[test]
+    fn a_key_comes_back_from_its_pem() {
+        let point = "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+                     4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+        for key in [Key::ed25519(&[7; 32]), Key::of("ecdsa", "ecdsa-sha2-nistp256", point.into())] {
+            let back = Key::from_pem(&key.to_pem().unwrap()).unwrap();
+            assert!(back.is(&key), "{key:?}");
+            assert_eq!(back.scheme, key.scheme);
+        }
+        assert_eq!(Key::from_pem("hello"), Err(KeyError::NotPem));
     }
 
     #[test]

@@ -90,7 +90,8 @@ fn roles(document: &Document) -> BTreeMap<String, (String, usize)> {
         let prefix = bins.get("name_prefix").and_then(Value::as_str).unwrap_or_default();
         let count = u32::try_from(bits).ok().and_then(|bits| 1_u64.checked_shl(bits)).unwrap_or_default();
         // Its keys are those of each of its roles: the first stands for all.
-        let first = u32::try_from(bits).ok().and_then(|bits| tuf_core::authoring::bin_names(prefix, bits).next());
+        let first =
+            u32::try_from(bits).ok().and_then(|bits| tuf_core::authoring::bin_names(prefix, bits).next());
         all.insert(first.unwrap_or_default(), (format!("every name, as one of {count} bins"), 0));
     }
     let named = delegations.get("roles").and_then(Value::as_array);

@@ -66,13 +66,19 @@ fn expect_same_digest(name: &Reference, image: &Image) -> Result<(), Failure> {
 }
 
 /// Stages one path. What is published already needs no stage; what was staged for it falls away.
-fn stage(path: &str, image: &Image, published: &Published<'_>, staged: &mut Staged) -> Result<Added, Failure> {
+fn stage(
+    path: &str,
+    image: &Image,
+    published: &Published<'_>,
+    staged: &mut Staged,
+) -> Result<Added, Failure> {
     let before = published.target(path)?.and_then(|target| digest_of(&target));
     let previous = before.filter(|before| *before != image.digest);
     let media_type = image.manifest.media_type();
     let length = u64::try_from(image.bytes.len()).unwrap_or(u64::MAX);
     let custom = custom(media_type, image.platforms(), previous);
-    let change = Change::Add { length, digest: image.digest, custom: custom.clone(), base: before, role: None };
+    let change =
+        Change::Add { length, digest: image.digest, custom: custom.clone(), base: before, role: None };
     let outcome = if before == Some(image.digest) {
         staged.changes.remove(path);
         Outcome::AlreadyPublished

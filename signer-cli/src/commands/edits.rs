@@ -55,7 +55,8 @@ impl Desk {
         let staged = Staged::read(&self.repository)?;
         let proposal = Proposal::of(&published, &staged, &self.config, around.now)?;
         proposal.keys_of(role, &published)?.ok_or_else(|| {
-            Failure::refused(format!("there is no role called {role}")).hint("`signer status` lists the roles")
+            Failure::refused(format!("there is no role called {role}"))
+                .hint("`signer status` lists the roles")
         })
     }
 
@@ -107,7 +108,8 @@ impl Desk {
         let loaded = self.published()?.role(&Role::of_targets(name))?;
         let by = loaded.and_then(|loaded| loaded.delegator.clone());
         by.map(|by| by.name().to_owned()).ok_or_else(|| {
-            Failure::refused(format!("nobody delegates to {name}")).hint("`signer delegate list` shows who does")
+            Failure::refused(format!("nobody delegates to {name}"))
+                .hint("`signer delegate list` shows who does")
         })
     }
 }

@@ -196,11 +196,13 @@ fn write(
         files::folder(&dir)?;
     }
     DirBuilder::new().mode(0o700).create(built.keys()).map_err(Failure::io(&built.keys()))?;
-    for (role, seed, _) in &keys.0 {
+    for (role, seed, signer) in &keys.0 {
         let pem = key_file::write(seed, passphrase.map(|passphrase| passphrase.as_slice()))
             .map_err(Failure::unknown)?;
         let path = built.keys().join(format!("{}.pem", role.name()));
         files::write_once(&path, pem.as_bytes(), Readers::Owner)?;
+        let public = signer.key().to_pem().map_err(Failure::refused)?;
+        files::write_once(&path.with_extension("pub"), public.as_bytes(), Readers::Everyone)?;
     }
     files::write_once(&built.config(), TEMPLATE.as_bytes(), Readers::Everyone)?;
     files::write_once(&built.root(), &first.root, Readers::Everyone)?;

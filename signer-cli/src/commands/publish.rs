@@ -38,7 +38,9 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
     let store = places::open(&repository, &config, None)?;
     let ceremony = match &args.ceremony {
         None => None,
-        Some(file) => Some(super::ceremony::read(dir, &CeremonyFileArgs { file: file.clone(), root: None })?.0),
+        Some(file) => {
+            Some(super::ceremony::read(dir, &CeremonyFileArgs { file: file.clone(), root: None })?.0)
+        }
     };
     let mut ring = KeyRing::new(repository.keys(), Source::of(&args.passphrase, around));
     if ceremony.is_none() {
@@ -63,7 +65,10 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             proposal.changes.iter().map(|(path, staged)| change(path, staged, &published)).collect();
         let (changes, edits) = (changes?, proposal.edits.iter().map(Edit::words).collect());
         let manifest = |digest| manifests.get(digest).map_or_else(|| staged.manifest(digest), Ok);
-        let draft = Draft::make(proposal, &base, manifest, &mut ring)?;
+        let draft = match ceremony.is_some() {
+            true => Draft::of_signed(&proposal, &base, manifest, &mut ring)?,
+            false => Draft::make(proposal, &base, manifest, &mut ring)?,
+        };
         match draft.write(&base) {
             Ok(_) => {}
             // What was staged is tried again on top of what the other one published.
@@ -99,10 +104,15 @@ fn open_keys(
     let published = Published::read(repository, store)?;
     let staged = Staged::read(repository)?;
     let proposal = Proposal::of(&published, &staged, config, around.now)?;
+    for one in &proposal.documents {
+        ring.open(&one.role, &one.sets)?;
+    }
     let late = published.snapshot.expires <= config.expiry(&Role::Timestamp, around.now);
     let snapshot = (late || !proposal.documents.is_empty()).then_some(Role::Snapshot);
-    let roles = proposal.documents.iter().map(|one| one.role.clone());
-    roles.chain(snapshot).chain([Role::Timestamp]).try_for_each(|role| ring.open(&role))
+    for role in snapshot.into_iter().chain([Role::Timestamp]) {
+        ring.open(&role, &proposal.online_sets(&role, &published)?)?;
+    }
+    Ok(())
 }
 
 fn warn_of_root(expires: Instant, around: &Surroundings) {

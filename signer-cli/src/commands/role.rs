@@ -91,7 +91,9 @@ fn revoke(desk: &Desk, wanted: &str, around: &Surroundings) -> Result<Vec<Edit>,
         [_] => Ok(edits),
         [] => Err(Failure::refused(format!("no role has a key {}", short(wanted)))
             .hint("`signer status --format json` lists the keys of each role")),
-        several => Err(Failure::usage(format!("{wanted} is the beginning of several keys"))
-            .detail(several.join(", "))),
+        several => {
+            Err(Failure::usage(format!("{wanted} is the beginning of several keys"))
+                .detail(several.join(", ")))
+        }
     }
 }

@@ -89,7 +89,11 @@ fn listed(path: &str, target: &Target) -> Option<report::Image> {
 }
 
 /// A change, as reports say it.
-pub(super) fn change(path: &str, change: &Change, published: &Published<'_>) -> Result<report::Change, Failure> {
+pub(super) fn change(
+    path: &str,
+    change: &Change,
+    published: &Published<'_>,
+) -> Result<report::Change, Failure> {
     let action = match (change, published.target(path)?) {
         (Change::Remove, _) => Action::Remove,
         (Change::Add { .. }, None) => Action::Add,

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 #![allow(unreachable_pub, reason = "a module of several programs")]
 
+pub mod client;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -117,6 +119,29 @@ impl Desk {
         let digest = self.image(content);
         self.signer(&["add", &format!("oci:{content}:1.4"), "--as", NAME]).ok();
         digest
+    }
+
+    /// Makes a key that the repository doesn't have, as openssl users do: `NAME.pem`, and gives `NAME.pub`.
+    pub fn public_key(&self, name: &str) -> String {
+        let openssl = |arguments: &[&str]| {
+            let done = Command::new("openssl").args(arguments).current_dir(self.dir.path()).output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        };
+        let (private, public) = (format!("{name}.pem"), format!("{name}.pub"));
+        openssl(&["genpkey", "-algorithm", "ed25519", "-out", &private]);
+        openssl(&["pkey", "-in", &private, "-pubout", "-out", &public]);
+        public
+    }
+
+    /// The ids of the keys of a top-level role in the newest root.
+    #[track_caller]
+    pub fn key_ids(&self, role: &str) -> Vec<String> {
+        let newest = (1..).take_while(|version| {
+            self.path(&format!("trust/published/metadata/{version}.root.json")).exists()
+        });
+        let root = self.metadata(&format!("{}.root.json", newest.last().unwrap()));
+        let ids = root["signed"]["roles"][role]["keyids"].as_array().unwrap();
+        ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
     }
 
     /// A published document, read.

@@ -45,7 +45,8 @@ impl FreshSnapshot {
         let delegations = delegator.document().delegations.as_ref();
         let found = delegations.and_then(|all| Some((&all.keys, all.keys_of(name)?)));
         let Some((keys, role_keys)) = found else {
-            let what = alloc::format!("expected {} to delegate to it, got no such delegation", delegator.role());
+            let what =
+                alloc::format!("expected {} to delegate to it, got no such delegation", delegator.role());
             return Err(Refusal { role, step: "5.6.7", reason: Reason::Malformed { what } });
         };
         self.weigh_targets(role, keys, &role_keys, &shared(bytes))

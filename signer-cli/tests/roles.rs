@@ -1,0 +1,168 @@
+//! Who may sign, and for what: delegations, thresholds, rotation, bins.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::fs;
+
+use support::{Desk, NAME};
+use test_repos::tree::Tree;
+
+const OTHER: &str = "registry.example.com/team/app:2";
+
+#[test]
+fn a_delegated_role_speaks_for_its_names_and_no_others() {
+    let desk = Desk::published();
+    let team = ["delegate", "add", "team", "--paths", "registry.example.com/team/*", "--unencrypted-keys"];
+    let said = desk.signer(&team).ok();
+    assert!(said.stdout.contains("lets team speak for registry.example.com/team/*"), "{}", said.stdout);
+    let digest = desk.image("two");
+    desk.signer(&["add", "oci:two:1.4", "--as", OTHER]).ok();
+    desk.signer(&["publish"]).ok();
+    assert_eq!(desk.reader().find(OTHER), Some((digest, vec!["targets".to_owned(), "team".to_owned()])));
+    assert!(desk.reader().find(NAME).unwrap().1 == ["targets"]);
+    let listed = desk.metadata("1.team.json")["signed"]["targets"].as_object().unwrap().len();
+    assert_eq!(listed, 2, "the tag and the digest");
+
+    let said = desk.signer(&["delegate", "list"]).ok();
+    assert_eq!(said.stdout, "team (by targets, 1 of 1 keys)\n  registry.example.com/team/*\n");
+    desk.signer(&["delegate", "remove", "team"]).ok();
+    desk.signer(&["publish"]).ok();
+    assert_eq!(desk.reader().find(OTHER), None);
+}
+
+#[test]
+fn a_role_is_delegated_to_once() {
+    let desk = Desk::published();
+    let team = ["delegate", "add", "team", "--paths", "registry.example.com/team/*", "--unencrypted-keys"];
+    desk.signer(&team).ok();
+    desk.signer(&["publish"]).ok();
+    let before = Tree::of(desk.path("trust")).unwrap();
+    desk.signer(&team).failed(1, &["team is a role already"]);
+    desk.signer(&["delegate", "add", "root", "--paths", "a/*"]).failed(2, &["can't be called \"root\""]);
+    desk.signer(&["delegate", "remove", "nobody"]).failed(1, &["nobody delegates to nobody"]);
+    before.assert_unchanged();
+}
+
+/// At each rotation both who followed everything and who comes anew trust the same, and so does who comes
+/// between the two writes of a publish.
+#[test]
+fn every_role_can_change_all_its_keys_at_once() {
+    for role in ["timestamp", "snapshot", "targets", "root"] {
+        let desk = Desk::published();
+        let digest = desk.trusted(NAME);
+        let follower = desk.reader();
+        let said = desk.signer(&["role", "rotate", role, "--unencrypted-keys"]).ok();
+        assert!(said.stdout.contains("drops key"), "{}", said.stdout);
+        desk.signer(&["publish"]).ok();
+        assert_eq!(follower.again().find(NAME).map(|found| found.0), digest, "{role}");
+        assert_eq!(desk.reader().find(NAME).map(|found| found.0), digest, "{role}");
+
+        // What a crash before the last write leaves: the new timestamp under the old root.
+        fs::remove_file(desk.path("trust/published/metadata/2.root.json")).unwrap();
+        assert_eq!(desk.reader().find(NAME).map(|found| found.0), digest, "{role}, between two writes");
+    }
+}
+
+#[test]
+fn a_key_that_is_lost_is_replaced_without_it() {
+    let desk = Desk::published();
+    let digest = desk.trusted(NAME);
+    desk.signer(&["role", "rotate", "timestamp", "--unencrypted-keys"]).ok();
+    fs::remove_file(desk.path("trust/keys/timestamp.pem")).unwrap();
+    desk.signer(&["publish"]).ok();
+    assert_eq!(desk.reader().find(NAME).map(|found| found.0), digest);
+}
+
+#[test]
+fn a_role_that_could_never_sign_again_is_refused() {
+    let desk = Desk::published();
+    let before = Tree::of(desk.path("trust")).unwrap();
+    desk.signer(&["role", "threshold", "root", "2"]).failed(
+        1,
+        &["root could never sign again", "expected at least 2 key(s), for that is its threshold, got 1"],
+    );
+    let id =
+        desk.metadata("1.root.json")["signed"]["roles"]["root"]["keyids"][0].as_str().unwrap().to_owned();
+    desk.signer(&["role", "remove-key", "root", &id[..12]]).failed(1, &["root could never sign again"]);
+    desk.signer(&["role", "revoke", &id]).failed(1, &["root could never sign again"]);
+    desk.signer(&["role", "remove-key", "root", "feed"]).failed(1, &["root has no key feed"]);
+    desk.signer(&["role", "threshold", "nobody", "1"]).failed(1, &["nobody can't be changed"]);
+    before.assert_unchanged();
+}
+
+#[test]
+fn a_revoked_key_signs_nothing_any_more() {
+    let desk = Desk::published();
+    desk.signer(&["role", "rotate", "targets", "--unencrypted-keys"]).ok();
+    desk.signer(&["publish"]).ok();
+    let second = desk.key_ids("targets")[0].clone();
+    // Two keys, one of which is told to be stolen.
+    let more = desk.public_key("more");
+    desk.signer(&["role", "add-key", "targets", &more]).ok();
+    desk.signer(&["publish"]).ok();
+    assert_eq!(desk.key_ids("targets").len(), 2);
+    let third = desk.key_ids("targets").into_iter().find(|id| *id != second).unwrap();
+    desk.signer(&["role", "revoke", &third[..10]]).ok();
+    desk.signer(&["publish"]).ok();
+    assert_eq!(desk.key_ids("targets"), [second]);
+}
+
+#[test]
+fn a_root_that_expired_is_renewed() {
+    let desk = Desk::published();
+    let digest = desk.trusted(NAME);
+    desk.signer(&["role", "renew", "root"]).ok();
+    let said = desk.signer(&["publish"]).ok();
+    assert!(said.stdout.contains("root         2"), "{}", said.stdout);
+    assert_eq!(desk.reader().find(NAME).map(|found| found.0), digest);
+}
+
+#[test]
+fn names_are_spread_over_bins_and_stay_trusted() {
+    let desk = Desk::published();
+    let digest = desk.trusted(NAME).unwrap();
+    desk.signer(&["delegate", "bins", "16", "--succinct", "--unencrypted-keys"]).ok();
+    desk.signer(&["publish"]).ok();
+    let (found, chain) = desk.reader().find(NAME).unwrap();
+    assert_eq!(found, digest);
+    assert!(chain[1].starts_with("bins-"), "{chain:?}");
+    // One more image: its bins sign, and the top-level targets don't.
+    let two = desk.image("two");
+    desk.signer(&["add", "oci:two:1.4", "--as", OTHER]).ok();
+    let said = desk.signer(&["publish"]).ok();
+    assert!(!said.stdout.contains("\n  targets"), "{}", said.stdout);
+    assert_eq!(desk.reader().find(OTHER).unwrap().0, two);
+    // Anew, into more of them, with the same keys.
+    desk.signer(&["delegate", "bins", "64", "--succinct"]).ok();
+    desk.signer(&["publish"]).ok();
+    assert_eq!(desk.reader().find(NAME).unwrap().0, digest);
+    assert_eq!(desk.reader().find(OTHER).unwrap().0, two);
+    desk.signer(&["delegate", "bins", "12", "--succinct"]).failed(2, &["expected a power of two"]);
+}
+
+#[test]
+fn a_delegation_and_bins_exclude_each_other() {
+    let desk = Desk::published();
+    desk.signer(&["delegate", "add", "team", "--paths", "a/*", "--unencrypted-keys"]).ok();
+    desk.signer(&["publish"]).ok();
+    let before = Tree::of(desk.path("trust")).unwrap();
+    desk.signer(&["delegate", "bins", "16", "--succinct", "--unencrypted-keys"])
+        .failed(1, &["expected no other delegations, got delegated role \"team\""]);
+    before.assert_unchanged();
+}
+
+#[test]
+fn what_is_staged_can_be_forgotten() {
+    let desk = Desk::published();
+    desk.signer(&["role", "renew", "root"]).ok();
+    desk.add("two");
+    assert_eq!(
+        desk.signer(&["reset"]).ok().stdout,
+        "forgot 3 staged changes; what is published stays as it is\n"
+    );
+    assert_eq!(desk.signer(&["reset"]).ok().stdout, "nothing was staged\n");
+    let said = desk.signer(&["publish"]).ok();
+    assert!(said.stdout.starts_with("nothing staged"), "{}", said.stdout);
+}
