@@ -22,6 +22,7 @@ use crate::source::SourceError;
 use client::Clients;
 
 pub(crate) use address::{is_loopback, next as follow_address, shown};
+pub use client::prepare_tls;
 pub(crate) use deadline::Deadline;
 pub use limits::HttpLimits;
 pub(crate) use pace::{Paced, read_bounded};

@@ -9,10 +9,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod dir;
+mod place;
+mod s3;
 
 use std::fmt;
 
 pub use dir::DirStore;
+pub use place::{Access, AwsKeys, BadPlace, Place, open};
+pub use s3::S3Store;
 
 /// The most bytes that are read of `timestamp.json`: it names one file. Clients read no more either.
 pub const HEAD_MAX: u64 = 16 * 1024;
@@ -130,6 +134,38 @@ pub enum StoreError {
         limit: u64,
         /// How many there are.
         got: u64,
+    },
+    /// It lets one publisher overwrite what another one just wrote, so nobody may publish there.
+    #[error("{at} is not safe to publish to: {why}")]
+    Unsafe {
+        /// The place.
+        at: String,
+        /// What it did.
+        why: &'static str,
+    },
+    /// It didn't let us in.
+    #[error("{at} refused access: {why}")]
+    Denied {
+        /// The place.
+        at: String,
+        /// What it said.
+        why: String,
+    },
+    /// Nothing answered, or not in time.
+    #[error("{at} can't be reached: {why}")]
+    Unreachable {
+        /// The place.
+        at: String,
+        /// What happened.
+        why: String,
+    },
+    /// It answered with what no such place says.
+    #[error("{at} gave no usable answer: {why}")]
+    Malformed {
+        /// The place.
+        at: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// The disk said no.
     #[error("{at}: {error}")]

@@ -43,7 +43,12 @@ impl Failure {
             StoreError::Moved => Self::refused("another publisher was faster, again and again")
                 .detail("nothing was changed; what was staged still is")
                 .hint("try again"),
-            StoreError::Taken { .. } | StoreError::TooLarge { .. } => Self::refused(what).detail(error),
+            StoreError::Taken { .. } | StoreError::TooLarge { .. } | StoreError::Malformed { .. } => {
+                Self::refused(what).detail(error)
+            }
+            StoreError::Unsafe { .. } => Self::refused(what).detail(error).hint(
+                "two publishers would lose each other's changes there: use a store with conditional writes",
+            ),
             _ => Self::unknown(what).detail(error),
         }
     }

@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod args;
+mod carry;
 mod ceremony;
 mod commands;
 mod config;
@@ -43,6 +44,7 @@ use tuf_core::Instant;
 use zeroize::Zeroizing;
 
 pub use crate::exit::Exit;
+pub use publish_store::AwsKeys;
 
 use crate::args::Signer;
 
@@ -55,12 +57,21 @@ pub struct Surroundings {
     pub passphrase: Option<Zeroizing<Vec<u8>>>,
     /// Where logins for registries may be.
     pub credentials: CredentialPlaces,
+    /// `--to`, where the repository is published.
+    pub publish_to: Option<String>,
+    /// The keys of an object store: see [`aws_keys`].
+    pub aws: Option<AwsKeys>,
     /// Whether colour is welcome on a terminal.
     pub colour: bool,
 }
 
+/// The keys of an object store, of what the environment has under the names that such tools use.
+pub fn aws_keys(value: impl FnMut(&str) -> Option<String>) -> Option<AwsKeys> {
+    places::aws_keys(value)
+}
+
 /// Runs one command line and says how it ended. What went wrong is on stderr.
-pub fn run(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings) -> Exit {
+pub fn run(arguments: impl IntoIterator<Item = OsString>, around: Surroundings) -> Exit {
     let signer = match Signer::try_parse_from(arguments) {
         Ok(signer) => signer,
         Err(error) => {
@@ -69,6 +80,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings)
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
+    let around = &Surroundings { publish_to: signer.to.clone().or(around.publish_to.clone()), ..around };
     let done = commands::run(&signer, around).and_then(|answer| answer.print(signer.format));
     match done {
         Ok(()) => Exit::Done,

@@ -24,7 +24,9 @@ fn main() -> ExitCode {
             runtime_dir: path("XDG_RUNTIME_DIR"),
             home: path("HOME"),
         },
+        publish_to: None,
+        aws: signer_cli::aws_keys(|name| value(name)?.into_string().ok()),
         colour: value("NO_COLOR").is_none(),
     };
-    run(env::args_os(), &around).into()
+    run(env::args_os(), around).into()
 }

@@ -1,19 +1,37 @@
 //! Where a repository is published: what `--to` or signer.toml names, else the folder beside it.
 
-use publish_store::{DirStore, Store};
+use publish_store::{Access, AwsKeys, Place, Store};
 
+use crate::Surroundings;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::repository::Repository;
 
-/// Opens the place. Nothing is read yet.
+/// Opens the place. Nothing is asked of it yet.
 pub(crate) fn open(
     repository: &Repository,
     config: &Config,
-    to: Option<&str>,
+    around: &Surroundings,
 ) -> Result<Box<dyn Store>, Failure> {
-    match to.or(config.publish_to.as_deref()) {
-        None => Ok(Box::new(DirStore::new(repository.published()))),
-        Some(dir) => Ok(Box::new(DirStore::new(dir))),
-    }
+    let named = around.publish_to.as_deref().or(config.publish_to.as_deref());
+    let place = match named.map(str::parse).transpose().map_err(Failure::usage)? {
+        None => Place::Dir(repository.published()),
+        // A folder that signer.toml names is one beside it, wherever signer is started.
+        Some(Place::Dir(dir)) if around.publish_to.is_none() => Place::Dir(repository.dir().join(dir)),
+        Some(place) => place,
+    };
+    let access = Access { aws: around.aws.clone() };
+    publish_store::open(&place, &access).map_err(|error| Failure::usage(error).hint(HINT))
+}
+
+const HINT: &str = "the keys of an object store are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+
+/// The keys of an object store, of what the environment names.
+pub(crate) fn aws_keys(mut value: impl FnMut(&str) -> Option<String>) -> Option<AwsKeys> {
+    Some(AwsKeys {
+        access_key_id: value("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: value("AWS_SECRET_ACCESS_KEY")?.into(),
+        session_token: value("AWS_SESSION_TOKEN").map(Into::into),
+        region: value("AWS_REGION").or_else(|| value("AWS_DEFAULT_REGION")),
+    })
 }

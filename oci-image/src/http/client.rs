@@ -32,9 +32,14 @@ impl Clients {
     }
 }
 
-fn build(tls: bool, direct: bool, options: &HttpOptions) -> Result<Client, SourceError> {
-    // Whoever installed another provider first had a reason.
+/// Names the provider of cryptography that TLS of this process uses, for HTTP clients of other crates too.
+/// Whoever installed another one first had a reason.
+pub fn prepare_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn build(tls: bool, direct: bool, options: &HttpOptions) -> Result<Client, SourceError> {
+    prepare_tls();
     let limits = &options.limits;
     let mut builder = Client::builder()
         .user_agent(options.user_agent.as_str())

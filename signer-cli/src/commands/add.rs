@@ -30,7 +30,7 @@ pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<r
     terminal::note(&format!("{} has {} as {}", image.source, image.digest, image.manifest.media_type()));
 
     let _lock = repository.lock()?;
-    let store = places::open(&repository, &config, None)?;
+    let store = places::open(&repository, &config, around)?;
     let published = Published::read(&repository, store.as_ref())?;
     let mut staged = Staged::read(&repository)?;
     let mut names = Vec::new();

@@ -34,7 +34,7 @@ pub(crate) fn run(dir: &Path, command: &CeremonyCommand, around: &Surroundings) 
 }
 
 fn propose(dir: &Path, args: &ProposeArgs, around: &Surroundings) -> Result<reports::Ceremony, Failure> {
-    let desk = Desk::open(dir)?;
+    let desk = Desk::open(dir, around)?;
     let published = desk.published()?;
     let staged = Staged::read(&desk.repository)?;
     let proposal = Proposal::of(&published, &staged, &desk.config, around.now)?;

@@ -20,7 +20,7 @@ const HASHED_MAX: u32 = 16_384;
 const SUCCINCT_MAX: u32 = 65_536;
 
 pub(crate) fn run(dir: &Path, command: &DelegateCommand, around: &Surroundings) -> Result<Answer, Failure> {
-    let desk = Desk::open(dir)?;
+    let desk = Desk::open(dir, around)?;
     let edits = match command {
         DelegateCommand::List => return list(&desk).map(Answer::Delegations),
         DelegateCommand::Add(args) => add(&desk, args, around)?,

@@ -33,10 +33,10 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn open(dir: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(dir: &Path, around: &Surroundings) -> Result<Self, Failure> {
         let repository = Repository::open(dir)?;
         let config = Config::read(&repository.config())?;
-        let store = places::open(&repository, &config, None)?;
+        let store = places::open(&repository, &config, around)?;
         Ok(Self { repository, config, store })
     }
 

@@ -21,7 +21,7 @@ pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Fail
     match &signer.command {
         Command::Init(args) => init::run(repo, args, around).map(Answer::Init),
         Command::Add(args) => add::run(repo, args, around).map(Answer::Add),
-        Command::Remove(args) => remove::run(repo, args).map(Answer::Remove),
+        Command::Remove(args) => remove::run(repo, args, around).map(Answer::Remove),
         Command::Status => status::run(repo, around).map(Answer::Status),
         Command::Publish(args) => publish::run(repo, args, around).map(Answer::Publish),
         Command::Reset => reset::run(repo).map(Answer::Reset),

@@ -10,6 +10,7 @@ use super::status::change;
 use crate::Surroundings;
 use crate::args::PublishArgs;
 use crate::args::roles::CeremonyFileArgs;
+use crate::carry;
 use crate::ceremony::Manifests;
 use crate::config::Config;
 use crate::draft::{Base, Draft, Signed};
@@ -35,7 +36,8 @@ const ROOT_NOTICE: TimeDelta = TimeDelta::days(30);
 pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Result<report::Publish, Failure> {
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
-    let store = places::open(&repository, &config, None)?;
+    let store = places::open(&repository, &config, around)?;
+    carry::fill(&repository, store.as_ref())?;
     let ceremony = match &args.ceremony {
         None => None,
         Some(file) => {

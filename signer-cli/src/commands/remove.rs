@@ -5,6 +5,7 @@ use std::path::Path;
 use oci_image::Reference;
 use tuf_core::schema::Target;
 
+use crate::Surroundings;
 use crate::args::RemoveArgs;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -15,12 +16,12 @@ use crate::repository::Repository;
 use crate::staged::{Change, Staged, digest_of};
 use crate::terminal;
 
-pub(crate) fn run(dir: &Path, args: &RemoveArgs) -> Result<report::Remove, Failure> {
+pub(crate) fn run(dir: &Path, args: &RemoveArgs, around: &Surroundings) -> Result<report::Remove, Failure> {
     let repository = Repository::open(dir)?;
     let path = path_of(&args.name)?;
     let _lock = repository.lock()?;
     let config = Config::read(&repository.config())?;
-    let store = places::open(&repository, &config, None)?;
+    let store = places::open(&repository, &config, around)?;
     let published = Published::read(&repository, store.as_ref())?;
     let mut staged = Staged::read(&repository)?;
     let was_staged = matches!(staged.changes.remove(&path), Some(Change::Add { .. }));

@@ -14,7 +14,7 @@ use crate::passphrase::Source;
 use crate::reports::edits::Edits;
 
 pub(crate) fn run(dir: &Path, command: &RoleCommand, around: &Surroundings) -> Result<Edits, Failure> {
-    let desk = Desk::open(dir)?;
+    let desk = Desk::open(dir, around)?;
     let edits = match command {
         RoleCommand::Threshold(args) => {
             vec![Edit::Threshold { role: args.role.clone(), threshold: args.threshold }]

@@ -21,7 +21,7 @@ use crate::terminal;
 pub(crate) fn run(dir: &Path, around: &Surroundings) -> Result<report::Status, Failure> {
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
-    let store = places::open(&repository, &config, None)?;
+    let store = places::open(&repository, &config, around)?;
     let published = Published::read(&repository, store.as_ref())?;
     let staged = Staged::read(&repository)?;
     let mut changes = Vec::new();

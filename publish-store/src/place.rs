@@ -1,0 +1,168 @@
+//! What a person writes for a place, and how it is opened.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::{DirStore, S3Store, Store, StoreError};
+
+/// Where a repository is published.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// `DIR` or `file:DIR`: a folder.
+    Dir(PathBuf),
+    /// `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`: an object store.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// What the names of the objects start with; may be empty.
+        prefix: String,
+        /// The address, where it isn't Amazon's.
+        endpoint: Option<Url>,
+        /// The region; `us-east-1` where nothing is said, as stores that have none expect.
+        region: Option<String>,
+    },
+}
+
+/// What is needed to get in. The caller finds it: this crate reads no environment.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// For an object store.
+    pub aws: Option<AwsKeys>,
+}
+
+/// The keys of an account of an object store.
+#[derive(Clone)]
+pub struct AwsKeys {
+    /// Its name.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret_access_key: Zeroizing<String>,
+    /// For keys that hold for a while.
+    pub session_token: Option<Zeroizing<String>>,
+    /// Where nothing else is said.
+    pub region: Option<String>,
+}
+
+impl fmt::Debug for AwsKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsKeys").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+/// Why a text names no place.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{text:?} names no place to publish to: {why}")]
+pub struct BadPlace {
+    text: String,
+    why: &'static str,
+}
+
+/// Opens a place. Nothing is asked of it yet.
+///
+/// # Errors
+/// When keys are missing, or the address can't be used.
+pub fn open(place: &Place, access: &Access) -> Result<Box<dyn Store>, StoreError> {
+    Ok(match place {
+        Place::Dir(dir) => Box::new(DirStore::new(dir)),
+        Place::S3 { bucket, prefix, endpoint, region } => {
+            Box::new(S3Store::new(bucket, prefix, endpoint.as_ref(), region.as_deref(), access.aws.as_ref())?)
+        }
+    })
+}
+
+impl FromStr for Place {
+    type Err = BadPlace;
+
+    fn from_str(text: &str) -> Result<Self, BadPlace> {
+        // A secret may be in it: what was written is said again only without one.
+        let bad = |why| BadPlace { text: text.split('@').next_back().unwrap_or_default().to_owned(), why };
+        if let Some(dir) = text.strip_prefix("file:") {
+            return Ok(Self::Dir(dir.strip_prefix("//").unwrap_or(dir).into()));
+        }
+        if !text.contains("://") {
+            return if text.is_empty() {
+                Err(bad("expected a folder or an address, got nothing"))
+            } else {
+                Ok(Self::Dir(text.into()))
+            };
+        }
+        let url = Url::parse(text).map_err(|_| bad("expected a folder or s3://BUCKET/PREFIX"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(bad(
+                "keys don't belong in an address: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            ));
+        }
+        match url.scheme() {
+            "s3" => s3(&url).map_err(bad),
+            _ => Err(bad("expected a folder or s3://BUCKET/PREFIX")),
+        }
+    }
+}
+
+fn s3(url: &Url) -> Result<Place, &'static str> {
+    let bucket = url.host_str().filter(|host| !host.is_empty()).ok_or("expected a bucket behind s3://")?;
+    let (mut endpoint, mut region) = (None, None);
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "endpoint" => {
+                let url = Url::parse(&value).map_err(|_| "expected an address as endpoint")?;
+                let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+                if url.scheme() != "https" && !(url.scheme() == "http" && local) {
+                    return Err("expected an https address as endpoint, or http on this machine");
+                }
+                endpoint = Some(url);
+            }
+            "region" => region = Some(value.into_owned()),
+            _ => return Err("expected endpoint= or region= behind the question mark"),
+        }
+    }
+    let prefix = url.path().trim_matches('/').to_owned();
+    if prefix.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err("expected a prefix without . and ..");
+    }
+    Ok(Place::S3 { bucket: bucket.to_owned(), prefix, endpoint, region })
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dir(dir) => write!(f, "{}", dir.display()),
+            Self::S3 { bucket, prefix, .. } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_says_where() {
+        assert_eq!("public".parse(), Ok(Place::Dir("public".into())));
+        assert_eq!("file:/srv/trust".parse(), Ok(Place::Dir("/srv/trust".into())));
+        let s3 = "s3://bucket/trust/?endpoint=http://127.0.0.1:9000&region=eu-1".parse::<Place>().unwrap();
+        assert_eq!(s3.to_string(), "s3://bucket/trust");
+        assert!(matches!(s3, Place::S3 { region: Some(region), .. } if region == "eu-1"));
+    }
+
+    #[test]
+    fn what_names_no_place_says_why_and_no_secret() {
+        for (text, why) in [
+            ("", "got nothing"),
+            ("s3://", "expected a bucket"),
+            ("s3://me:hush@bucket/x", "keys don't belong in an address"),
+            ("s3://bucket/x?endpoint=http://example.com", "expected an https address"),
+            ("s3://bucket/x?key=hush", "expected endpoint= or region="),
+            ("gs://bucket", "expected a folder or s3:"),
+        ] {
+            let said = text.parse::<Place>().unwrap_err().to_string();
+            assert!(said.contains(why), "{said}");
+        }
+        let said = "s3://me:hush@bucket/x".parse::<Place>().unwrap_err().to_string();
+        assert!(!said.contains("hush"), "{said}");
+    }
+}

@@ -1,0 +1,335 @@
+//! An object store that speaks S3. Versioned files are written only where there are none (`If-None-Match: *`),
+//! and the timestamp only where the one that was read still is (`If-Match`), so of two publishers one wins.
+//!
+//! Some stores take these conditions and ignore them: then the slower publisher would overwrite the faster
+//! one. So before the first write it is tried whether the store holds to them.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
+use object_store::path::Path;
+use object_store::{
+    Attribute, Attributes, BackoffConfig, ClientOptions, Error, ObjectStore as _, ObjectStoreExt as _,
+    PutMode, PutOptions, PutPayload, RetryConfig, UpdateVersion,
+};
+use tokio::runtime::{Builder, Runtime};
+use url::Url;
+
+use crate::{AwsKeys, HEAD_MAX, Head, Store, StoreError, Token};
+
+/// How many writes are under way at once: more of them gain nothing over one connection pool.
+const AT_ONCE: usize = 16;
+/// One request, of at most some megabytes. Slower than this is as good as nothing.
+const REQUEST_TIME: Duration = Duration::from_secs(60);
+/// All tries of one request.
+const RETRY_TIME: Duration = Duration::from_secs(90);
+/// A versioned file never changes.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// The timestamp is what tells clients what is new: caches must ask again.
+const ASK_AGAIN: &str = "no-cache";
+/// What is tried before the first write.
+const PROBE: &str = ".hallmark-probe";
+
+/// A repository in an object store.
+pub struct S3Store {
+    store: AmazonS3,
+    prefix: Path,
+    name: String,
+    runtime: Runtime,
+    /// Whether the store was seen to hold to conditions.
+    proved: Mutex<bool>,
+}
+
+impl fmt::Debug for S3Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Store").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl S3Store {
+    /// The repository under a prefix of a bucket.
+    ///
+    /// # Errors
+    /// When there are no keys, or the address can't be used.
+    pub fn new(
+        bucket: &str,
+        prefix: &str,
+        endpoint: Option<&Url>,
+        region: Option<&str>,
+        keys: Option<&AwsKeys>,
+    ) -> Result<Self, StoreError> {
+        let name = format!("s3://{bucket}/{prefix}");
+        let Some(keys) = keys else {
+            let why = "no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned();
+            return Err(StoreError::Denied { at: name, why });
+        };
+        oci_image::prepare_tls();
+        let region = region.or(keys.region.as_deref()).unwrap_or("us-east-1");
+        let retry =
+            RetryConfig { backoff: BackoffConfig::default(), max_retries: 4, retry_timeout: RETRY_TIME };
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(region)
+            .with_access_key_id(&keys.access_key_id)
+            .with_secret_access_key(keys.secret_access_key.as_str())
+            .with_conditional_put(S3ConditionalPut::ETagMatch)
+            .with_retry(retry);
+        if let Some(token) = &keys.session_token {
+            builder = builder.with_token(token.as_str());
+        }
+        let mut options = ClientOptions::new().with_timeout(REQUEST_TIME);
+        if let Some(endpoint) = endpoint {
+            // Only one on this machine may be spoken to in the clear: `Place` sees to that.
+            options = options.with_allow_http(endpoint.scheme() == "http");
+            builder = builder.with_endpoint(endpoint.as_str().trim_end_matches('/'));
+        }
+        let malformed = |why: String| StoreError::Malformed { at: name.clone(), why };
+        let store = builder.with_client_options(options).build().map_err(|why| malformed(why.to_string()))?;
+        let runtime =
+            Builder::new_current_thread().enable_all().build().map_err(|why| malformed(why.to_string()))?;
+        let prefix = Path::parse(prefix).map_err(|why| malformed(why.to_string()))?;
+        Ok(Self { store, prefix, name, runtime, proved: Mutex::new(false) })
+    }
+
+    fn path(&self, folder: &str, name: &str) -> Result<Path, StoreError> {
+        // Names are percent-encoded already, and stay as they are.
+        let parts = [self.prefix.as_ref(), folder, name];
+        let text: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        Path::parse(text.join("/"))
+            .map_err(|why| StoreError::Malformed { at: self.name.clone(), why: why.to_string() })
+    }
+
+    fn timestamp(&self) -> Result<Path, StoreError> {
+        self.path("metadata", "timestamp.json")
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Option<String>)>, StoreError> {
+        self.runtime.block_on(async {
+            let answer = match self.store.get(path).await {
+                Err(Error::NotFound { .. }) => return Ok(None),
+                answer => answer.map_err(|why| self.failed(&why))?,
+            };
+            let (got, etag) = (answer.meta.size, answer.meta.e_tag.clone());
+            let too_large = |got| StoreError::TooLarge { name: path.to_string(), limit, got };
+            if got > limit {
+                return Err(too_large(got));
+            }
+            // What it announced is not what it sends: counted as it comes.
+            let mut body = answer.into_stream();
+            let mut bytes = Vec::new();
+            while let Some(part) = body.try_next().await.map_err(|why| self.failed(&why))? {
+                bytes.extend_from_slice(&part);
+                let got = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                if got > limit {
+                    return Err(too_large(got));
+                }
+            }
+            Ok(Some((bytes, etag)))
+        })
+    }
+
+    async fn put(&self, path: &Path, bytes: &[u8], mode: PutMode, cache: &'static str) -> Result<(), Error> {
+        let mut attributes = Attributes::new();
+        attributes.insert(Attribute::CacheControl, cache.into());
+        attributes.insert(Attribute::ContentType, "application/json".into());
+        let options = PutOptions { mode, attributes, ..PutOptions::default() };
+        self.store.put_opts(path, PutPayload::from(bytes.to_vec()), options).await.map(|_| ())
+    }
+
+    /// Writes a file that must not be there with other bytes.
+    async fn create(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        match self.put(path, bytes, PutMode::Create, FOR_EVER).await {
+            Ok(()) => Ok(()),
+            // Also after a try that was answered too late: then the bytes are ours.
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
+                let there = self.store.get(path).await.map_err(|why| self.failed(&why))?;
+                let there = there.bytes().await.map_err(|why| self.failed(&why))?;
+                match there == bytes {
+                    true => Ok(()),
+                    false => Err(StoreError::Taken { name: path.to_string() }),
+                }
+            }
+            Err(why) => Err(self.failed(&why)),
+        }
+    }
+
+    /// Tries, once, whether the store holds to conditions.
+    fn prove(&self) -> Result<(), StoreError> {
+        let mut proved = self.proved.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *proved {
+            return Ok(());
+        }
+        let path = self.path("", &format!("{PROBE}-{}", std::process::id()))?;
+        let tried = self.runtime.block_on(self.try_conditions(&path));
+        // Whatever came of it, nothing stays behind.
+        let cleared = self.runtime.block_on(self.store.delete(&path));
+        tried?;
+        cleared.map_err(|why| self.failed(&why))?;
+        *proved = true;
+        Ok(())
+    }
+
+    async fn try_conditions(&self, path: &Path) -> Result<(), StoreError> {
+        let unsafe_because = |why| StoreError::Unsafe { at: self.name.clone(), why };
+        match self.put(path, b"1", PutMode::Create, ASK_AGAIN).await {
+            // Left by a publisher who was killed at this very point.
+            Ok(()) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
+            Err(why) => return Err(self.failed(&why)),
+        }
+        match self.put(path, b"2", PutMode::Create, ASK_AGAIN).await {
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
+            Ok(()) => {
+                return Err(unsafe_because("it overwrites a file although `If-None-Match: *` forbids it"));
+            }
+            Err(Error::NotImplemented { .. }) => {
+                return Err(unsafe_because("it doesn't know `If-None-Match: *`"));
+            }
+            Err(why) => return Err(self.failed(&why)),
+        }
+        let stale =
+            UpdateVersion { e_tag: Some("\"00000000000000000000000000000000\"".to_owned()), version: None };
+        match self.put(path, b"3", PutMode::Update(stale), ASK_AGAIN).await {
+            Err(Error::Precondition { .. }) => Ok(()),
+            Ok(()) => Err(unsafe_because("it overwrites a file that changed although `If-Match` forbids it")),
+            Err(Error::NotImplemented { .. }) => Err(unsafe_because("it doesn't know `If-Match`")),
+            Err(why) => Err(self.failed(&why)),
+        }
+    }
+
+    fn failed(&self, why: &Error) -> StoreError {
+        let (at, text) = (self.name.clone(), causes(why));
+        match why {
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+                StoreError::Denied { at, why: text }
+            }
+            Error::NotFound { .. } => StoreError::Malformed { at, why: text },
+            _ => StoreError::Unreachable { at, why: text },
+        }
+    }
+}
+
+impl Store for S3Store {
+    fn describe(&self) -> String {
+        self.name.clone()
+    }
+
+    fn metadata(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.read(&self.path("metadata", name)?, limit)?.map(|(bytes, _)| bytes))
+    }
+
+    fn has_metadata(&self, name: &str) -> Result<bool, StoreError> {
+        let path = self.path("metadata", name)?;
+        match self.runtime.block_on(self.store.head(&path)) {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(why) => Err(self.failed(&why)),
+        }
+    }
+
+    fn target(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.read(&self.path("targets", name)?, limit)?.map(|(bytes, _)| bytes))
+    }
+
+    fn head(&self) -> Result<Option<Head>, StoreError> {
+        let Some((timestamp, etag)) = self.read(&self.timestamp()?, HEAD_MAX)? else { return Ok(None) };
+        let etag = etag.ok_or_else(|| StoreError::Unsafe {
+            at: self.name.clone(),
+            why: "it names no ETag, without which nobody can say what is overwritten",
+        })?;
+        Ok(Some(Head { timestamp, token: Token(etag) }))
+    }
+
+    fn put_metadata(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.prove()?;
+        self.runtime.block_on(self.create(&self.path("metadata", name)?, bytes))
+    }
+
+    fn put_all_metadata(
+        &self,
+        files: &mut dyn Iterator<Item = (String, Vec<u8>)>,
+        progress: &dyn Fn(u64),
+    ) -> Result<(), StoreError> {
+        self.prove()?;
+        let writes = files.map(|(name, bytes)| async move {
+            let path = self.path("metadata", &name)?;
+            self.create(&path, &bytes).await
+        });
+        self.runtime.block_on(async {
+            let mut done = 0_u64;
+            let mut writes = stream::iter(writes).buffer_unordered(AT_ONCE);
+            while let Some(written) = writes.next().await {
+                written?;
+                done = done.saturating_add(1);
+                progress(done);
+            }
+            Ok(())
+        })
+    }
+
+    fn put_target(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.prove()?;
+        let path = self.path("targets", name)?;
+        // Named by its hash: what is damaged there is repaired.
+        let put = self.put(&path, bytes, PutMode::Overwrite, FOR_EVER);
+        self.runtime.block_on(put).map_err(|why| self.failed(&why))
+    }
+
+    fn advance(
+        &self,
+        from: Option<&Token>,
+        timestamp: &[u8],
+        roots: &[(String, Vec<u8>)],
+    ) -> Result<Token, StoreError> {
+        self.prove()?;
+        for (name, bytes) in roots {
+            let limit = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            match self.metadata(name, limit) {
+                Ok(None) => {}
+                Ok(Some(there)) if there == *bytes => {}
+                Ok(Some(_)) | Err(StoreError::TooLarge { .. }) => {
+                    return Err(StoreError::Taken { name: name.clone() });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let mode = match from {
+            None => PutMode::Create,
+            Some(Token(etag)) => PutMode::Update(UpdateVersion { e_tag: Some(etag.clone()), version: None }),
+        };
+        match self.runtime.block_on(self.put(&self.timestamp()?, timestamp, mode, ASK_AGAIN)) {
+            Ok(()) => {}
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. }) => {
+                // A try that was answered too late may have been the one that did it.
+                if self.head()?.is_none_or(|head| head.timestamp != timestamp) {
+                    return Err(StoreError::Moved);
+                }
+            }
+            Err(why) => return Err(self.failed(&why)),
+        }
+        for (name, bytes) in roots {
+            self.put_metadata(name, bytes)?;
+        }
+        self.head()?.map(|head| head.token).ok_or(StoreError::Moved)
+    }
+
+    fn sweep(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// An error with what led to it, on one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text.replace('\n', " ")
+}
