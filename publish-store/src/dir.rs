@@ -176,6 +176,10 @@ fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
 
 /// Writes a file that must not be there yet with other bytes.
 fn place_once(path: &Path, name: &str, bytes: &[u8], last: bool) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(path);
+    if !folder.is_dir() {
+        fs::create_dir_all(folder).map_err(failed(folder))?;
+    }
     match unfinished(path, bytes, last)?.persist_noclobber(path) {
         Ok(_) => Ok(()),
         Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => {
