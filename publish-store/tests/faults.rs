@@ -156,7 +156,10 @@ fn a_version_is_written_once() {
     store.put_metadata("2.targets.json", b"one").unwrap();
     assert!(matches!(store.put_metadata("2.targets.json", b"two"), Err(StoreError::Taken { .. })));
     assert_eq!(store.metadata("2.targets.json", 100).unwrap().unwrap(), b"one");
-    assert!(matches!(store.metadata("2.targets.json", 2), Err(StoreError::TooLarge { limit: 2, got: 3, .. })));
+    assert!(matches!(
+        store.metadata("2.targets.json", 2),
+        Err(StoreError::TooLarge { limit: 2, got: 3, .. })
+    ));
     let roots = [("2.root.json".to_owned(), b"root".to_vec())];
     store.put_metadata("2.root.json", b"another").unwrap();
     assert!(matches!(store.advance(None, b"t", &roots), Err(StoreError::Taken { .. })));
@@ -169,7 +172,13 @@ fn many_files_are_written_at_once_and_whole() {
     let store = dir(folder.path());
     let mut files = (0..300).map(|number| (format!("1.bins-{number}.json"), vec![b'x'; 1000]));
     let last = AtomicU32::new(0);
-    store.put_all_metadata(&mut files, &|done| last.store(u32::try_from(done).unwrap(), Ordering::Relaxed)).unwrap();
+    store
+        .put_all_metadata(&mut files, &|done| last.store(u32::try_from(done).unwrap(), Ordering::Relaxed))
+        .unwrap();
     assert_eq!(last.into_inner(), 300);
-    assert_eq!(std::fs::read_dir(folder.path().join("metadata")).unwrap().count(), 300, "and nothing unfinished");
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("metadata")).unwrap().count(),
+        300,
+        "and nothing unfinished"
+    );
 }

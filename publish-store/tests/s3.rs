@@ -58,7 +58,9 @@ fn start(mut command: Command, port: u16, data: tempfile::TempDir) -> Server {
 fn moto() -> Option<Server> {
     let there = Command::new(python()).args(["-c", "import moto.server"]).output();
     if !there.is_ok_and(|output| output.status.success()) {
-        return skipped("python has no moto: install moto[server], and name the interpreter in HALLMARK_PYTHON");
+        return skipped(
+            "python has no moto: install moto[server], and name the interpreter in HALLMARK_PYTHON",
+        );
     }
     let port = free_port();
     let mut command = Command::new(python());

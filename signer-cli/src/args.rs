@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod keys;
 pub(crate) mod roles;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use oci_image::{Location, Reference};
 
 use crate::commands::init::GivenKey;
+use keys::KeyCommand;
 use roles::{CeremonyCommand, DelegateCommand, RoleCommand};
 
 /// Sign which image a tag means
@@ -64,6 +66,9 @@ pub(crate) enum Command {
     /// Say who signs for a role, and how many must
     #[command(subcommand)]
     Role(RoleCommand),
+    /// The keys that are here: make, list, import them
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Let several people sign, on machines without a network
     #[command(subcommand)]
     Ceremony(CeremonyCommand),

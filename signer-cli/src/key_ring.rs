@@ -8,18 +8,27 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use signing_keys::{Around, Ask, KeyUri, Secret, Why};
 use tuf_core::authoring::Document;
 use tuf_core::crypto::{self, Ed25519Signer, Sign, SignError};
 use tuf_core::key::{Key, KeyError, PublicKey};
 use tuf_core::{Role, metadata_file_name};
 use zeroize::Zeroizing;
 
+use crate::Surroundings;
+use crate::args::PassphraseArgs;
 use crate::failure::Failure;
 use crate::files;
 use crate::key_file::{KeyFile, KeyFileError, Seed, signer};
-use crate::passphrase::{Passphrase, Source};
+use crate::passphrase::{self, Passphrase, Source};
 use crate::proposal::KeySet;
 use crate::terminal;
+
+/// How often a person is asked for a PIN. Tokens lock themselves after some three to fifteen wrong ones.
+const PIN_TRIES: u32 = 3;
+
+/// How often a person is asked for a passphrase.
+const PASSPHRASE_TRIES: u32 = 3;
 
 /// A key file is 0.3 KB; an RSA one that landed here by mistake has 3.
 const KEY_FILE_MAX: u64 = 64 * 1024;
@@ -32,6 +41,10 @@ pub(crate) struct KeyRing {
     dir: PathBuf,
     source: Source,
     passphrases: Vec<Passphrase>,
+    /// `HALLMARK_PIN`.
+    pin: Option<Passphrase>,
+    /// Where keys are found that live elsewhere.
+    elsewhere: Around,
     entries: Option<Vec<Entry>>,
     opened: BTreeMap<PathBuf, Box<dyn Sign>>,
 }
@@ -39,6 +52,7 @@ pub(crate) struct KeyRing {
 /// A key in the folder.
 #[derive(Clone, Debug)]
 struct Entry {
+    /// `NAME.pem`, or `NAME.uri` for one that lives elsewhere.
     path: PathBuf,
     name: String,
     /// From `NAME.pub`, so that nothing need be opened to see whose key it is.
@@ -63,8 +77,16 @@ impl Entry {
 }
 
 impl KeyRing {
-    pub(crate) fn new(dir: PathBuf, source: Source) -> Self {
-        Self { dir, source, passphrases: Vec::new(), entries: None, opened: BTreeMap::new() }
+    pub(crate) fn new(dir: PathBuf, args: &PassphraseArgs, around: &Surroundings) -> Self {
+        Self {
+            dir,
+            source: Source::of(args, around),
+            passphrases: Vec::new(),
+            pin: around.pin.clone(),
+            elsewhere: around.elsewhere.clone(),
+            entries: None,
+            opened: BTreeMap::new(),
+        }
     }
 
     /// Opens the keys of a role, so that no question comes while others wait for us.
@@ -75,8 +97,11 @@ impl KeyRing {
         }
         for path in &paths {
             if !self.opened.contains_key(path) {
-                let signer = self.open_file(path)?;
-                self.opened.insert(path.clone(), Box::new(signer));
+                let signer = match path.extension().is_some_and(|extension| extension == "uri") {
+                    true => self.open_elsewhere(path)?,
+                    false => Box::new(self.open_file(path)?),
+                };
+                self.opened.insert(path.clone(), signer);
             }
         }
         Ok(paths)
@@ -168,13 +193,59 @@ impl KeyRing {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(Failure::io(&self.dir))? {
             let path = entry.map_err(Failure::io(&self.dir))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".pem"));
+            let name = path.file_name().and_then(|name| {
+                let name = name.to_str()?;
+                name.strip_suffix(".pem").or_else(|| name.strip_suffix(".uri"))
+            });
             if let Some(name) = name.map(ToOwned::to_owned) {
                 entries.push(Entry { public: public(&path.with_extension("pub"))?, path, name });
             }
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
+    }
+
+    /// The public half of a key that lives elsewhere.
+    pub(crate) fn look_at(&mut self, uri: &KeyUri) -> Result<Key, Failure> {
+        Ok(self.open_uri(uri, &uri.to_string())?.key().clone())
+    }
+
+    /// A key that lives elsewhere: in a token, an ssh-agent, or behind a program.
+    fn open_elsewhere(&mut self, path: &Path) -> Result<Box<dyn Sign>, Failure> {
+        let text = String::from_utf8(files::read(path, KEY_FILE_MAX)?).unwrap_or_default();
+        let uri: KeyUri = text
+            .parse()
+            .map_err(|why| Failure::usage(format!("{} can't be used", path.display())).detail(why))?;
+        expect_same(path, self.open_uri(&uri, &path.display().to_string())?)
+    }
+
+    fn open_uri(&mut self, uri: &KeyUri, called: &str) -> Result<Box<dyn Sign>, Failure> {
+        let unusable =
+            |why: &dyn std::fmt::Display| Failure::usage(format!("{called} can't be used")).detail(why);
+        let mut tries = PIN_TRIES;
+        loop {
+            tries = tries.saturating_sub(1);
+            let opened = signing_keys::open(uri, &self.elsewhere, &mut Pins { pin: self.pin.as_ref() });
+            let error = match opened {
+                Ok(signer) => return Ok(signer),
+                Err(error) => error,
+            };
+            match error.why {
+                // Never the last one by itself: a locked token takes its key away for good.
+                Why::WrongSecret { last_try: false } if tries > 0 && self.pin.is_none() => {
+                    terminal::warn("the PIN is wrong; try again");
+                }
+                Why::Missing(_) => {
+                    return Err(Failure::unknown(format!("{called} can't be reached")).detail(error));
+                }
+                Why::WrongSecret { .. } | Why::NoSecret(_) => {
+                    return Err(unusable(&error).hint(
+                        "the PIN is asked for, or comes from pin-source= in the URI, or HALLMARK_PIN",
+                    ));
+                }
+                _ => return Err(unusable(&error)),
+            }
+        }
     }
 
     fn open_file(&mut self, path: &Path) -> Result<Ed25519Signer, Failure> {
@@ -185,12 +256,19 @@ impl KeyRing {
         if let Some(seed) = self.try_known(&file, path)? {
             return Ok(signer(&seed));
         }
-        let may_ask = self.passphrases.is_empty() || self.source.can_be_asked_again();
-        if may_ask {
+        let tries = match (self.source.can_be_asked_again(), self.passphrases.is_empty()) {
+            (true, _) => PASSPHRASE_TRIES,
+            (false, true) => 1,
+            (false, false) => 0,
+        };
+        for left in (0..tries).rev() {
             let name = path.file_name().unwrap_or(path.as_os_str());
             self.passphrases.push(self.source.existing(&Path::new("keys").join(name).display().to_string())?);
             if let Some(seed) = self.try_known(&file, path)? {
                 return Ok(signer(&seed));
+            }
+            if left > 0 {
+                terminal::warn("the passphrase doesn't open it; try again");
             }
         }
         Err(Failure::usage(format!("the passphrase {} doesn't open {}", self.source.name(), path.display()))
@@ -224,14 +302,44 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile, Failure> {
     KeyFile::parse(&text).map_err(|why| unusable(path, why))
 }
 
+/// Where PINs come from.
+struct Pins<'p> {
+    pin: Option<&'p Passphrase>,
+}
+
+impl Ask for Pins<'_> {
+    fn secret(&mut self, what: &str, last_try: bool) -> Result<Secret, String> {
+        if last_try {
+            terminal::warn(&format!("one more wrong PIN locks {what}"));
+        }
+        passphrase::pin(self.pin, what)
+    }
+}
+
+/// The key behind a URI must be the one whose public half was written down: a token may have been swapped.
+fn expect_same(path: &Path, signer: Box<dyn Sign>) -> Result<Box<dyn Sign>, Failure> {
+    let written = public(&path.with_extension("pub"))?;
+    let got = signer.key().material().ok();
+    match written.is_none_or(|written| got.as_ref() == Some(&written)) {
+        true => Ok(signer),
+        false => Err(Failure::refused(format!("{} names another key now", path.display()))
+            .detail("expected the one in the .pub file beside it")
+            .hint("plug in the right token; or import the new key under another name")),
+    }
+}
+
 /// The public half beside a key; none where none was written.
 fn public(path: &Path) -> Result<Option<PublicKey>, Failure> {
     if !path.exists() {
         return Ok(None);
     }
-    let pem = files::read(path, PUBLIC_FILE_MAX)?;
-    let key = std::str::from_utf8(&pem).map_err(|_| KeyError::NotPem).and_then(Key::from_pem);
-    key.and_then(|key| key.material()).map(Some).map_err(|why| {
+    read_public(path).map(|key| key.material().ok())
+}
+
+/// A public key from its file.
+pub(crate) fn read_public(path: &Path) -> Result<Key, Failure> {
+    let pem = files::read(path, PUBLIC_FILE_MAX).map_err(Failure::into_usage)?;
+    std::str::from_utf8(&pem).map_err(|_| KeyError::NotPem).and_then(Key::from_pem).map_err(|why| {
         Failure::usage(format!("{} can't be used", path.display()))
             .detail(why)
             .hint("`openssl pkey -in private.pem -pubout` writes the public half")

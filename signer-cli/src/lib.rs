@@ -45,6 +45,7 @@ use zeroize::Zeroizing;
 
 pub use crate::exit::Exit;
 pub use publish_store::AwsKeys;
+pub use signing_keys::Around as KeyPlaces;
 
 use crate::args::Signer;
 
@@ -55,6 +56,10 @@ pub struct Surroundings {
     pub now: Instant,
     /// `HALLMARK_PASSPHRASE`.
     pub passphrase: Option<Zeroizing<Vec<u8>>>,
+    /// `HALLMARK_PIN`, for tokens.
+    pub pin: Option<Zeroizing<Vec<u8>>>,
+    /// Where keys are found that live elsewhere.
+    pub elsewhere: KeyPlaces,
     /// Where logins for registries may be.
     pub credentials: CredentialPlaces,
     /// `--to`, where the repository is published.

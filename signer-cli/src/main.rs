@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use chrono::{SubsecRound as _, Utc};
 use oci_image::CredentialPlaces;
-use signer_cli::{Surroundings, run};
+use signer_cli::{KeyPlaces, Surroundings, run};
 use zeroize::Zeroizing;
 
 fn main() -> ExitCode {
@@ -18,6 +18,8 @@ fn main() -> ExitCode {
         // Metadata speaks in seconds.
         now: Utc::now().trunc_subsecs(0),
         passphrase: value("HALLMARK_PASSPHRASE").map(|text| Zeroizing::new(text.into_encoded_bytes())),
+        pin: value("HALLMARK_PIN").map(|text| Zeroizing::new(text.into_encoded_bytes())),
+        elsewhere: KeyPlaces { agent_socket: path("SSH_AUTH_SOCK"), module: path("PKCS11_MODULE_PATH") },
         credentials: CredentialPlaces {
             authfile: path("REGISTRY_AUTH_FILE"),
             docker_config: path("DOCKER_CONFIG"),

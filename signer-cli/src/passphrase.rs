@@ -82,6 +82,19 @@ impl Source {
     }
 }
 
+/// The PIN of a token: `HALLMARK_PIN`, or what the person at the terminal types.
+pub(crate) fn pin(given: Option<&Passphrase>, what: &str) -> Result<Zeroizing<String>, String> {
+    let pin = match given {
+        Some(pin) => pin.clone(),
+        None if stderr().is_terminal() => {
+            ask(&format!("PIN of {what}: ")).map_err(|_| format!("no PIN of {what} was typed"))?
+        }
+        None => return Err(format!("the PIN of {what} is needed, and there is no terminal to ask on")),
+    };
+    let text = std::str::from_utf8(&pin).map_err(|_| format!("the PIN of {what} is not UTF-8"))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
 fn first_line(mut text: Passphrase) -> Passphrase {
     let end = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
     text.truncate(end);

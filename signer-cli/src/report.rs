@@ -12,6 +12,7 @@ use crate::args::Format;
 use crate::failure::Failure;
 use crate::reports::ceremony::Ceremony;
 use crate::reports::edits::{Delegations, Edits, Reset};
+use crate::reports::keys::Keys;
 use crate::terminal::shown;
 
 /// The version of every report here.
@@ -29,6 +30,7 @@ pub(crate) enum Answer {
     Edits(Edits),
     Delegations(Delegations),
     Ceremony(Ceremony),
+    Keys(Keys),
 }
 
 impl Answer {
@@ -58,6 +60,7 @@ impl Answer {
             Self::Edits(report) => serde_json::to_string_pretty(report),
             Self::Delegations(report) => serde_json::to_string_pretty(report),
             Self::Ceremony(report) => serde_json::to_string_pretty(report),
+            Self::Keys(report) => serde_json::to_string_pretty(report),
         }
         .map_err(Failure::unknown)
     }
@@ -73,6 +76,7 @@ impl Answer {
             Self::Edits(report) => report.text(),
             Self::Delegations(report) => report.text(),
             Self::Ceremony(report) => report.text(),
+            Self::Keys(report) => report.text(),
         }
     }
 }
@@ -462,6 +466,7 @@ mod tests {
             ("signer-edits.json", schemars::schema_for!(Edits)),
             ("signer-delegate-list.json", schemars::schema_for!(Delegations)),
             ("signer-ceremony.json", schemars::schema_for!(Ceremony)),
+            ("signer-key.json", schemars::schema_for!(Keys)),
         ] {
             let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
             if env::var_os("HALLMARK_UPDATE_SCHEMAS").is_some() {

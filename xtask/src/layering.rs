@@ -11,9 +11,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tuf-core", &[]),
     ("oci-image", &[]),
     ("publish-store", &["oci-image"]),
+    ("signing-keys", &["tuf-core"]),
     ("tuf-client", &["tuf-core", "oci-image"]),
     ("verifier-lib", &["tuf-core", "tuf-client", "oci-image"]),
-    ("signer-cli", &["tuf-core", "tuf-client", "oci-image", "publish-store"]),
+    ("signer-cli", &["tuf-core", "tuf-client", "oci-image", "publish-store", "signing-keys"]),
     // test-repos: `verify demo` runs the attack catalogue (docs/src/adr/0002).
     ("verify-cli", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "test-repos"]),
     ("test-repos", &["tuf-core"]),
@@ -32,6 +33,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("rpassword", &["signer-cli"]),
     ("pkcs8", &["signer-cli"]),
     ("ring", &["tuf-core"]),
+    ("cryptoki", &["signing-keys"]),
+    ("object_store", &["publish-store"]),
     ("ed25519-dalek", &["tuf-core"]),
 ];
 

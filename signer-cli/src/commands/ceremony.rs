@@ -10,7 +10,6 @@ use crate::ceremony::{Ceremony, Item, signed_by, words};
 use crate::failure::Failure;
 use crate::files;
 use crate::key_ring::KeyRing;
-use crate::passphrase::Source;
 use crate::proposal::Proposal;
 use crate::report::{Answer, VERSION};
 use crate::reports::ceremony as reports;
@@ -47,8 +46,8 @@ fn propose(dir: &Path, args: &ProposeArgs, around: &Surroundings) -> Result<repo
     let signed = match args.unsigned {
         true => Vec::new(),
         false => {
-            let source = Source::of(&args.passphrase, around);
-            sign_all(&mut ceremony, &mut KeyRing::new(desk.repository.keys(), source))?
+            let mut ring = KeyRing::new(desk.repository.keys(), &args.passphrase, around);
+            sign_all(&mut ceremony, &mut ring)?
         }
     };
     ceremony.write(&args.out)?;
@@ -62,7 +61,7 @@ fn sign(dir: &Path, args: &CeremonySignArgs, around: &Surroundings) -> Result<re
         return Err(Failure::usage(format!("{} is not a folder with keys", keys.display()))
             .hint("--keys DIR names the folder with yours"));
     }
-    let mut ring = KeyRing::new(keys.clone(), Source::of(&args.passphrase, around));
+    let mut ring = KeyRing::new(keys.clone(), &args.passphrase, around);
     let signed = sign_all(&mut ceremony, &mut ring)?;
     if signed.is_empty() {
         return Err(Failure::refused(format!("no key in {} may sign this, or each has", keys.display()))

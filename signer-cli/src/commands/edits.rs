@@ -1,13 +1,12 @@
 //! What the commands that change roles share: what is published, whose keys are which, and staging.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use publish_store::Store;
+use tuf_core::Role;
 use tuf_core::key::Key;
 use tuf_core::schema::RoleKeys;
-use tuf_core::{Role, limits};
 
 use crate::Surroundings;
 use crate::config::Config;
@@ -81,6 +80,16 @@ impl Desk {
         Ok(all)
     }
 
+    /// Each role, bins aside, with its keys.
+    pub(crate) fn all_public_keys(&self, around: &Surroundings) -> Result<super::key::Holders, Failure> {
+        let mut all = Vec::new();
+        for (name, _) in self.all_keys(around)? {
+            let (keys, _) = self.keys_of(&name, around)?;
+            all.push((name, keys.into_iter().collect()));
+        }
+        Ok(all)
+    }
+
     /// The id of a role's key from its beginning.
     pub(crate) fn key_id(&self, role: &str, wanted: &str, around: &Surroundings) -> Result<String, Failure> {
         let ids = self.keys_of(role, around)?.1.keyids;
@@ -142,7 +151,7 @@ pub(crate) fn public_key(desk: &Desk, wanted: &str, source: &Source) -> Result<K
     let own = desk.repository.keys().join(format!("{wanted}.pem"));
     let own_public = desk.repository.keys().join(format!("{wanted}.pub"));
     if own_public.is_file() {
-        return read_public(&own_public);
+        return key_ring::read_public(&own_public).map(|key| KeyText::of(&key));
     }
     if own.is_file() {
         let file = key_ring::read(&own)?;
@@ -154,22 +163,10 @@ pub(crate) fn public_key(desk: &Desk, wanted: &str, source: &Source) -> Result<K
         let signer = key_file::signer(&seed);
         return Ok(KeyText::of(tuf_core::crypto::Sign::key(&signer)));
     }
-    read_public(Path::new(wanted))
-}
-
-fn read_public(path: &Path) -> Result<KeyText, Failure> {
-    let length = fs::metadata(path).map_err(|error| {
-        Failure::usage(format!("{}: {error}", path.display()))
-            .hint("name a file with a public key (PEM), or a key in keys/")
-    })?;
-    if length.len() > limits::ROOT_BYTES {
-        return Err(Failure::usage(format!("{} is too large for a public key", path.display())));
+    let path = Path::new(wanted);
+    if !path.is_file() {
+        return Err(Failure::usage(format!("{wanted} names no key"))
+            .detail("expected a file with a public key (PEM), or the name of one in keys/"));
     }
-    let pem = fs::read_to_string(path).map_err(Failure::io(path))?;
-    let key = Key::from_pem(&pem).map_err(|why| {
-        Failure::usage(format!("{} can't be used", path.display()))
-            .detail(why)
-            .hint("`openssl pkey -in private.pem -pubout` writes the public half")
-    })?;
-    Ok(KeyText::of(&key))
+    key_ring::read_public(path).map(|key| KeyText::of(&key))
 }

@@ -5,6 +5,7 @@ mod ceremony;
 mod delegate;
 mod edits;
 pub(crate) mod init;
+mod key;
 mod publish;
 mod remove;
 mod reset;
@@ -27,6 +28,7 @@ pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Fail
         Command::Reset => reset::run(repo).map(Answer::Reset),
         Command::Delegate(command) => delegate::run(repo, command, around),
         Command::Role(command) => role::run(repo, command, around).map(Answer::Edits),
+        Command::Key(command) => key::run(repo, command, around).map(Answer::Keys),
         Command::Ceremony(command) => ceremony::run(repo, command, around),
     }
 }

@@ -18,7 +18,6 @@ use crate::edit::Edit;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::key_ring::KeyRing;
-use crate::passphrase::Source;
 use crate::places;
 use crate::proposal::{Proposal, Why};
 use crate::published::Published;
@@ -44,7 +43,7 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             Some(super::ceremony::read(dir, &CeremonyFileArgs { file: file.clone(), root: None })?.0)
         }
     };
-    let mut ring = KeyRing::new(repository.keys(), Source::of(&args.passphrase, around));
+    let mut ring = KeyRing::new(repository.keys(), &args.passphrase, around);
     if ceremony.is_none() {
         open_keys(&repository, store.as_ref(), &config, &mut ring, around)?;
     }

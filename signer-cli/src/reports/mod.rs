@@ -2,3 +2,4 @@
 
 pub mod ceremony;
 pub mod edits;
+pub mod keys;

@@ -1,0 +1,102 @@
+//! Private keys that live elsewhere: in a token (PKCS#11), in an ssh-agent, or behind a program of yours.
+//!
+//! A key is named by a [`KeyUri`], which holds no secret, and opened into something that signs
+//! ([`tuf_core::crypto::Sign`]). A PIN is asked for through [`Ask`], used once, and wiped. Where a signature
+//! is made, [`tuf_core::authoring::Document::sign`] checks it before anything is written.
+//!
+//! Nothing here reads the environment or a clock, or prints.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod asn1;
+mod exec;
+mod pkcs11;
+mod ssh_agent;
+mod uri;
+
+use std::path::PathBuf;
+
+use tuf_core::crypto::Sign;
+use zeroize::Zeroizing;
+
+pub use uri::{BadUri, KeyUri};
+
+/// A PIN or a passphrase, wiped when dropped.
+pub type Secret = Zeroizing<String>;
+
+/// What the caller found around it.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// The socket of the ssh-agent: `SSH_AUTH_SOCK`.
+    pub agent_socket: Option<PathBuf>,
+    /// The PKCS#11 module, where a URI names none: `PKCS11_MODULE_PATH`.
+    pub module: Option<PathBuf>,
+}
+
+/// Where a secret comes from.
+pub trait Ask {
+    /// The secret for `what`. `last_try` where the token says that a wrong one locks it.
+    ///
+    /// # Errors
+    /// Says why there is none, for a person.
+    fn secret(&mut self, what: &str, last_try: bool) -> Result<Secret, String>;
+}
+
+/// Opens a key.
+///
+/// # Errors
+/// Says which key can't be used, and why; never with a secret in it.
+pub fn open(uri: &KeyUri, around: &Around, ask: &mut dyn Ask) -> Result<Box<dyn Sign>, KeyError> {
+    let failed = |why: Why| KeyError { uri: uri.to_string(), why };
+    match uri {
+        KeyUri::Pkcs11(token) => {
+            pkcs11::open(token, around, ask).map(|key| Box::new(key) as Box<dyn Sign>).map_err(failed)
+        }
+        KeyUri::SshAgent(wanted) => {
+            ssh_agent::open(wanted, around).map(|key| Box::new(key) as Box<dyn Sign>).map_err(failed)
+        }
+        KeyUri::Exec(command) => {
+            exec::open(command).map(|key| Box::new(key) as Box<dyn Sign>).map_err(failed)
+        }
+    }
+}
+
+/// A key can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{uri}: {why}")]
+pub struct KeyError {
+    /// The key.
+    pub uri: String,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a key can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Why {
+    /// What holds the key isn't there.
+    #[error("{0}")]
+    Missing(String),
+    /// The PIN is wrong.
+    #[error("the PIN is wrong{}", if *.last_try { ": one try is left, then the token is locked" } else { "" })]
+    WrongSecret {
+        /// Whether the next wrong one locks it.
+        last_try: bool,
+    },
+    /// The token is locked.
+    #[error("the token is locked after too many wrong PINs")]
+    Locked,
+    /// There was nobody to ask.
+    #[error("{0}")]
+    NoSecret(String),
+    /// Several keys are called so.
+    #[error("expected one key that is called so, got {0}")]
+    Ambiguous(usize),
+    /// A key of a kind that metadata has no scheme for.
+    #[error("expected a key of Ed25519, ECDSA over P-256 or P-384, or RSA, got {0}")]
+    Kind(String),
+    /// What holds the key gave an answer that is none.
+    #[error("{0}")]
+    Answer(String),
+}

@@ -1,0 +1,197 @@
+//! What a person writes for a key that lives elsewhere. No secret is ever part of it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// RFC 7512, section 2.3: what may stand as it is.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A key that lives elsewhere.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum KeyUri {
+    /// `pkcs11:token=NAME;object=NAME?module-path=FILE` (RFC 7512).
+    Pkcs11(Token),
+    /// `ssh-agent:SHA256:…` or `ssh-agent:COMMENT`.
+    SshAgent(String),
+    /// `exec:PROGRAM?arg=…&arg=…`.
+    Exec(Command),
+}
+
+/// A key in a token (RFC 7512).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Token {
+    /// The token's label.
+    pub token: Option<String>,
+    /// Its serial number.
+    pub serial: Option<String>,
+    /// The key's label.
+    pub object: Option<String>,
+    /// The key's id.
+    pub id: Option<Vec<u8>>,
+    /// The library that speaks to the token.
+    pub module: Option<PathBuf>,
+    /// A file with the PIN.
+    pub pin_source: Option<PathBuf>,
+}
+
+/// A program that signs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Command {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+}
+
+/// Why a text names no key.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("that names no key: {0}")]
+pub struct BadUri(String);
+
+impl FromStr for KeyUri {
+    type Err = BadUri;
+
+    fn from_str(text: &str) -> Result<Self, BadUri> {
+        let text = text.trim();
+        let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
+        let empty = |what: &str| BadUri(format!("expected {what}, got nothing"));
+        match scheme {
+            "pkcs11" => token(rest).map(Self::Pkcs11).map_err(BadUri),
+            "ssh-agent" if rest.is_empty() => Err(empty("a fingerprint or a comment behind ssh-agent:")),
+            "ssh-agent" => Ok(Self::SshAgent(rest.to_owned())),
+            "exec" => command(rest).map(Self::Exec).map_err(BadUri),
+            _ => Err(BadUri("expected pkcs11:, ssh-agent: or exec: in front".to_owned())),
+        }
+    }
+}
+
+fn token(text: &str) -> Result<Token, String> {
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    let mut token = Token::default();
+    let attributes = path.split(';').chain(query.split('&')).filter(|attribute| !attribute.is_empty());
+    for attribute in attributes {
+        let (name, value) = attribute.split_once('=').ok_or("expected NAME=VALUE in a pkcs11: URI")?;
+        let bytes: Vec<u8> = percent_decode_str(value).collect();
+        let text = || String::from_utf8(bytes.clone()).map_err(|_| format!("{name} is not UTF-8"));
+        match name {
+            "token" => token.token = Some(text()?),
+            "serial" => token.serial = Some(text()?),
+            "object" => token.object = Some(text()?),
+            "id" => token.id = Some(bytes),
+            "module-path" => token.module = Some(text()?.into()),
+            "pin-source" => token.pin_source = Some(text()?.trim_start_matches("file:").into()),
+            "type" if value == "private" => {}
+            // What is in a URI is on disk and in the list of processes.
+            "pin-value" => {
+                return Err(
+                    "a PIN doesn't belong in a URI: it is asked for, or pin-source names a file".into()
+                );
+            }
+            // RFC 7512, section 2.3: what isn't understood might have chosen another key.
+            _ => {
+                return Err(format!(
+                    "expected token, serial, object, id, module-path or pin-source, got {name}"
+                ));
+            }
+        }
+    }
+    match (&token.object, &token.id) {
+        (None, None) => Err("expected object= or id= to say which key".into()),
+        _ => Ok(token),
+    }
+}
+
+fn command(text: &str) -> Result<Command, String> {
+    let (program, query) = text.split_once('?').unwrap_or((text, ""));
+    let decoded = |text: &str| {
+        percent_decode_str(text)
+            .decode_utf8()
+            .map(|text| text.into_owned())
+            .map_err(|_| "it is not UTF-8".to_owned())
+    };
+    let program = decoded(program)?;
+    if program.is_empty() {
+        return Err("expected a program behind exec:, got nothing".into());
+    }
+    let mut arguments = Vec::new();
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        let value = part.strip_prefix("arg=").ok_or("expected arg= behind the question mark")?;
+        arguments.push(decoded(value)?);
+    }
+    Ok(Command { program: program.into(), arguments })
+}
+
+impl fmt::Display for KeyUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
+        match self {
+            Self::SshAgent(wanted) => write!(f, "ssh-agent:{wanted}"),
+            Self::Exec(Command { program, arguments }) => {
+                write!(f, "exec:{}", encoded(&program.display().to_string()))?;
+                for (at, argument) in arguments.iter().enumerate() {
+                    write!(f, "{}arg={}", if at == 0 { '?' } else { '&' }, encoded(argument))?;
+                }
+                Ok(())
+            }
+            Self::Pkcs11(token) => {
+                let mut path = Vec::new();
+                let mut add = |name: &str, value: &Option<String>| {
+                    path.extend(value.as_ref().map(|value| format!("{name}={}", encoded(value))));
+                };
+                add("token", &token.token);
+                add("serial", &token.serial);
+                add("object", &token.object);
+                if let Some(id) = &token.id {
+                    let id: String = id.iter().map(|byte| format!("%{byte:02X}")).collect();
+                    path.push(format!("id={id}"));
+                }
+                let file = |name: &str, path: &Option<PathBuf>| {
+                    path.as_ref().map(|path| format!("{name}={}", encoded(&path.display().to_string())))
+                };
+                let query: Vec<String> = file("module-path", &token.module)
+                    .into_iter()
+                    .chain(file("pin-source", &token.pin_source))
+                    .collect();
+                let mark = if query.is_empty() { "" } else { "?" };
+                write!(f, "pkcs11:{}{mark}{}", path.join(";"), query.join("&"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_comes_back() {
+        for text in [
+            "pkcs11:token=tuf;object=root%20key?module-path=/usr/lib/softhsm/libsofthsm2.so",
+            "pkcs11:serial=12;id=%01%FF?pin-source=/run/pin",
+            "ssh-agent:SHA256:abc/def+x",
+            "exec:/usr/bin/sign?arg=--key&arg=a%20b",
+        ] {
+            assert_eq!(text.parse::<KeyUri>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_names_no_key_says_why_and_repeats_no_secret() {
+        for (text, why) in [
+            ("file.pem", "expected pkcs11:, ssh-agent: or exec:"),
+            ("pkcs11:token=tuf", "expected object= or id="),
+            ("pkcs11:object=a?pin-value=1234", "a PIN doesn't belong in a URI"),
+            ("pkcs11:object=a;colour=red", "got colour"),
+            ("pkcs11:object", "expected NAME=VALUE"),
+            ("ssh-agent:", "expected a fingerprint"),
+            ("exec:", "expected a program"),
+            ("exec:/bin/x?key=1", "expected arg="),
+        ] {
+            let said = text.parse::<KeyUri>().unwrap_err().to_string();
+            assert!(said.contains(why) && !said.contains("1234"), "{said}");
+        }
+    }
+}
