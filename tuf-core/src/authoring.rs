@@ -16,7 +16,7 @@ use crate::canonical::{JsonError, canonical_value};
 use crate::crypto::{Sign, SignError, Verify};
 use crate::hash::hex;
 use crate::key::Key;
-use crate::schema::{MetaFile, Target, strict_value};
+use crate::schema::{MetaFile, Target, read_moment, strict_value};
 use crate::{Instant, Role};
 
 /// The version of the specification that we write.
@@ -139,7 +139,7 @@ impl Document {
     #[must_use]
     pub fn expires(&self) -> Option<Instant> {
         let text = self.signed.get("expires")?.as_str()?;
-        Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc())
+        read_moment(text)
     }
 
     /// Sets the expiry, to the second.
