@@ -19,7 +19,7 @@ use oci::OciTransport;
 /// One file that is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Fetch<'a> {
-    /// The file's name, already percent-encoded. That of a target may have folders before it.
+    /// The file's name, already percent-encoded. That of a target is an address, and may have folders before it.
     pub name: &'a str,
     /// The most bytes that are read.
     pub limit: u64,
