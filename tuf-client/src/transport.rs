@@ -55,4 +55,10 @@ pub trait Transport: Send + Sync {
 
     /// Where the files are, for a report.
     fn describe(&self) -> String;
+
+    /// Whether two files may be asked for at the same time: for [`crate::Client::asking_ahead`]. Not where one
+    /// answer depends on what was asked before it.
+    fn concurrent(&self) -> bool {
+        false
+    }
 }
