@@ -271,7 +271,7 @@ fn run(
             let kept = kept_otherwise(&ours.folder, &peers_folder);
             if own.is_some() != other.is_some() || !kept.is_empty() {
                 let step = format!("{verb} of state {number}");
-                let about = format!("{} {}", case["mutations"], state["about"]);
+                let about = format!("{} {} {}", case["mutations"], state["traits"], state["about"]);
                 let rotated = ours.key_taken_away(&root);
                 let difference = Difference { seed, step, about, rotated, ours: own, peers: other, kept };
                 return (same, bad, Some(difference));

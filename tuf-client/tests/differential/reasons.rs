@@ -16,7 +16,7 @@ pub(crate) enum Side {
 pub(crate) struct Reason {
     pub(crate) name: &'static str,
     pub(crate) side: Side,
-    /// The mutations that it is about; any, where none is named.
+    /// The mutations, or traits of the repository, that it is about; any, where none is named.
     pub(crate) mutations: &'static [&'static str],
     /// What the error of the one that refuses says; of files, what the words about each one say.
     pub(crate) says: &'static [&'static str],
@@ -67,6 +67,7 @@ pub(crate) const REASONS: &[Reason] = &[
         &["snapshot is malformed: expected value"],
     ),
     peer("the 33rd to 64th role of a search", &["long chain of delegations"], &["is not listed"]),
+    peer("roles after succinct ones", &["has succinct roles"], &["is not listed"]),
     peer("members that python-tuf drops before it verifies", &["more in meta"], &["was signed by 0/"]),
     peer("hashes in capital letters", &[], &["does not match expected hash"]),
     peer("top-level roles beside the four", &[], &["Role names must be the top-level metadata roles"]),
@@ -83,11 +84,8 @@ pub(crate) const REASONS: &[Reason] = &[
         &[],
         &["BadVersionNumberError", "DownloadHTTPError", "UnsignedMetadataError"],
     )),
-    kept(
-        "roles that only one of the two visits",
-        &["long chain of delegations"],
-        &[".json: ours version", "target ["],
-    ),
+    kept("the 33rd to 64th role of a search", &["long chain of delegations"], &["theirs nothing"]),
+    kept("roles after succinct ones", &["has succinct roles"], &["theirs nothing"]),
     kept(
         "a kept snapshot with another hash or length",
         &["version behind"],
