@@ -104,18 +104,21 @@ impl Ours {
         refused.then_some(said)
     }
 
-    /// Whether a root that is kept lacks a key of timestamp or snapshot that the one before it had.
+    /// Whether a root that is kept lacks a key of timestamp or snapshot that the one before it had, or has
+    /// another key under its id.
     fn key_taken_away(&self, first: &Path) -> bool {
         let read = |path: &Path| serde_json::from_slice::<Value>(&fs::read(path).ok()?).ok();
         let history = self.folder.join("metadata/.client/root_history");
         let kept = (1..50).filter_map(|version| read(&history.join(format!("{version}.root.json"))));
         let roots: Vec<Value> = read(first).into_iter().chain(kept).collect();
-        let ids = |root: &Value, role: &str| -> Vec<Value> {
-            root["signed"]["roles"][role]["keyids"].as_array().cloned().unwrap_or_default()
+        let keys = |root: &Value, role: &str| -> Vec<Value> {
+            let ids = root["signed"]["roles"][role]["keyids"].as_array().cloned().unwrap_or_default();
+            let key = |id: Value| json!([root["signed"]["keys"][id.as_str().unwrap_or_default()], id]);
+            ids.into_iter().map(key).collect()
         };
         let lacks = |pair: &[Value], role| {
-            let now = ids(&pair[1], role);
-            ids(&pair[0], role).iter().any(|id| !now.contains(id))
+            let now = keys(&pair[1], role);
+            keys(&pair[0], role).iter().any(|key| !now.contains(key))
         };
         roots.windows(2).any(|pair| ["timestamp", "snapshot"].iter().any(|role| lacks(pair, role)))
     }
@@ -224,9 +227,12 @@ impl Difference {
     }
 
     /// Whether the one that refuses for a reason did so before the other one, which refuses too: all files that
-    /// differ are older with it, or not there. Where a rotation made one of them forget, that says nothing.
+    /// differ are older with it, or not there. What a rotation made ours forget says nothing about that.
     fn behind(&self, of: impl Fn(&Kept) -> (Option<u64>, Option<u64>)) -> bool {
-        let older = |file| matches!(of(file), (own, other) if own <= other);
+        let forgotten = |file: &Kept| {
+            self.rotated && file.ours.is_none() && ["timestamp.json", "snapshot.json"].contains(&&*file.name)
+        };
+        let older = |file| matches!(of(file), (own, other) if own <= other) || forgotten(file);
         !self.kept.is_empty() && self.kept.iter().all(older)
     }
 }
