@@ -45,7 +45,7 @@ const fn after_rotation(reason: Reason) -> Reason {
 /// All of them. The first one that fits is named.
 pub(crate) const REASONS: &[Reason] = &[
     ours("a member twice", &[], &["duplicate key"]),
-    ours("fractions", &[], &["is a fraction or too large"]),
+    ours("fractions", &[], &["is a fraction or too large", "number out of range"]),
     ours("more than 256 signatures", &[], &["expected at most 256 signatures"]),
     ours("nesting deeper than 24", &[], &["nested deeper than"]),
     ours("types as the specification has them", &[], &["invalid type: ", "as name of a role, got"]),
@@ -72,7 +72,11 @@ pub(crate) const REASONS: &[Reason] = &[
     peer("a timestamp of more than 16 KiB", &["padded"], &["exceeding the maximum allowed length"]),
     peer("an unknown hash beside a known one", &[], &["Unsupported algorithm"]),
     peer("a key without a value", &["key's form"], &["public key string required"]),
-    peer("a key of a kind that it doesn't know", &["key's form"], &["Unsupported public key"]),
+    peer(
+        "a key of a kind that it doesn't know",
+        &["key's form"],
+        &["Unsupported public key", "string indices must be"],
+    ),
     peer("a target's path with `#` in it", &["odd target path"], &["HTTP error occurred with status 404"]),
     peer("a specification version of one number", &["spec_version"], &["Failed to parse spec_version"]),
     after_rotation(peer(
@@ -95,6 +99,6 @@ pub(crate) const REASONS: &[Reason] = &[
     after_rotation(kept(
         "what was kept before a key was taken away",
         &[],
-        &["timestamp.json: ours nothing", "snapshot.json: ours nothing", "snapshot.json: ours version"],
+        &["timestamp.json: ours", "snapshot.json: ours", "targets.json: ours version"],
     )),
 ];
