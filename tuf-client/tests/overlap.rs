@@ -11,7 +11,7 @@ use mirror::{FRESH, Mirror, client, drive, first_root, list, now, repository, ta
 use oci_image::SourceError;
 use test_repos::simulator::{Keyholder, Simulator};
 use tuf_client::{
-    AsyncClient, AsyncTransport, BoxFuture, Client, Fetch, Fetched, MemoryStore, OnThread, Refreshed,
+    AsyncClient, AsyncTransport, BoxFuture, Client, Fetch, Fetched, Limits, MemoryStore, OnThread, Refreshed,
     Transport,
 };
 use tuf_core::Role;
@@ -266,4 +266,24 @@ fn where_the_root_walk_fails_the_early_timestamp_changes_nothing() {
     assert!(refused.starts_with("root is malformed"), "{refused}");
     let offline = client.offline().refresh().unwrap();
     assert_eq!(versions(&offline), [1, 1, 1, 1]);
+}
+
+#[test]
+fn a_mirror_that_hangs_when_asked_early_leaves_time_for_the_others() {
+    let (hanging, good) = (Mirror::of("mirror", &repository()), Mirror::of("good", &repository()));
+    hanging.conduct(|wanted, fetched| match wanted.name {
+        "timestamp.json" => {
+            std::thread::sleep(wanted.time);
+            Err(SourceError::Overdue { at: "mirror".into(), limit: wanted.time, got: 0 })
+        }
+        _ => fetched,
+    });
+    let total = Duration::from_secs(3);
+    let limits = Limits { update: total, ..Limits::default() };
+    let quick = Late::of(&hanging);
+    *quick.asked.lock().unwrap() = true;
+    let good = Arc::clone(&good) as Arc<dyn Transport>;
+    let state = ahead(&hanging, quick).with_mirror(good).with_limits(limits).refresh().unwrap();
+    assert_eq!(versions(&state), [1, 1, 1, 1]);
+    assert!(state.blames().iter().all(|blame| blame.source == "late"), "{:?}", state.blames());
 }

@@ -40,7 +40,10 @@ impl<T: Face + ?Sized> Session<T> {
         let known = kept.map_or(Ok(None), |bytes| Known::read(self.store(), &bytes))?;
         let place = source.place();
         let tag = known.filter(|known| known.source == place).map(|known| known.tag);
-        let Some(time) = self.budget.left() else { return Ok(Beside::Done(None)) };
+        // As in its turn: where it hangs, the other mirrors can still be asked.
+        let mirrors = self.config.mirrors.len();
+        let time = self.budget.share(mirrors, mirrors.saturating_sub(1));
+        let Some(time) = time else { return Ok(Beside::Done(None)) };
         let asked = T::ask_aside(source, TIMESTAMP, limits::TIMESTAMP_BYTES, tag.clone(), time);
         Ok(Beside::Waiting(Box::pin(async move {
             let fetched = asked.await.ok();
