@@ -19,6 +19,7 @@ pub mod pattern;
 pub mod receipt;
 pub mod reference;
 pub mod root;
+pub mod rsa;
 pub mod seal;
 pub mod seeds;
 pub mod signature;

@@ -19,7 +19,7 @@ static FILE: LazyLock<Arc<Vec<u8>>> = LazyLock::new(|| {
     for number in 0..LISTED {
         document.set_target(&path(number), &Target::of(b"")).expect("no custom");
     }
-    let role = json!({ "name": "dev", "keyids": [], "threshold": 1, "paths": ["*"] });
+    let role = json!({ "name": "dev", "keyids": [], "threshold": 1, "terminating": false, "paths": ["*"] });
     document.signed_mut().insert("delegations".into(), json!({ "keys": {}, "roles": [role] }));
     Arc::new(enveloped(&document.canonical().expect("ours is canonicalisable"), &[TARGETS]))
 });

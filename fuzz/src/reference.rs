@@ -230,7 +230,7 @@ pub fn search(
 fn children(delegations: &Value, path: &str) -> Vec<(String, bool)> {
     let hash = seal::sha256(path.as_bytes());
     let mut found = Vec::new();
-    if let Some(bins) = delegations.get("succinct_roles").filter(|bins| !bins.is_null()) {
+    if let Some(bins) = delegations.get("succinct_roles") {
         // TAP 15: the first bits of the hash, as a number, in hex of the width of the last bin's.
         let bits = bins["bit_length"].as_u64().unwrap_or(1) as usize;
         let number = u64::from_str_radix(&hash[..8], 16).unwrap_or(0) / 2_u64.pow(32 - bits as u32);

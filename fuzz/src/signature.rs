@@ -1,24 +1,22 @@
 //! Signatures of one message by known keys: the first byte chooses the key and the form, the rest is the
 //! signature. Only the one that the keyholder made may be accepted, in whatever form.
-//!
-//! RSA is not here: a private key would have to be planted. `key` reads RSA keys, and tuf-core's tests
-//! verify RSA-PSS signatures of others.
 
 use std::sync::LazyLock;
 
 use tuf_core::authoring::Document;
 use tuf_core::crypto::{self, Ed25519Signer, Sign as _};
 use tuf_core::hash::{sha256, unhex};
-use tuf_core::key::PublicKey;
+use tuf_core::key::{PublicKey, RsaHash};
 use tuf_core::{Role, TrustedRoot};
 
 use crate::ground::{later, now, says_why};
+use crate::rsa;
 
 /// What is signed.
 pub const MESSAGE: &[u8] = b"one message";
 
-/// The forms, by the first byte: Ed25519, ECDSA over P-256 and P-384, and hex in an envelope.
-pub const FORMS: u8 = 4;
+/// The forms, by the first byte: Ed25519, ECDSA over P-256 and P-384, hex in an envelope, and RSA-PSS.
+pub const FORMS: u8 = 5;
 
 /// Offers the signature in one form.
 pub fn run(bytes: &[u8]) -> bool {
@@ -27,7 +25,8 @@ pub fn run(bytes: &[u8]) -> bool {
         0 => ed25519(signature),
         1 => ecdsa(&P256, signature),
         2 => ecdsa(&P384, signature),
-        _ => in_an_envelope(&String::from_utf8_lossy(signature)),
+        3 => in_an_envelope(&String::from_utf8_lossy(signature)),
+        _ => rsa_pss(signature),
     }
 }
 
@@ -44,6 +43,16 @@ static ED25519: LazyLock<(PublicKey, Vec<u8>)> = LazyLock::new(|| {
 /// Verified strictly, Ed25519 signatures aren't malleable (RFC 8032, section 5.1.7).
 fn ed25519(signature: &[u8]) -> bool {
     let (key, good) = &*ED25519;
+    let accepted = crypto::default().verify(key, MESSAGE, signature);
+    assert_eq!(accepted, signature == *good, "another signature than the one made");
+    accepted
+}
+
+/// See [`rsa`]: there is one signature.
+fn rsa_pss(signature: &[u8]) -> bool {
+    static RSA: LazyLock<(PublicKey, Vec<u8>)> =
+        LazyLock::new(|| (PublicKey::RsaPss(RsaHash::Sha256, number(rsa::KEY)), number(rsa::GOOD)));
+    let (key, good) = &*RSA;
     let accepted = crypto::default().verify(key, MESSAGE, signature);
     assert_eq!(accepted, signature == *good, "another signature than the one made");
     accepted

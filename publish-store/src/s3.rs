@@ -33,6 +33,9 @@ const ASK_AGAIN: &str = "no-cache";
 /// What is tried before the first write.
 const PROBE: &str = ".hallmark-probe";
 
+/// The bytes of an object, and its ETag.
+type Found = (Vec<u8>, Option<String>);
+
 /// A repository in an object store.
 pub struct S3Store {
     store: AmazonS3,
@@ -106,7 +109,7 @@ impl S3Store {
         self.path("metadata", "timestamp.json")
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Option<String>)>, StoreError> {
+    fn read(&self, path: &Path, limit: u64) -> Result<Option<Found>, StoreError> {
         self.runtime.block_on(async {
             let answer = match self.store.get(path).await {
                 Err(Error::NotFound { .. }) => return Ok(None),

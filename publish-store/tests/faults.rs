@@ -78,7 +78,7 @@ fn publish(store: &dyn Store, state: u32) -> Result<(), StoreError> {
     store.put_target(&format!("dir/{state}.image"), format!("image {state}").as_bytes())?;
     let mut version = state;
     while store.has_metadata(&format!("{version}.targets.json"))? {
-        version += 1000;
+        version = version.saturating_add(1000);
     }
     store.put_metadata(&format!("{version}.targets.json"), format!("targets {state}").as_bytes())?;
     store.put_metadata(&format!("{version}.snapshot.json"), format!("snapshot {state}").as_bytes())?;

@@ -50,7 +50,7 @@ pub use signing_keys::Around as KeyPlaces;
 use crate::args::Signer;
 
 /// What a run finds around it. The program reads it once and hands it over.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Surroundings {
     /// The time of this run.
     pub now: Instant,

@@ -25,6 +25,9 @@ pub(crate) enum Why {
     Renewed,
 }
 
+/// Keys by their ids, and how many must sign.
+pub(crate) type Keyed = (BTreeMap<String, Key>, RoleKeys);
+
 /// Keys of which so many must sign.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct KeySet {
@@ -55,7 +58,7 @@ pub(crate) struct Proposal {
 }
 
 impl KeySet {
-    pub(crate) fn of((keys, role_keys): (BTreeMap<String, Key>, RoleKeys), required: bool) -> Self {
+    pub(crate) fn of((keys, role_keys): Keyed, required: bool) -> Self {
         Self { keys, role_keys, required }
     }
 
@@ -105,11 +108,7 @@ impl Proposal {
     }
 
     /// The keys of a role after this; `None` where there is no such role.
-    pub(crate) fn keys_of(
-        &self,
-        name: &str,
-        published: &Published<'_>,
-    ) -> Result<Option<(BTreeMap<String, Key>, RoleKeys)>, Failure> {
+    pub(crate) fn keys_of(&self, name: &str, published: &Published<'_>) -> Result<Option<Keyed>, Failure> {
         let role = role_named(name);
         if let Role::Delegated(name) = &role {
             let changed = self.documents.iter().find_map(|one| one.document.keys_of(&role));
@@ -139,7 +138,7 @@ pub(crate) fn sets_of(
     delegator: Option<&Role>,
     old_root: &Document,
     new_root: Option<&Document>,
-    under: impl FnOnce(&Role) -> Option<(BTreeMap<String, Key>, RoleKeys)>,
+    under: impl FnOnce(&Role) -> Option<Keyed>,
 ) -> Result<Vec<KeySet>, Failure> {
     let Some(delegator) = delegator else { return sets_in_root(role, old_root, new_root) };
     let found = under(delegator).ok_or_else(|| {

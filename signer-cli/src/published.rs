@@ -11,8 +11,7 @@ use std::sync::Arc;
 use publish_store::{Head, Store, StoreError, Token};
 use serde_json::Value;
 use tuf_core::authoring::Document;
-use tuf_core::key::Key;
-use tuf_core::schema::{Delegations, RoleKeys, Root, Target};
+use tuf_core::schema::{Delegations, Root, Target};
 use tuf_core::{
     FreshSnapshot, Instant, Refusal, Role, Step, TrustedRoot, TrustedTargets, crypto, limits,
     metadata_file_name,
@@ -20,6 +19,7 @@ use tuf_core::{
 
 use crate::failure::Failure;
 use crate::files;
+use crate::proposal::Keyed;
 use crate::repository::Repository;
 
 /// The published state, verified but for its age: a publisher may come back late.
@@ -252,7 +252,7 @@ impl<'s> Published<'s> {
 
 impl Loaded {
     /// The keys of a role that this one delegates to.
-    pub(crate) fn keys_of(&self, name: &str) -> Option<(BTreeMap<String, Key>, RoleKeys)> {
+    pub(crate) fn keys_of(&self, name: &str) -> Option<Keyed> {
         let delegations = self.trusted.document().delegations.as_ref()?;
         let role_keys = delegations.keys_of(name)?;
         let listed = |id: &String| Some((id.clone(), delegations.keys.get(id)?.clone()));

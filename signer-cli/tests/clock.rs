@@ -5,7 +5,6 @@
 mod support;
 
 use chrono::{TimeDelta, Utc};
-use oci_image::CredentialPlaces;
 use signer_cli::{Exit, Surroundings, run};
 use support::Desk;
 use test_repos::tree::Tree;
@@ -13,13 +12,11 @@ use test_repos::tree::Tree;
 fn signer_in(days: i64, desk: &Desk, arguments: &[&str]) -> Exit {
     let around = Surroundings {
         now: Utc::now().checked_add_signed(TimeDelta::days(days)).unwrap(),
-        passphrase: None,
-        credentials: CredentialPlaces::default(),
-        colour: false,
+        ..Surroundings::default()
     };
     let repo = desk.path("trust");
     let arguments = [&["signer", "--repo", repo.to_str().unwrap()], arguments].concat();
-    run(arguments.into_iter().map(Into::into), &around)
+    run(arguments.into_iter().map(Into::into), around)
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(crate) fn integers(values: &[&[u8]]) -> Option<Vec<u8>> {
     }
     let length = u32::try_from(body.len()).ok()?;
     let mut out = Vec::new();
-    Header::new(Tag::Sequence, length.try_into().ok()?).encode_to_vec(&mut out).ok()?;
+    Header::new(Tag::Sequence, length.into()).encode_to_vec(&mut out).ok()?;
     out.extend(body);
     Some(out)
 }

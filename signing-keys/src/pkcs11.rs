@@ -209,7 +209,7 @@ fn public(session: &Session, private: ObjectHandle, token: &Token) -> Result<(Ki
             let der = asn1::integers(&[&parts.0, &parts.1]);
             let der = der.ok_or_else(|| Why::Answer("an RSA key with no usable modulus".into()))?;
             let pem = der::Document::try_from(der.as_slice())
-                .and_then(|document| Ok(document.to_pem("RSA PUBLIC KEY", der::pem::LineEnding::LF)?))
+                .and_then(|document| document.to_pem("RSA PUBLIC KEY", der::pem::LineEnding::LF))
                 .map_err(|why| Why::Answer(why.to_string()))?;
             Ok((Kind::Rsa, key("rsa", "rsassa-pss-sha256", pem)?))
         }

@@ -21,6 +21,11 @@ pub trait AsyncTransport: Send + Sync {
 
     /// Where the files are, for a report.
     fn describe(&self) -> String;
+
+    /// As [`Transport::concurrent`].
+    fn concurrent(&self) -> bool {
+        false
+    }
 }
 
 /// A blocking transport for the async client: each fetch runs on a thread of its own and wakes the task.
@@ -57,5 +62,9 @@ impl AsyncTransport for OnThread {
 
     fn describe(&self) -> String {
         self.transport.describe()
+    }
+
+    fn concurrent(&self) -> bool {
+        self.transport.concurrent()
     }
 }

@@ -98,6 +98,7 @@ impl<T: ?Sized> Client<T> {
             limits: Limits::default(),
             offline: false,
             receipts: true,
+            ahead: false,
             memory: Arc::default(),
         })
     }
@@ -142,6 +143,15 @@ impl<T: ?Sized> Client<T> {
     #[must_use]
     pub fn without_receipts(self) -> Self {
         self.changed(|config| config.receipts = false)
+    }
+
+    /// Asks for the timestamp while it is still asked for newer roots, from transports that say that they can
+    /// ([`Transport::concurrent`]): a round trip less, of two on a quiet day. It is weighed under the newest
+    /// root all the same. Without this, requests come in the order of the specification. A blocking transport
+    /// is asked on a thread of its own, which an update that fails leaves behind until its answer comes.
+    #[must_use]
+    pub fn asking_ahead(self) -> Self {
+        self.changed(|config| config.ahead = true)
     }
 
     /// Uses only what is kept: no transport is ever called.

@@ -87,6 +87,11 @@ impl<T: Face + ?Sized> Sources<T> {
         Self { list, conduct: Mutex::new(Conduct { marks, blames: Vec::new() }) }
     }
 
+    /// The source that is asked first now.
+    pub(crate) fn next(&self) -> Option<Arc<T>> {
+        self.order().first().and_then(|(index, _)| self.list.get(*index)).map(Arc::clone)
+    }
+
     pub(crate) fn describe(&self) -> String {
         self.list.iter().map(|source| source.place()).collect::<Vec<_>>().join(", ")
     }

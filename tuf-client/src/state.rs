@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tuf_core::schema::Target;
 use tuf_core::{FreshSnapshot, NotFound, Reason, Role, Search, Step, TrustedTargets, consistent_target_name};
 
+use crate::address;
 use crate::aio::AsyncTransport;
 use crate::error::{Blame, ClientError};
 use crate::face::Face;
@@ -223,29 +224,19 @@ impl<T: Face + ?Sized> Refreshed<T> {
         Ok(Arc::unwrap_or_clone(answer.bytes))
     }
 
-    /// Under which name a target is stored (6.2), percent-encoded.
+    /// The address under which a target is stored (6.2).
     fn stored_name(&self, path: &str, target: &Target) -> Result<String, Reason> {
         let malformed = |what: &str| Reason::Malformed { what: what.to_owned() };
-        // An address can't hold these: whatever resolves it would ask for something else.
-        if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-            return Err(malformed("its path has a segment that no address can have"));
-        }
         let hash = target.hashes.get("sha256").or_else(|| target.hashes.values().next());
         let stored = match (self.consistent_snapshot(), hash) {
             (false, _) => path.to_owned(),
             (true, Some(hash)) => consistent_target_name(path, hash),
             (true, None) => return Err(malformed("it has no hash to be stored under")),
         };
-        Ok(stored.split('/').map(encoded).collect::<Vec<_>>().join("/"))
+        // Both: behind a hash, `..` would look like a name, and a hash is what the repository says it is.
+        match (address::of(path), address::of(&stored)) {
+            (Some(_), Some(address)) => Ok(address),
+            _ => Err(malformed("its path has a segment that no address can have")),
+        }
     }
-}
-
-/// RFC 3986, section 2.3: all but the unreserved characters.
-fn encoded(segment: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    let each = segment.bytes().map(|byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    });
-    each.collect()
 }

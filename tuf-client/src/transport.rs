@@ -19,7 +19,7 @@ use oci::OciTransport;
 /// One file that is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Fetch<'a> {
-    /// The file's name, already percent-encoded. That of a target may have folders before it.
+    /// The file's name, already percent-encoded. That of a target is an address, and may have folders before it.
     pub name: &'a str,
     /// The most bytes that are read.
     pub limit: u64,
@@ -55,4 +55,10 @@ pub trait Transport: Send + Sync {
 
     /// Where the files are, for a report.
     fn describe(&self) -> String;
+
+    /// Whether two files may be asked for at the same time: for [`crate::Client::asking_ahead`]. Not where one
+    /// answer depends on what was asked before it.
+    fn concurrent(&self) -> bool {
+        false
+    }
 }

@@ -5,8 +5,9 @@
 //! it was accepted.
 //!
 //! The order of requests is the specification's: the next root until there is none, timestamp, snapshot,
-//! targets. Store files are read and written in the task that polls: they are small, and local.
+//! targets. The timestamp alone may be asked for earlier, and is weighed in its turn. Store files are read and written in the task that polls: they are small, and local.
 
+mod ahead;
 mod root;
 mod targets;
 
@@ -27,6 +28,7 @@ use crate::sources::{Absence, Answer, Ask, Sources};
 use crate::store::Store;
 use crate::tag::Known;
 
+use ahead::Early;
 pub(crate) use targets::{Memory, Wanted};
 
 /// What a client was told.
@@ -42,6 +44,8 @@ pub(crate) struct Config<T: ?Sized> {
     pub(crate) offline: bool,
     /// Whether receipts are made and honoured.
     pub(crate) receipts: bool,
+    /// Whether the timestamp is asked for before its turn.
+    pub(crate) ahead: bool,
     pub(crate) memory: Arc<Memory>,
 }
 
@@ -82,8 +86,9 @@ pub(crate) async fn update<T: Face + ?Sized>(config: Arc<Config<T>>) -> Result<A
     let mirrors = Arc::new(Sources::new(config.mirrors.clone()));
     let budget = Budget::begin(config.limits.update);
     let session = Session { config, mirrors, budget };
-    let root = session.current_root(now).await?;
-    let timestamp = session.timestamp(&root).await?;
+    let mut ahead = session.ahead()?;
+    let root = ahead.along(session.current_root(now)).await?;
+    let timestamp = session.timestamp(&root, ahead.end().await).await?;
     let snapshot = session.snapshot(&timestamp).await?;
     let targets = session.targets(&snapshot).await?;
     drop(lock);
@@ -96,8 +101,12 @@ impl<T: Face + ?Sized> Session<T> {
     }
 
     /// 5.4.
-    async fn timestamp(&self, root: &CurrentRoot) -> Result<FreshTimestamp, ClientError> {
-        let file = "timestamp.json";
+    async fn timestamp(
+        &self,
+        root: &CurrentRoot,
+        early: Option<Early>,
+    ) -> Result<FreshTimestamp, ClientError> {
+        let file = ahead::TIMESTAMP;
         let kept = self.store().read(file, limits::TIMESTAMP_BYTES)?;
         let kept = kept.and_then(|bytes| Some((root.remembered(&bytes).ok()?, bytes)));
         if self.config.offline {
@@ -110,16 +119,12 @@ impl<T: Face + ?Sized> Session<T> {
             Some((_, bytes)) => Known::read(self.store(), bytes)?,
             None => None,
         };
-        let none = |at| ClientError::NoRepository { at, file: file.to_owned() };
-        let ask = Ask {
-            role: &Role::Timestamp,
-            name: file,
-            limit: limits::TIMESTAMP_BYTES,
-            known: known.as_ref(),
-            absence: Absence::Breaks(&none),
-        };
         let seen = kept.as_ref().map(|(seen, _)| seen);
-        let answer = self.ask(&ask, |bytes| Ok(root.timestamp(seen, bytes)?)).await?;
+        let early = self.accepted_early(early, known.as_ref(), |bytes| root.timestamp(seen, bytes).ok());
+        let answer = match early {
+            Some(answer) => answer,
+            None => self.ask_timestamp(known.as_ref(), |bytes| Ok(root.timestamp(seen, bytes)?)).await?,
+        };
         if answer.value.is_new() {
             self.store().write(file, &answer.bytes)?;
         }
@@ -127,6 +132,22 @@ impl<T: Face + ?Sized> Session<T> {
             Known::keep(self.store(), &answer.bytes, tag)?;
         }
         Ok(answer.value)
+    }
+
+    async fn ask_timestamp<A: Send>(
+        &self,
+        known: Option<&Known>,
+        weigh: impl FnMut(&Arc<Vec<u8>>) -> Result<A, ClientError> + Send,
+    ) -> Result<Answer<A>, ClientError> {
+        let none = |at| ClientError::NoRepository { at, file: ahead::TIMESTAMP.to_owned() };
+        let ask = Ask {
+            role: &Role::Timestamp,
+            name: ahead::TIMESTAMP,
+            limit: limits::TIMESTAMP_BYTES,
+            known,
+            absence: Absence::Breaks(&none),
+        };
+        self.ask(&ask, weigh).await
     }
 
     /// 5.5: the kept snapshot where it is still the one stated, else a download.

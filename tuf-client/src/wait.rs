@@ -1,11 +1,13 @@
 //! Waiting, without a runtime: for a future on this thread, and for a thread from a future.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
+
+use crate::aio::BoxFuture;
 
 /// A guard over what no panic leaves half written.
 pub(crate) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -22,6 +24,40 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,
             Poll::Pending => bell.wait(),
+        }
+    }
+}
+
+/// A future that goes on beside another one.
+pub(crate) enum Beside<R> {
+    Waiting(BoxFuture<'static, R>),
+    Done(R),
+}
+
+impl<R> Beside<R> {
+    /// Runs `main` to its end, and this one along with it. Then it may still be waiting.
+    pub(crate) async fn along<F: Future>(&mut self, main: F) -> F::Output {
+        let mut main = pin!(main);
+        poll_fn(|context| {
+            self.poll(context);
+            main.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// What it comes to.
+    pub(crate) async fn end(self) -> R {
+        match self {
+            Self::Waiting(future) => future.await,
+            Self::Done(result) => result,
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) {
+        if let Self::Waiting(future) = self
+            && let Poll::Ready(result) = future.as_mut().poll(context)
+        {
+            *self = Self::Done(result);
         }
     }
 }

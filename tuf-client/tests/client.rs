@@ -6,13 +6,12 @@
 mod mirror;
 
 use std::fs;
-use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
-use mirror::{FRESH, Mirror, client, first_root, list, now, repository, tag};
+use mirror::{FRESH, Mirror, client, drive, first_root, list, now, poll_once, repository, tag};
 use oci_image::SourceError;
 use test_repos::simulator::Simulator;
 use tuf_client::{
@@ -263,21 +262,6 @@ impl AsyncTransport for Gated {
     fn describe(&self) -> String {
         "gated".to_owned()
     }
-}
-
-/// An executor that asks again and again.
-fn drive<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = poll_once(future.as_mut()) {
-            return output;
-        }
-        std::thread::yield_now();
-    }
-}
-
-fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! Beside python-tuf, on thousands of repositories good and bad: the same verdict, or a written reason.
+//! Beside python-tuf, on thousands of repositories good and bad: the same verdict and the same files kept,
+//! or a written reason.
 //!
 //! `tests/differential/helper.py` makes the repository of a seed with python-tuf's own types, spoils it in
 //! up to two ways, serves it, and is python-tuf's client. Here our client runs over the same files, step by
-//! step, and verdicts are compared. A difference must have a reason in [`REASONS`].
+//! step; after each, the verdicts are compared, and what each client keeps. A difference must have a reason in
+//! [`REASONS`], and each of those stands in `docs/src/differential.md`. A crash of ours is no refusal.
 //!
 //! `HALLMARK_DIFFERENTIAL_SEEDS=A..B` runs other seeds, and `HALLMARK_DIFFERENTIAL_CLIENT=COMMAND` puts
 //! another client that speaks the conformance suite's command line in the place of ours;
@@ -11,87 +13,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::arithmetic_side_effects, reason = "tests")]
 
-use std::collections::BTreeMap;
+#[path = "differential/reasons.rs"]
+mod reasons;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use reasons::{REASONS, Reason, Side};
 use serde_json::{Value, json};
 
 /// What runs where nothing else is said: each mutation several times, in less than a minute.
 const SEEDS: Range<u64> = 0..200;
-
-/// Why two clients may come to different verdicts.
-struct Reason {
-    name: &'static str,
-    /// Whether it is ours that refuses.
-    ours: bool,
-    /// The mutations that it is about; any, where none is named.
-    mutations: &'static [&'static str],
-    /// What the error of the one that refuses says.
-    says: &'static [&'static str],
-    /// Whether it holds only where a key of timestamp or snapshot was taken away.
-    rotated: bool,
-}
-
-/// Who refuses, and what it says then. The reasons themselves are in docs/src/differential.md.
-const REASONS: &[Reason] = &[
-    // To be decided: see the manual.
-    ours("a target's path is percent-encoded in the address", &[], &["a%2Bb%2520c"]),
-    ours("a member twice", &[], &["duplicate key"]),
-    ours("fractions", &[], &["is a fraction or too large"]),
-    ours("more than 256 signatures", &[], &["expected at most 256 signatures"]),
-    ours("nesting deeper than 24", &[], &["nested deeper than"]),
-    ours("types as the specification has them", &[], &["invalid type: ", "as name of a role, got"]),
-    ours("hashes other than SHA-256 and SHA-512", &[], &["expected a sha256 or sha512 hash"]),
-    ours(
-        "hex with white space in it",
-        &["signature's hex in other form", "key's spelling"],
-        &["good signature(s) of distinct keys"],
-    ),
-    peer("the 33rd to 64th role of a search", &["long chain of delegations"], &["is not listed"]),
-    peer("members that python-tuf drops before it verifies", &["more in meta"], &["was signed by 0/"]),
-    peer("hashes in capital letters", &[], &["does not match expected hash"]),
-    peer("top-level roles beside the four", &[], &["Role names must be the top-level metadata roles"]),
-    ours("RSA-PSS with a salt that isn't as long as the hash", &["key's form"], &["good signature(s) of"]),
-    ours("one key under two ids is one", &["one key under two ids"], &["good signature(s) of"]),
-    ours("thresholds of more than 32 bits", &["threshold"], &["expected a nonzero u32"]),
-    ours("digits of other scripts", &["spec_version"], &["expected specification version 1.x"]),
-    peer("an elliptic point in hex", &["key's spelling"], &["was signed by"]),
-    peer("times with an offset or a space", &["expires"], &["does not match format"]),
-    peer("members that are null", &["METAFILES entry"], &["was signed by 0/"]),
-    peer("a timestamp of more than 16 KiB", &["padded"], &["exceeding the maximum allowed length"]),
-    ours("paths that no address can have", &["odd target path"], &["a segment that no address can have"]),
-    peer("a leap second", &["expires"], &["second must be in 0..59"]),
-    peer("an unknown hash beside a known one", &[], &["Unsupported algorithm"]),
-    peer("a key without a value", &["key's form"], &["public key string required"]),
-    peer("delegations without roles", &["succinct roles"], &["One of roles and succinct_roles"]),
-    peer("a specification version of one number", &["spec_version"], &["Failed to parse spec_version"]),
-    ours(
-        "a kept snapshot with another hash",
-        &["version behind"],
-        &["snapshot is malformed: expected value"],
-    ),
-    after_rotation(&["BadVersionNumberError", "DownloadHTTPError", "UnsignedMetadataError"]),
-];
-
-/// 5.3.11: what was seen before a key of timestamp or snapshot was taken away is forgotten.
-const fn after_rotation(says: Words) -> Reason {
-    let name = "what was seen before a key was taken away";
-    Reason { name, ours: false, mutations: &[], says, rotated: true }
-}
-
-const fn ours(name: &'static str, mutations: Words, says: Words) -> Reason {
-    Reason { name, ours: true, mutations, says, rotated: false }
-}
-
-const fn peer(name: &'static str, mutations: Words, says: Words) -> Reason {
-    Reason { name, ours: false, mutations, says, rotated: false }
-}
-
-type Words = &'static [&'static str];
 
 struct Helper {
     child: Child,
@@ -131,7 +67,7 @@ impl Drop for Helper {
     }
 }
 
-/// The client under test, with folders of its own.
+/// A client with the suite's command line, with folders of its own.
 struct Ours {
     command: Vec<String>,
     folder: PathBuf,
@@ -157,21 +93,32 @@ impl Ours {
             command.arg(flag).arg(state[part].as_str().unwrap_or_default());
         }
         let output = command.args(words).output().unwrap();
-        (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        // The suite's protocol knows two ends. Another one, such as a panic's or a signal's, is no verdict.
+        let refused = match output.status.code() {
+            Some(0) => false,
+            Some(1) => true,
+            _ => panic!("{words:?} in {}: {}: {said}", self.folder.display(), output.status),
+        };
+        assert!(!said.contains("panicked at"), "{words:?} in {}: {said}", self.folder.display());
+        refused.then_some(said)
     }
 
-    /// Whether a root that is kept lacks a key of timestamp or snapshot that the one before it had.
+    /// Whether a root that is kept lacks a key of timestamp or snapshot that the one before it had, or has
+    /// another key under its id.
     fn key_taken_away(&self, first: &Path) -> bool {
         let read = |path: &Path| serde_json::from_slice::<Value>(&fs::read(path).ok()?).ok();
         let history = self.folder.join("metadata/.client/root_history");
         let kept = (1..50).filter_map(|version| read(&history.join(format!("{version}.root.json"))));
         let roots: Vec<Value> = read(first).into_iter().chain(kept).collect();
-        let ids = |root: &Value, role: &str| -> Vec<Value> {
-            root["signed"]["roles"][role]["keyids"].as_array().cloned().unwrap_or_default()
+        let keys = |root: &Value, role: &str| -> Vec<Value> {
+            let ids = root["signed"]["roles"][role]["keyids"].as_array().cloned().unwrap_or_default();
+            let key = |id: Value| json!([root["signed"]["keys"][id.as_str().unwrap_or_default()], id]);
+            ids.into_iter().map(key).collect()
         };
         let lacks = |pair: &[Value], role| {
-            let now = ids(&pair[1], role);
-            ids(&pair[0], role).iter().any(|id| !now.contains(id))
+            let now = keys(&pair[1], role);
+            keys(&pair[0], role).iter().any(|key| !now.contains(key))
         };
         roots.windows(2).any(|pair| ["timestamp", "snapshot"].iter().any(|role| lacks(pair, role)))
     }
@@ -189,6 +136,56 @@ fn peers(answer: &Value) -> Verdict {
     (answer["ok"] != true).then_some(error)
 }
 
+/// What a client keeps: metadata by the names of the files, and targets by what is in them, because the suite
+/// leaves their names to the client.
+fn kept(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = |part: &str| {
+        let entries = fs::read_dir(folder.join(part)).unwrap().map(|entry| entry.unwrap());
+        // Folders hold what is a client's own: root histories, receipts, locks.
+        let plain = entries.filter(|entry| fs::metadata(entry.path()).is_ok_and(|seen| seen.is_file()));
+        plain.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+    };
+    let metadata = files("metadata").filter(|(name, _)| name.ends_with(".json"));
+    let targets =
+        files("targets").map(|(_, bytes)| (format!("target {:?}", &bytes[..bytes.len().min(40)]), bytes));
+    metadata.chain(targets.collect::<Vec<_>>()).collect()
+}
+
+/// A file that two clients keep otherwise: its version where it has one, 0 where it has none, and `None` where
+/// there is no file.
+#[derive(Debug)]
+struct Kept {
+    name: String,
+    ours: Option<u64>,
+    peers: Option<u64>,
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown =
+            |file: Option<u64>| file.map_or("nothing".to_owned(), |version| format!("version {version}"));
+        write!(f, "{}: ours {}, theirs {}", self.name, shown(self.ours), shown(self.peers))
+    }
+}
+
+fn kept_otherwise(ours: &Path, peers: &Path) -> Vec<Kept> {
+    let (ours, peers) = (kept(ours), kept(peers));
+    let names: BTreeSet<_> = ours.keys().chain(peers.keys()).collect();
+    let version = |bytes: &Vec<u8>| {
+        let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        value["signed"]["version"].as_u64().unwrap_or(0)
+    };
+    let pairs = names.into_iter().map(|name| (name, ours.get(name), peers.get(name)));
+    let other = pairs.filter(|(_, own, theirs)| own != theirs);
+    other
+        .map(|(name, own, theirs)| Kept {
+            name: name.clone(),
+            ours: own.map(version),
+            peers: theirs.map(version),
+        })
+        .collect()
+}
+
 /// A difference, for a person who looks into it.
 struct Difference {
     seed: u64,
@@ -197,28 +194,57 @@ struct Difference {
     rotated: bool,
     ours: Verdict,
     peers: Verdict,
+    kept: Vec<Kept>,
 }
 
 impl Difference {
     fn reason(&self) -> Option<&'static Reason> {
         REASONS.iter().find(|reason| {
-            let said = if reason.ours { &self.ours } else { &self.peers };
-            let other = if reason.ours { &self.peers } else { &self.ours };
             let about = |name: &&str| self.about.contains(&format!("\"{name}\""));
-            other.is_none()
-                && (self.rotated || !reason.rotated)
+            let says = |said: &str| reason.says.iter().any(|text| said.contains(text));
+            (self.rotated || !reason.rotated)
                 && (reason.mutations.is_empty() || reason.mutations.iter().any(about))
-                && said.as_ref().is_some_and(|said| reason.says.iter().any(|text| said.contains(text)))
+                && match (reason.side, &self.ours, &self.peers) {
+                    (Side::Ours, Some(said), peers) => {
+                        says(said)
+                            && (peers.is_none()
+                                || reason.rotated
+                                || self.behind(|file| (file.ours, file.peers)))
+                    }
+                    (Side::Peer, ours, Some(said)) => {
+                        says(said)
+                            && (ours.is_none()
+                                || reason.rotated
+                                || self.behind(|file| (file.peers, file.ours)))
+                    }
+                    (Side::Kept, ours, peers) => {
+                        ours.is_some() == peers.is_some()
+                            && self.kept.iter().all(|file| says(&file.to_string()))
+                    }
+                    _ => false,
+                }
         })
+    }
+
+    /// Whether the one that refuses for a reason did so before the other one, which refuses too: all files that
+    /// differ are older with it, or not there. What a rotation made ours forget says nothing about that.
+    fn behind(&self, of: impl Fn(&Kept) -> (Option<u64>, Option<u64>)) -> bool {
+        let forgotten = |file: &Kept| {
+            self.rotated && file.ours.is_none() && ["timestamp.json", "snapshot.json"].contains(&&*file.name)
+        };
+        let older = |file| matches!(of(file), (own, other) if own <= other) || forgotten(file);
+        !self.kept.is_empty() && self.kept.iter().all(older)
     }
 }
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { seed, step, about, ours, peers, .. } = self;
+        let Self { seed, step, about, ours, peers, kept, rotated } = self;
         let shown = |verdict: &Verdict| verdict.clone().unwrap_or_else(|| "good".to_owned());
         let (ours, peers) = (shown(ours), shown(peers));
-        write!(f, "seed {seed}, {step}: {about}\n  ours: {ours}\n  peer: {peers}")
+        let rotated = if *rotated { " (a key was taken away)" } else { "" };
+        write!(f, "seed {seed}, {step}: {about}{rotated}\n  ours: {ours}\n  peer: {peers}")?;
+        kept.iter().try_for_each(|file| write!(f, "\n  kept: {file}"))
     }
 }
 
@@ -238,6 +264,7 @@ fn run(
     if let Some(other) = &other {
         let _ = other.run(&Value::Null, &["init", root.to_str().unwrap()]);
     }
+    let peers_folder = folder.join(if other.is_some() { "other" } else { "peer" });
     let (mut same, mut bad) = (0, 0);
     for (number, state) in (0..).zip(case["states"].as_array().unwrap()) {
         for verb in ["refresh", "download"] {
@@ -247,11 +274,13 @@ fn run(
             };
             let own = step(&ours);
             let other = other.as_ref().map_or_else(|| peers(&helper.ask(verb, number)), step);
-            if own.is_some() != other.is_some() {
+            let kept = kept_otherwise(&ours.folder, &peers_folder);
+            if own.is_some() != other.is_some() || !kept.is_empty() {
                 let step = format!("{verb} of state {number}");
-                let about = format!("{} {}", case["mutations"], state["about"]);
+                let about = format!("{} {} {}", case["mutations"], state["traits"], state["about"]);
                 let rotated = ours.key_taken_away(&root);
-                return (same, bad, Some(Difference { seed, step, about, rotated, ours: own, peers: other }));
+                let difference = Difference { seed, step, about, rotated, ours: own, peers: other, kept };
+                return (same, bad, Some(difference));
             }
             same += 1;
             bad += u32::from(own.is_some());
@@ -286,8 +315,30 @@ fn python() -> Option<String> {
     None
 }
 
+/// The first cells of the tables under a heading of the manual.
+fn rows(manual: &str, heading: &str) -> BTreeSet<String> {
+    let section = manual.split_once(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no {heading:?}")).1;
+    let section = section.split("\n## ").next().unwrap();
+    let table = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    table.skip(1).map(str::to_owned).collect()
+}
+
 #[test]
-fn beside_python_tuf_every_verdict_is_the_same_or_has_a_reason() {
+fn every_reason_stands_in_the_manual_and_no_other() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/differential.md");
+    let manual = fs::read_to_string(manual).unwrap();
+    for (side, heading) in [
+        (Side::Ours, "Ours refuses, python-tuf doesn't"),
+        (Side::Peer, "python-tuf refuses, ours doesn't"),
+        (Side::Kept, "The verdict is the same, and other files are kept"),
+    ] {
+        let named = REASONS.iter().filter(|reason| reason.side == side).map(|reason| reason.name.to_owned());
+        assert_eq!(rows(&manual, heading), named.collect(), "docs/src/differential.md: {heading}");
+    }
+}
+
+#[test]
+fn beside_python_tuf_every_verdict_and_file_is_the_same_or_has_a_reason() {
     let Some(python) = python() else { return };
     let command = command("HALLMARK_DIFFERENTIAL_CLIENT", &[env!("CARGO_BIN_EXE_tuf-conformance")]);
     let peer = self::command("HALLMARK_DIFFERENTIAL_PEER", &[]);

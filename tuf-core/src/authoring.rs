@@ -18,7 +18,7 @@ use crate::crypto::{Sign, SignError, Verify};
 use crate::envelope::Envelope;
 use crate::hash::hex;
 use crate::key::Key;
-use crate::schema::{MetaFile, RoleKeys, SuccinctRoles, Target, strict_value};
+use crate::schema::{MetaFile, RoleKeys, SuccinctRoles, Target, read_moment, strict_value};
 use crate::threshold::weigh;
 use crate::{Instant, Refusal, Role, Signers};
 
@@ -142,7 +142,7 @@ impl Document {
     #[must_use]
     pub fn expires(&self) -> Option<Instant> {
         let text = self.signed.get("expires")?.as_str()?;
-        Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc())
+        read_moment(text)
     }
 
     /// Sets the expiry, to the second.

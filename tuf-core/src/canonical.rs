@@ -25,13 +25,21 @@ use crate::scan::Scanner;
 /// [`JSON_DEPTH`], or a byte that is not UTF-8.
 pub fn canonicalise(bytes: &[u8]) -> Result<Vec<u8>, JsonError> {
     utf8(bytes)?;
-    let mut scanner = Scanner::new(bytes, 0);
-    let normal = scanner.value(0).is_some() && scanner.at() == bytes.len();
-    match (normal, scanner.control()) {
-        (true, false) => Ok(bytes.to_vec()),
-        (true, true) => Ok(decode_control(bytes)),
-        (false, _) => Ok(Normal::parse(bytes)?.into_canonical()),
+    match in_normal_form(bytes) {
+        Some((text, false)) => Ok(text.to_vec()),
+        Some((text, true)) => Ok(decode_control(text)),
+        None => Ok(Normal::parse(bytes)?.into_canonical()),
     }
+}
+
+/// The value where it is in normal form, and whether control characters stand escaped in it. White space
+/// around it, such as the newline at the end of a file, is no part of it.
+fn in_normal_form(bytes: &[u8]) -> Option<(&[u8], bool)> {
+    let mut scanner = Scanner::new(bytes, 0);
+    scanner.skip_space();
+    let span = scanner.span(0)?;
+    scanner.skip_space();
+    (scanner.at() == bytes.len()).then_some((bytes.get(span)?, scanner.control()))
 }
 
 /// Writes a value in canonical form. A value that we hold has no duplicate keys; fractions are refused.
@@ -304,6 +312,23 @@ mod tests {
             String::from_utf8(canonical).unwrap(),
             "{\"A\":{},\"a\n\":\"q\\\"\\\\\n\u{e9}\",\"b\":[1,-2,true,null,[]]}"
         );
+    }
+
+    #[test]
+    fn white_space_around_a_document_in_normal_form_sends_it_no_other_way() {
+        for (text, canonical, control) in [
+            ("{\"a\":[1,\"b\"]}\n", "{\"a\":[1,\"b\"]}", false),
+            (" \r\n\t{\"a\":\"\\n\"} \r\n\t", "{\"a\":\"\n\"}", true),
+            ("7\n", "7", false),
+        ] {
+            let (found, escaped) = in_normal_form(text.as_bytes()).expect(text);
+            assert_eq!((found, escaped), (text.trim().as_bytes(), control), "{text:?}");
+            assert_eq!(canonicalise(text.as_bytes()).unwrap(), canonical.as_bytes(), "{text:?}");
+        }
+        // A form feed is no white space of JSON, and neither reader takes what follows the value.
+        for text in ["{}\x0c", "\x0b{}", "{}\u{a0}", "{}\n,", "{} {}", " ", "\n"] {
+            assert!(in_normal_form(text.as_bytes()).is_none() && canonicalise(text.as_bytes()).is_err());
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Public keys as metadata carries them (section 4.2.1), and the material they stand for.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,6 +12,7 @@ use spki::{AlgorithmIdentifierRef, ObjectIdentifier};
 
 use crate::canonical::canonical_value;
 use crate::hash::{sha256_hex, unhex};
+use crate::limits;
 use crate::schema::object;
 
 /// A KEY of section 4.2.1. Its id is whatever the document that lists it declares (TAP 12).
@@ -221,7 +223,7 @@ fn ecdsa(public: &str, curve: Curve) -> Result<PublicKey, KeyError> {
 /// Reads a PEM SubjectPublicKeyInfo, or the older PEM of an RSAPublicKey (RFC 8017), which `openssl rsa` and
 /// python-tuf's library still write and read.
 fn rsa(public: &str, hash: RsaHash) -> Result<PublicKey, KeyError> {
-    if let Ok(("RSA PUBLIC KEY", document)) = der::Document::from_pem(public.trim()) {
+    if let Some(("RSA PUBLIC KEY", document)) = unwrapped(public) {
         return Ok(PublicKey::RsaPss(hash, document.as_bytes().to_vec()));
     }
     Ok(PublicKey::RsaPss(hash, spki_key(public, RSA_ENCRYPTION, None)?))
@@ -232,7 +234,7 @@ fn spki_key(
     algorithm: ObjectIdentifier,
     parameter: Option<ObjectIdentifier>,
 ) -> Result<Vec<u8>, KeyError> {
-    let (label, document) = der::Document::from_pem(pem.trim()).map_err(|_| KeyError::NotPem)?;
+    let (label, document) = unwrapped(pem).ok_or(KeyError::NotPem)?;
     if label != "PUBLIC KEY" {
         return Err(KeyError::NotPem);
     }
@@ -245,6 +247,31 @@ fn spki_key(
     }
     let bits = info.subject_public_key.as_bytes().ok_or(KeyError::NotPem)?;
     Ok(bits.to_vec())
+}
+
+/// The label and the bytes of a PEM text, in whatever lines it is written: RFC 7468, section 2, asks readers to
+/// take lines that aren't of 64 characters, and some tools write 76 or one. The base64 itself is read
+/// strictly. Text before it is skipped, as the same section has it; none may follow.
+fn unwrapped(pem: &str) -> Option<(&str, der::Document)> {
+    const BEGIN: &str = "-----BEGIN ";
+    let pem = pem.trim();
+    let at = pem.find(BEGIN)?;
+    let (before, from) = pem.split_at_checked(at)?;
+    if pem.len() > limits::PEM_BYTES || !(before.is_empty() || before.ends_with('\n')) {
+        return None;
+    }
+    let (label, rest) = from.strip_prefix(BEGIN)?.split_once("-----")?;
+    let end = rest.strip_suffix("-----")?;
+    let body = end.strip_suffix(label)?.strip_suffix("-----END ")?;
+    let body: Vec<u8> = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let mut lines = format!("{BEGIN}{label}-----\n");
+    for line in body.chunks(64) {
+        lines.push_str(core::str::from_utf8(line).ok()?);
+        lines.push('\n');
+    }
+    lines.push_str(&format!("-----END {label}-----\n"));
+    let (_, document) = der::Document::from_pem(&lines).ok()?;
+    Some((label, document))
 }
 
 /// Why a key can't be used. Such a key is skipped when signatures are counted.

@@ -8,6 +8,8 @@ pub const SIGNATURES: usize = 256;
 pub const ROLES: usize = 65_536;
 /// Path patterns and prefixes that are tried for one delegated role (16,384 bins carry 4 each).
 pub const PATTERNS: usize = 65_536;
+/// Bytes of a key in PEM: RSA of 16,384 bits makes 3 KB, and text may stand before it.
+pub const PEM_BYTES: usize = 16 * 1024;
 /// Roots followed in one update: the specification's own example, 2^10 (5.3.3).
 pub const ROOT_STEPS: u32 = 1024;
 /// Roles weighed in one search (5.6.7.1): python-tuf's default is 32; a deep organisation needs a few more.

@@ -22,8 +22,9 @@ use crate::listing::Marks;
 use crate::schema::RoleKeys;
 use crate::{Role, Signers};
 
-/// The form of receipts. One of another form is none.
-const FORM: u32 = 1;
+/// The form of receipts, and of the rules by which documents were found well formed. One of another form is
+/// none.
+const FORM: u32 = 2;
 /// The members that are read again. Whatever else a document holds was looked at once.
 const MEMBERS: [&str; 4] = ["delegations", "expires", "targets", "version"];
 

@@ -5,6 +5,7 @@
 //! targets and the files of a snapshot, is checked in place and read again when it is asked for.
 
 mod delegations;
+mod moment;
 mod object;
 
 use alloc::borrow::{Cow, ToOwned};
@@ -29,7 +30,9 @@ use crate::listing::Listing;
 
 pub(crate) use delegations::HashedPath;
 pub use delegations::{DelegatedRole, Delegations, SuccinctRoles};
-pub(crate) use object::{Object, object};
+use moment::moment;
+pub(crate) use moment::read as read_moment;
+pub(crate) use object::{Object, object, present};
 
 /// A document of one of the four types.
 pub(crate) trait Document: Sized {
@@ -65,11 +68,22 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> 
     }
 }
 
-fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    chrono::DateTime::parse_from_rfc3339(&text).map(|moment| moment.to_utc()).map_err(|_| {
-        de::Error::custom(format_args!("expected a time such as 2030-01-31T00:00:00Z, got {text:?}"))
-    })
+/// HASHES of section 4.4. One that says nothing is none: it could only be refused later, when the file that it
+/// is about has come.
+fn hashes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let hashes = BTreeMap::deserialize(deserializer)?;
+    if hashes.is_empty() { Err(no_hash()) } else { Ok(hashes) }
+}
+
+/// [`hashes`] where they may be left out.
+fn stated_hashes<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    hashes(deserializer).map(Some)
+}
+
+fn no_hash<E: de::Error>() -> E {
+    E::custom("expected at least one hash, got none")
 }
 
 /// ROLE of section 4.3: who may sign, and how many must.
@@ -149,10 +163,10 @@ pub struct MetaFile {
     #[serde(deserialize_with = "version")]
     pub version: u64,
     /// Its length in bytes, where stated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
-    /// Its hashes in hex by algorithm, where stated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Its hashes in hex by algorithm, where stated: at least one.
+    #[serde(default, deserialize_with = "stated_hashes", skip_serializing_if = "Option::is_none")]
     pub hashes: Option<BTreeMap<String, String>>,
 }
 
@@ -281,7 +295,7 @@ impl Targets {
         Ok(Self {
             version,
             expires,
-            delegations: delegations.transpose()?.flatten(),
+            delegations: delegations.transpose()?,
             targets: signed.listing("targets")?,
         })
     }
@@ -312,13 +326,13 @@ struct TargetShape {
 struct MetaShape {
     #[serde(rename = "version", deserialize_with = "version")]
     _version: u64,
-    #[serde(default, rename = "length")]
+    #[serde(default, rename = "length", deserialize_with = "present")]
     _length: Option<u64>,
-    #[serde(default, rename = "hashes")]
+    #[serde(default, rename = "hashes", deserialize_with = "present")]
     _hashes: Option<HashesShape>,
 }
 
-/// An object of strings that is checked and not kept.
+/// An object of strings, at least one, that is checked and not kept.
 struct HashesShape;
 
 impl<'de> Deserialize<'de> for HashesShape {
@@ -335,6 +349,7 @@ impl<'de> Visitor<'de> for HashesShape {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        map.next_entry::<IgnoredAny, TextShape>()?.ok_or_else(no_hash)?;
         while map.next_entry::<IgnoredAny, TextShape>()?.is_some() {}
         Ok(self)
     }
@@ -366,7 +381,8 @@ impl Visitor<'_> for TextShape {
 pub struct Target {
     /// Its length in bytes.
     pub length: u64,
-    /// Its hashes in hex, by algorithm.
+    /// Its hashes in hex, by algorithm: at least one.
+    #[serde(deserialize_with = "hashes")]
     pub hashes: BTreeMap<String, String>,
     /// What the application says of it.
     #[serde(default)]

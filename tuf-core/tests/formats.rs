@@ -71,7 +71,22 @@ fn times_with_an_offset_or_a_fraction_are_read() {
         let root = TrustedRoot::bootstrap(&root_expiring(text), now(), crypto::default()).unwrap();
         assert_eq!(root.current().unwrap().expires(), at(moment), "{text}");
     }
-    for text in ["2030-06-01", "2030-06-01T00:00:00", "tomorrow", ""] {
+}
+
+#[test]
+fn times_that_only_a_lenient_reader_takes_are_refused() {
+    for text in [
+        "2030-06-01 00:00:00Z",
+        "2030-06-01t00:00:00Z",
+        "2030-06-01T00:00:00z",
+        "0000-06-01T00:00:00Z",
+        "2030-06-01T00:00:60Z",
+        "2030-6-1T0:0:0Z",
+        "2030-06-01T00:00:00",
+        "2030-06-01",
+        "tomorrow",
+        "",
+    ] {
         let refused = why(TrustedRoot::bootstrap(&root_expiring(text), now(), crypto::default()));
         let expected =
             format!("root is malformed: expected a time such as 2030-01-31T00:00:00Z, got \"{text}\"");

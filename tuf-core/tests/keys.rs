@@ -123,6 +123,15 @@ fn a_scheme_is_good_for_its_own_kind_curve_hash_and_padding_only() {
     }
 }
 
+/// The same PEM with its base64 in lines of another width, ended by `end`.
+fn rewrapped(pem: &str, width: usize, end: &str) -> String {
+    let mut lines: Vec<&str> = pem.lines().collect();
+    let (first, last) = (lines.remove(0), lines.pop().unwrap());
+    let body: Vec<char> = lines.concat().chars().collect();
+    let body: Vec<String> = body.chunks(width).map(|line| line.iter().collect()).collect();
+    [&[first.to_owned()], &body[..], &[last.to_owned()]].concat().join(end)
+}
+
 #[test]
 fn a_pem_may_be_wrapped_and_surrounded_otherwise() {
     if without_openssl() {
@@ -135,6 +144,10 @@ fn a_pem_may_be_wrapped_and_surrounded_otherwise() {
         ("no line at its end", pem.trim_end().to_owned()),
         ("blank lines around", format!("\n\n{pem}\n\n")),
         ("lines of Windows", pem.replace('\n', "\r\n")),
+        ("lines of 76", rewrapped(pem, 76, "\n")),
+        ("lines of 20", rewrapped(pem, 20, "\n")),
+        ("all on one line", rewrapped(pem, 1000, "")),
+        ("text before it", format!("key of A\n{pem}")),
     ] {
         let root = foreign.root(("ecdsa", "ecdsa-sha2-nistp256"), &pem, "-sha256");
         assert!(bootstrap(&root.to_bytes()).is_ok(), "{name}: {pem:?}");
@@ -143,6 +156,12 @@ fn a_pem_may_be_wrapped_and_surrounded_otherwise() {
         ("another label", pem.replace("PUBLIC", "PRIVATE")),
         ("a digit changed", pem.replacen("MFkw", "MFkx", 1)),
         ("no label", pem.lines().filter(|line| !line.starts_with("--")).collect()),
+        ("labels that differ", pem.replace("END PUBLIC", "END RSA PUBLIC")),
+        ("two of them", format!("{pem}{pem}")),
+        ("text after it", format!("{pem}key of A\n")),
+        ("no padding", pem.replace('=', "")),
+        ("base64 for addresses", pem.replace(['+', '/'], "-").replacen("MFkw", "MFk-", 1)),
+        ("longer than any key", format!("{}\n{pem}", "x".repeat(16 * 1024))),
     ] {
         let root = foreign.root(("ecdsa", "ecdsa-sha2-nistp256"), &pem, "-sha256");
         assert_eq!(why(bootstrap(&root.to_bytes())), NONE_OF_ONE, "{name}: {pem:?}");

@@ -48,7 +48,7 @@ impl Access {
         private_dir(&state).map_err(|error| Failure::unknown(format!("{}: {error}", state.display())))?;
         let store = DirStore::open(store).map_err(Failure::unknown)?;
         let transport = root.repo.transport(&transport_options(&root.repo, &args.access)?);
-        let mut client = Client::new(root.bytes, transport, Box::new(store), now);
+        let mut client = Client::new(root.bytes, transport, Box::new(store), now).asking_ahead();
         // A folder is read without a socket; anything else is not asked.
         if args.offline && root.repo.is_remote() {
             client = client.offline();

@@ -144,6 +144,11 @@ pub(super) fn timestamps() -> Named {
         ("bad-no-snapshot", timestamp(|value| value["meta"] = json!({}))),
         ("bad-version-0", timestamp(|value| value["meta"]["snapshot.json"]["version"] = 0.into())),
         ("bad-negative", timestamp(|value| value["version"] = (-1).into())),
+        ("bad-hashes-none", timestamp(|value| value["meta"]["snapshot.json"]["hashes"] = json!({}))),
+        ("bad-hashes-null", timestamp(|value| value["meta"]["snapshot.json"]["hashes"] = Value::Null)),
+        ("bad-length-null", timestamp(|value| value["meta"]["snapshot.json"]["length"] = Value::Null)),
+        ("bad-expires-space", timestamp(|value| value["expires"] = "2031-01-01 00:00:00Z".into())),
+        ("bad-expires-small", timestamp(|value| value["expires"] = "2031-01-01t00:00:00z".into())),
         ("bad-hashes-list", timestamp(|value| value["meta"]["snapshot.json"]["hashes"] = json!([]))),
         ("bad-type", timestamp(|value| value["_type"] = "snapshot".into())),
         ("bad-key-number", timestamp(|value| value["meta"] = json!([TIMESTAMP, SNAPSHOT]))),
@@ -183,6 +188,8 @@ pub(super) fn snapshots() -> Named {
         ("bad-no-targets", snapshot(|value| value["meta"] = json!({ "dev.json": { "version": 1 } }))),
         ("bad-version-0", snapshot(|value| value["meta"]["dev.json"]["version"] = 0.into())),
         ("bad-meta-list", snapshot(|value| value["meta"] = json!([]))),
+        ("bad-hashes-none", snapshot(|value| value["meta"]["dev.json"]["hashes"] = json!({}))),
+        ("bad-length-null", snapshot(|value| value["meta"]["dev.json"]["length"] = Value::Null)),
         ("bad-length-negative", snapshot(|value| value["meta"]["dev.json"]["length"] = (-1).into())),
         ("bad-expired", snapshot(|value| value["expires"] = "1970-01-01T00:00:00Z".into())),
         ("bad-expires-leap", snapshot(|value| value["expires"] = "2031-02-30T00:00:00Z".into())),
@@ -203,9 +210,19 @@ fn listing(change: impl FnOnce(&mut Value)) -> String {
     signed(document, change)
 }
 
+fn bins_value(bits: u32) -> Value {
+    json!({ "keyids": [id(TARGETS)], "threshold": 1, "bit_length": bits, "name_prefix": "bin" })
+}
+
 fn bins(bits: u32) -> String {
-    let bins = json!({ "keyids": [id(TARGETS)], "threshold": 1, "bit_length": bits, "name_prefix": "bin" });
-    listing(|value| value["delegations"] = json!({ "keys": {}, "succinct_roles": bins }))
+    listing(|value| value["delegations"] = json!({ "keys": {}, "succinct_roles": bins_value(bits) }))
+}
+
+/// A role with one member of another value.
+fn changed(member: &str, value: Value) -> Value {
+    let mut role = role("dev", &["*"], false);
+    role[member] = value;
+    role
 }
 
 pub(super) fn targets() -> Named {
@@ -227,7 +244,7 @@ pub(super) fn targets() -> Named {
             "good-odd-paths",
             listing(|value| {
                 for path in ["", "/", "../x", "a\u{0}b", "\u{1f600}"] {
-                    value["targets"][path] = json!({ "length": 0, "hashes": {} });
+                    value["targets"][path] = json!({ "length": 0, "hashes": { "sha256": "" } });
                 }
             }),
         ),
@@ -239,7 +256,7 @@ pub(super) fn targets() -> Named {
         ),
         (
             "good-odd-role-names",
-            delegating(&["../up", "", "?", "2.root"].map(|name| role(name, &["*/a"], false))),
+            delegating(&["../up", "?", "2.root"].map(|name| role(name, &["*/a"], false))),
         ),
         ("good-prefixes", delegating(&[prefixes(&["", "0", "ab", "AB", "zz"])])),
         ("good-bins", bins(1)),
@@ -247,14 +264,23 @@ pub(super) fn targets() -> Named {
         ("good-many", listing(|value| {
             for number in 0..100 {
                 let odd = if number % 9 == 0 { "\"\n\u{e9}" } else { "" };
-                value["targets"][format!("{number:02}{odd}")] = json!({ "length": number, "hashes": {} });
+                value["targets"][format!("{number:02}{odd}")] = json!({ "length": number, "hashes": { "md5": "" } });
             }
         })),
         ("good-many-roles-hashed", delegating(&(0..70).map(|number| {
-            json!({ "name": format!("r{number}"), "keyids": [], "threshold": 1, "path_hash_prefixes": [format!("{number:02x}")] })
+            json!({ "name": format!("r{number}"), "keyids": [], "threshold": 1, "terminating": false,
+                    "path_hash_prefixes": [format!("{number:02x}")] })
         }).collect::<Vec<_>>())),
         ("good-custom-number", listing(|value| value["targets"]["app/z"]["custom"] = json!(u64::MAX))),
-        ("good-null-delegations", listing(|value| value["delegations"] = Value::Null)),
+        ("bad-null-delegations", listing(|value| value["delegations"] = Value::Null)),
+        ("bad-null-terminating", delegating(&[changed("terminating", Value::Null)])),
+        ("bad-null-prefixes", delegating(&[changed("path_hash_prefixes", Value::Null)])),
+        ("bad-role-without-name", delegating(&[role("", &["*"], false)])),
+        ("bad-bins-and-no-roles", listing(|value| {
+            value["delegations"] = json!({ "keys": {}, "roles": [], "succinct_roles": bins_value(1) });
+        })),
+        ("bad-delegations-to-nobody", listing(|value| value["delegations"] = json!({ "keys": {} }))),
+        ("bad-target-no-hash", listing(|value| value["targets"]["x"] = json!({ "length": 0, "hashes": {} }))),
         ("bad-bins-none", bins(0)),
         ("bad-bins-many", bins(33)),
         ("bad-paths-and-prefixes", delegating(&[both])),
@@ -296,7 +322,7 @@ pub(super) fn receipts() -> Named {
             }),
         ),
         ("bad-no-members", of(|value| value["members"] = json!([]))),
-        ("bad-form", of(|value| value["form"] = 2.into())),
+        ("bad-form", of(|value| value["form"] = 3.into())),
         ("bad-role", of(|value| value["role"] = "dev".into())),
         ("bad-authority", of(|value| value["authority"] = "".into())),
         ("bad-length", of(|value| value["length"] = 1.into())),

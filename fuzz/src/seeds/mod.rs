@@ -11,7 +11,7 @@ use tuf_core::hash::{hex, unhex};
 
 use crate::ground::{ROOT, root, sealed};
 use crate::signature::{P256, P384};
-use crate::{key, signature};
+use crate::{key, rsa, signature};
 
 /// An input: its target, its name, its bytes.
 pub type Seed = (&'static str, String, Vec<u8>);
@@ -125,6 +125,11 @@ fn keys() -> Named {
         ("good-p256-hex", text(1, &hex(&on_p256))),
         ("good-p256-pem", text(2, &pem)),
         ("good-p256-crlf", text(2, &pem.replace('\n', "\r\n"))),
+        ("good-p256-one-line", text(2, &pem.replace('\n', ""))),
+        ("good-p256-text-before", text(2, &format!("key of A\n{pem}"))),
+        ("good-p256-lines-of-7", text(2, &wrapped_at_7(&pem))),
+        ("bad-p256-twice", text(2, &format!("{pem}{pem}"))),
+        ("bad-p256-no-end", text(2, pem.trim_end().trim_end_matches('-'))),
         ("bad-p256-other-label", text(2, &pem.replace("PUBLIC KEY", "RSA PUBLIC KEY").replace("MF", ""))),
         ("good-p256-der", der(1, &info)),
         ("bad-p256-squeezed", der(1, &public_key_info(ecdsa, p256, &squeezed))),
@@ -140,6 +145,15 @@ fn keys() -> Named {
         ("bad-unknown", text(10, "somebody@example.com")),
         ("bad-empty", text(0, "")),
     ])
+}
+
+/// The PEM with its base64 in lines of seven characters.
+fn wrapped_at_7(pem: &str) -> String {
+    let mut lines: Vec<&str> = pem.lines().collect();
+    let (first, last) = (lines.remove(0), lines.pop().expect("a last line"));
+    let body: Vec<char> = lines.concat().chars().collect();
+    let body: Vec<String> = body.chunks(7).map(|line| line.iter().collect()).collect();
+    format!("{first}\n{}\n{last}\n", body.join("\n"))
 }
 
 fn signatures() -> Named {
@@ -170,8 +184,17 @@ fn signatures() -> Named {
         ("bad-hex-space", form(3, format!(" {hex}").as_bytes())),
         ("bad-hex-odd", form(3, &hex.as_bytes()[1..])),
         ("bad-hex-empty", form(3, b"")),
+        ("good-rsa-pss", form(4, &rsa_signature(rsa::GOOD))),
+        ("bad-rsa-short-salt", form(4, &rsa_signature(rsa::SHORT_SALT))),
+        ("bad-rsa-pkcs1", form(4, &rsa_signature(rsa::PKCS1))),
+        ("bad-rsa-zeros", form(4, &[0; 256])),
+        ("bad-rsa-longer", form(4, &[&[0][..], &rsa_signature(rsa::GOOD)].concat())),
         ("bad-hex-wide", form(3, hex.replace('0', "\u{ff10}").as_bytes())),
     ])
+}
+
+fn rsa_signature(hex: &str) -> Vec<u8> {
+    tuf_core::hash::unhex(hex).expect("hex")
 }
 
 fn patterns() -> Named {

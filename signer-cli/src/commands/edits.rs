@@ -1,12 +1,9 @@
 //! What the commands that change roles share: what is published, whose keys are which, and staging.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use publish_store::Store;
 use tuf_core::Role;
-use tuf_core::key::Key;
-use tuf_core::schema::RoleKeys;
 
 use crate::Surroundings;
 use crate::config::Config;
@@ -17,7 +14,7 @@ use crate::key_ring;
 use crate::new_key::NewKey;
 use crate::passphrase::{Passphrase, Source};
 use crate::places;
-use crate::proposal::Proposal;
+use crate::proposal::{Keyed, Proposal};
 use crate::published::Published;
 use crate::report::VERSION;
 use crate::reports::edits::Edits;
@@ -45,11 +42,7 @@ impl Desk {
     }
 
     /// The keys of a role, as it will be after what is staged.
-    pub(crate) fn keys_of(
-        &self,
-        role: &str,
-        around: &Surroundings,
-    ) -> Result<(BTreeMap<String, Key>, RoleKeys), Failure> {
+    pub(crate) fn keys_of(&self, role: &str, around: &Surroundings) -> Result<Keyed, Failure> {
         let published = self.published()?;
         let staged = Staged::read(&self.repository)?;
         let proposal = Proposal::of(&published, &staged, &self.config, around.now)?;

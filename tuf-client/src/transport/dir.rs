@@ -26,8 +26,8 @@ impl DirTransport {
         Self { dir, decodes: false }
     }
 
-    /// A transport for a folder of target files. They bear the names that the targets have, as a web
-    /// server would find them: decoded, and in folders.
+    /// A transport for a folder of target files. They bear the names under which a web server would find
+    /// them: a target `a%20b/c` is the file `c` in the folder `a b`.
     #[must_use]
     pub fn of_targets(dir: PathBuf) -> Self {
         Self { dir, decodes: true }
@@ -132,7 +132,18 @@ mod tests {
         assert_eq!(fetch(&targets, "a%20b/x%3A1"), "inside");
         assert_eq!(fetch(&metadata, "%2e.json"), "metadata");
         assert_eq!(fetch(&targets, "a%20b/none"), "Absent");
-        for name in ["../secret", "%2e%2e/secret", "..%2fsecret", "a//b", "%zz", "%f", "%ff", "a%00"] {
+        for name in [
+            "/etc/passwd",
+            "a%5Cb",
+            "../secret",
+            "%2e%2e/secret",
+            "..%2fsecret",
+            "a//b",
+            "%zz",
+            "%f",
+            "%ff",
+            "a%00",
+        ] {
             let why = format!("refused to ask {name} in {}: the name leads out of the folder", dir.display());
             assert_eq!(fetch(&targets, name), why);
         }

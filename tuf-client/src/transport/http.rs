@@ -50,4 +50,8 @@ impl Transport for HttpTransport {
     fn describe(&self) -> String {
         self.base.to_string()
     }
+
+    fn concurrent(&self) -> bool {
+        true
+    }
 }

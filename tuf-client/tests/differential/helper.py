@@ -50,6 +50,13 @@ class Server(http.server.ThreadingHTTPServer):
         pass  # a client hung up, as it may where it has read enough
 
 
+def traits(made):
+    """What clients may differ about without any mutation."""
+    delegations = [doc.signed.get("delegations") for doc in made.targets.values()]
+    succinct = any(isinstance(found, dict) and found.get("succinct_roles") for found in delegations)
+    return ["has succinct roles"] if succinct else []
+
+
 class Case:
     def __init__(self, seed, work, base):
         self.seed, self.folder, self.base = seed, os.path.join(work, str(seed)), base
@@ -64,7 +71,7 @@ class Case:
 
     def attempt(self, rng, first, names):
         """Makes the states. False where the first mutation finds nothing to act on."""
-        self.states, self.asked, self.about, self.mutations = [], [], [], []
+        self.states, self.asked, self.about, self.mutations, self.traits = [], [], [], [], []
         later = first is not None and catalogue.CATALOGUE[first][1]
         made = repository.Generator(rng).generate()
         if later or rng.random() < 0.4:
@@ -103,6 +110,7 @@ class Case:
             self.root = served.get(f"metadata/{made.trusted + 1}.root.json", b"")
         self.states.append(served)
         self.about.append(about)
+        self.traits.append(traits(made))
         names = made.asked[-1:] + rng.sample(list(made.files), min(len(made.files), rng.choice([1, 1, 2])))
         if rng.random() < 0.1:
             names.append("absent.txt")
@@ -124,8 +132,8 @@ class Case:
             "states": [
                 {"metadata": f"{self.base}{self.seed}/{number}/metadata/",
                  "targets": f"{self.base}{self.seed}/{number}/targets/",
-                 "names": names, "about": about}
-                for number, (names, about) in enumerate(zip(self.asked, self.about))
+                 "names": names, "about": about, "traits": has}
+                for number, (names, about, has) in enumerate(zip(self.asked, self.about, self.traits))
             ],
         }
 

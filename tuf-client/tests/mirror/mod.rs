@@ -2,11 +2,13 @@
 //!
 //! Nothing here is what is tested.
 
-#![allow(unreachable_pub, missing_docs, reason = "tests")]
+#![allow(unreachable_pub, missing_docs, dead_code, reason = "tests")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeMap;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 
 use oci_image::SourceError;
 use test_repos::simulator::Simulator;
@@ -130,4 +132,19 @@ pub fn first_root(repo: &Simulator) -> Vec<u8> {
 /// A client without a past.
 pub fn client(root: &[u8], mirror: &Arc<Mirror>) -> Client {
     Client::new(root.to_vec(), Arc::clone(mirror) as Arc<dyn Transport>, Box::<MemoryStore>::default(), now())
+}
+
+/// An executor that asks again and again.
+pub fn drive<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = poll_once(future.as_mut()) {
+            return output;
+        }
+        std::thread::yield_now();
+    }
+}
+
+pub fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }

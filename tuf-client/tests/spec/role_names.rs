@@ -41,7 +41,6 @@ const NAMES: &[&str] = &[
     "..",
     "...",
     "./x",
-    "",
     "2.root",
     "1.root",
     "root.json",
@@ -128,7 +127,6 @@ fn a_role_name_is_one_segment_of_the_address() {
         ("a b", "1.a%20b.json"),
         ("\u{fc}", "1.%C3%BC.json"),
         ("..", "1....json"),
-        ("", "1..json"),
     ] {
         let scene = Scene::new();
         scene.publish(|repo| delegating(repo, &[name]));

@@ -122,7 +122,6 @@ fn every_hash_that_is_stated_of_targets_must_fit_and_one_must_be_known() {
         (&[("sha256", "{256}"), ("sha512", &wrong)], "expected sha512:{wrong}, got sha512:{512}"),
         (&[("sha256", &wrong), ("sha512", "{512}")], "expected sha256:{wrong}, got sha256:{256}"),
         (&[("md5", "00")], "expected a sha256 or sha512 hash, got md5"),
-        (&[], "expected a sha256 or sha512 hash, got none"),
     ];
     for (hashes, why) in cases {
         let (scene, sha256, sha512) = stating(hashes);
@@ -135,6 +134,27 @@ fn every_hash_that_is_stated_of_targets_must_fit_and_one_must_be_known() {
     for hashes in good {
         assert_eq!(stating(hashes).0.find("acme/web").unwrap(), "found by targets acme", "{hashes:?}");
     }
+}
+
+#[test]
+fn hashes_of_which_there_is_none_are_refused_with_the_document_that_states_them_and_it_is_not_kept() {
+    // 4.4, 4.6: neither the snapshot nor the timestamp is kept until a later document fails to fit.
+    let (scene, ..) = stating(&[]);
+    let kept = scene.kept("snapshot.json");
+    let none = "is malformed: expected at least one hash, got none";
+    let sentence = scene.find("acme/web").expect_err("a snapshot to be refused").to_string();
+    assert!(sentence.starts_with(&format!("snapshot {none}")), "{sentence}");
+    assert_eq!(scene.kept("snapshot.json"), kept);
+    good_again(&scene);
+
+    let empty = MetaFile { hashes: Some([].into()), ..plain(scene.live()[2] + 1) };
+    let kept = scene.kept("timestamp.json");
+    scene.touch(&["snapshot"]);
+    scene.state_snapshot(&empty);
+    let sentence = scene.find("acme/web").expect_err("a timestamp to be refused").to_string();
+    assert!(sentence.starts_with(&format!("timestamp {none}")), "{sentence}");
+    assert_eq!(scene.kept("timestamp.json"), kept);
+    good_again(&scene);
 }
 
 #[test]

@@ -211,6 +211,32 @@ fn of_several_targets_those_before_the_first_bad_one_are_kept() {
 }
 
 #[test]
+fn a_target_path_is_asked_for_as_it_stands_and_only_what_no_address_has_is_escaped() {
+    // 4.5: TARGETPATH is a path-relative URL string; 5.7.3 asks for it.
+    let hash = sha256_hex(b"web");
+    for (path, asked) in [
+        ("a%20b/c%2Bd", format!("a%20b/{hash}.c%2Bd")),
+        ("acme/web:1.4", format!("acme/{hash}.web:1.4")),
+        ("a b?c#d", format!("{hash}.a%20b%3Fc%23d")),
+        ("a%2Fb", format!("{hash}.a%2Fb")),
+        ("100%", format!("{hash}.100%25")),
+    ] {
+        let it = Download::new();
+        it.list(path, &Target::of(b"web"));
+        let refused = it.get(path).expect_err("nothing is served");
+        assert!(refused.contains(&format!("expected \"{asked}\", got nothing")), "{refused}");
+        assert_eq!(it.asked(), [format!("/targets/{asked}")], "{path}");
+    }
+    for path in ["a/%2e%2e/b", "..%2Fb", "..\\b", "/b", "b/"] {
+        let it = Download::new();
+        it.list(path, &Target::of(b"web"));
+        let refused = it.get(path).expect_err("it has no address");
+        assert!(refused.contains("its path has a segment that no address can have"), "{refused}");
+        assert!(it.asked().is_empty(), "{path}");
+    }
+}
+
+#[test]
 fn a_target_name_leads_to_no_file_outside() {
     for path in ["../up", "/etc/up", "a/../../up", "a//b", ".", "..", "?x", "#x", "%2e%2e/up"] {
         let it = Download::new();

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Object, RoleKeys};
+use super::{Object, RoleKeys, present};
 use crate::envelope::{Member, Signed};
 use crate::hash::{hex, sha256};
 use crate::key::Key;
@@ -104,7 +104,8 @@ impl<'p> HashedPath<'p> {
 #[derive(Default)]
 struct Spans {
     keys: Option<Range<usize>>,
-    roles: Vec<Range<usize>>,
+    /// `None` where there is no such member, which isn't the same as an empty one.
+    roles: Option<Vec<Range<usize>>>,
     succinct_roles: Option<Range<usize>>,
 }
 
@@ -114,7 +115,8 @@ impl Spans {
         scanner.members(1, |scanner, key| {
             match key {
                 b"roles" => {
-                    scanner.elements(2, |scanner| scanner.span(3).map(|span| spans.roles.push(span)))?;
+                    let roles = spans.roles.insert(Vec::new());
+                    scanner.elements(2, |scanner| scanner.span(3).map(|span| roles.push(span)))?;
                 }
                 b"keys" => spans.keys = Some(scanner.span(2)?),
                 b"succinct_roles" => spans.succinct_roles = Some(scanner.span(2)?),
@@ -127,26 +129,28 @@ impl Spans {
 }
 
 impl Delegations {
-    /// Reads the member `delegations`, if it is more than `null`.
-    pub(super) fn read(signed: &Signed, member: &Member) -> Result<Option<Self>, String> {
-        if signed.text(&member.span) == b"null" {
-            return Ok(None);
-        }
+    /// Reads the member `delegations`.
+    pub(super) fn read(signed: &Signed, member: &Member) -> Result<Self, String> {
         let mut scanner = Scanner::new(signed.file(), member.span.start);
         let spans = Spans::scan(&mut scanner)
             .ok_or("expected delegations with an array \"roles\", got another value")?;
-        let text = |span: &Option<Range<usize>>| span.as_ref().map(|span| signed.text(span));
         let wrong = |why: serde_json::Error| format!("{why} in delegations");
-        let keys = text(&spans.keys).ok_or("missing field `keys` in delegations")?;
-        let succinct_roles: Option<Option<Object<SuccinctRoles>>> =
-            text(&spans.succinct_roles).map(serde_json::from_slice).transpose().map_err(wrong)?;
-        let succinct_roles = succinct_roles.flatten().map(|Object(roles)| roles);
-        if succinct_roles.is_some() && !spans.roles.is_empty() {
-            return Err("expected roles or succinct_roles, got both (TAP 15)".into());
+        let keys = spans.keys.as_ref().ok_or("missing field `keys` in delegations")?;
+        let keys =
+            super::keys(&mut serde_json::Deserializer::from_slice(signed.text(keys))).map_err(wrong)?;
+        match (&spans.roles, &spans.succinct_roles) {
+            (Some(roles), None) => {
+                Ok(Self { keys, roles: Roles::read(signed, roles)?, succinct_roles: None })
+            }
+            (None, Some(bins)) => {
+                let Object(bins): Object<SuccinctRoles> =
+                    serde_json::from_slice(signed.text(bins)).map_err(wrong)?;
+                bins.check()?;
+                Ok(Self { keys, roles: Roles::default(), succinct_roles: Some(bins) })
+            }
+            (Some(_), Some(_)) => Err("expected roles or succinct_roles, got both (TAP 15)".into()),
+            (None, None) => Err("expected roles or succinct_roles in delegations, got neither".into()),
         }
-        succinct_roles.as_ref().map_or(Ok(()), SuccinctRoles::check)?;
-        let keys = super::keys(&mut serde_json::Deserializer::from_slice(keys)).map_err(wrong)?;
-        Ok(Some(Self { keys, roles: Roles::read(signed, &spans.roles)?, succinct_roles }))
     }
 
     /// All roles that are delegated to by name, in order of their priority.
@@ -273,14 +277,16 @@ struct Head<'a> {
     name: &'a RawValue,
     keyids: Vec<String>,
     threshold: NonZeroU32,
-    #[serde(default, rename = "terminating")]
+    #[serde(rename = "terminating")]
     _terminating: bool,
-    #[serde(default, borrow)]
+    #[serde(default, borrow, deserialize_with = "present")]
     paths: Option<&'a RawValue>,
-    #[serde(default, borrow)]
+    #[serde(default, borrow, deserialize_with = "present")]
     path_hash_prefixes: Option<&'a RawValue>,
     /// TAP 3: the role counts only together with others. To read it alone would be less than was meant.
+    #[serde(default, deserialize_with = "present")]
     min_roles_in_agreement: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
     roleinfo: Option<IgnoredAny>,
 }
 
@@ -290,6 +296,9 @@ impl<'a> Head<'a> {
         let written = self.name.get().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
         let name = written.and_then(|written| unescaped(written.as_bytes()));
         let name = name.ok_or_else(|| format!("expected a string as name of a role, got {}", self.name))?;
+        if name.is_empty() {
+            return Err("expected a name for each delegated role, got an empty one".into());
+        }
         if matches!(&*name, "root" | "timestamp" | "snapshot" | "targets") {
             return Err(format!(
                 "expected another name for a delegated role than that of the top-level {name}"
@@ -376,7 +385,6 @@ pub struct DelegatedRole {
     /// How many distinct keys must sign.
     pub threshold: NonZeroU32,
     /// Whether the search ends with it (5.6.7.2.1).
-    #[serde(default)]
     pub terminating: bool,
     /// Patterns of the paths it may speak for.
     #[serde(default)]

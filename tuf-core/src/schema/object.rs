@@ -10,6 +10,14 @@ pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     T::deserialize(ObjectOnly(deserializer))
 }
 
+/// For `#[serde(default, deserialize_with)]`: a member that may be left out. Where it stands it has a value:
+/// `null` is none of any type, and a reader that drops it prints another document than was signed.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// A value that is read by [`object`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Object<T>(pub(crate) T);
