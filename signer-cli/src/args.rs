@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oci_image::{Location, Reference};
 
+pub(crate) use crate::args_alive::*;
 use crate::commands::init::GivenKey;
 
 /// Sign which image a tag means
@@ -46,10 +47,31 @@ pub(crate) enum Command {
     /// Stage that a name means nothing any more
     Remove(RemoveArgs),
     /// Show what is published and staged, and when it expires
-    #[command(visible_alias = "list")]
-    Status,
+    #[command(visible_alias = "list", after_help = STATUS_EXAMPLE)]
+    Status(StatusArgs),
+    /// Show what the next publish changes, role by role, before anything is signed
+    #[command(after_help = DIFF_EXAMPLE)]
+    Diff,
     /// Sign what is staged; with nothing staged, renew what expires soonest
     Publish(PublishArgs),
+    /// Renew what is due and whose keys are here; where nothing is, do nothing
+    #[command(after_help = REFRESH_EXAMPLE)]
+    Refresh(RefreshArgs),
+    /// Refresh on a schedule, as a small service with /healthz and /metrics
+    #[command(after_help = SERVE_EXAMPLE)]
+    Serve(ServeArgs),
+    /// Look for what is wrong, or soon will be
+    #[command(after_help = DOCTOR_EXAMPLE)]
+    Doctor(DoctorArgs),
+    /// Stage that nobody shall run what a name means, with the reason
+    #[command(after_help = YANK_EXAMPLE)]
+    Yank(YankArgs),
+    /// Stage that a name may be run again
+    #[command(after_help = UNYANK_EXAMPLE)]
+    Unyank(UnyankArgs),
+    /// Make a trust repository of one that another TUF tool wrote
+    #[command(after_help = IMPORT_EXAMPLE)]
+    Import(ImportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +109,9 @@ pub(crate) struct RemoveArgs {
 pub(crate) struct PublishArgs {
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
+    /// Sign and weigh, show what would change, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

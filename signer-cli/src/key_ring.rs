@@ -97,7 +97,7 @@ impl KeyRing {
     }
 
     /// `ROLE.pem`, then `ROLE-*.pem` by name.
-    fn files(&self, role: &Role) -> Result<Vec<PathBuf>, Failure> {
+    pub(crate) fn files(&self, role: &Role) -> Result<Vec<PathBuf>, Failure> {
         let mut files = Vec::new();
         let name = metadata_file_name(role.name(), None);
         let name = name.strip_suffix(".json").unwrap_or_default().to_owned();

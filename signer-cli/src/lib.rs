@@ -13,22 +13,30 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod args;
+mod args_alive;
 mod commands;
 mod config;
+mod diff;
 mod draft;
 mod edit;
 mod exit;
 mod failure;
 mod files;
+mod holders;
 mod image;
 mod key_file;
 mod key_ring;
+mod monitor;
 mod passphrase;
 mod places;
 mod proposal;
 mod published;
+mod refresh;
 pub mod report;
+pub mod reports;
 mod repository;
+mod rules;
+mod span;
 mod staged;
 mod terminal;
 
@@ -48,6 +56,8 @@ use crate::args::Signer;
 pub struct Surroundings {
     /// The time of this run.
     pub now: Instant,
+    /// The time, asked again: for a service, which runs on.
+    pub clock: fn() -> Instant,
     /// `HALLMARK_PASSPHRASE`.
     pub passphrase: Option<Zeroizing<Vec<u8>>>,
     /// Where logins for registries may be.
@@ -66,9 +76,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings)
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
-    let done = commands::run(&signer, around).and_then(|answer| answer.print(signer.format));
+    let done = commands::run(&signer, around)
+        .and_then(|answer| answer.print(signer.format).map(|()| answer.exit()));
     match done {
-        Ok(()) => Exit::Done,
+        Ok(exit) => exit,
         Err(failure) => {
             failure.print(around.colour);
             failure.exit()

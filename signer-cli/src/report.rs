@@ -9,7 +9,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Format;
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::reports::Report;
+use crate::reports::duty::Duty;
 use crate::terminal::shown;
 
 /// The version of every report here.
@@ -23,6 +26,8 @@ pub(crate) enum Answer {
     Remove(Remove),
     Status(Status),
     Publish(Publish),
+    /// One of `reports/`.
+    Other(Box<dyn Report>),
 }
 
 impl Answer {
@@ -48,6 +53,7 @@ impl Answer {
             Self::Remove(report) => serde_json::to_string_pretty(report),
             Self::Status(report) => serde_json::to_string_pretty(report),
             Self::Publish(report) => serde_json::to_string_pretty(report),
+            Self::Other(report) => report.json(),
         }
         .map_err(Failure::unknown)
     }
@@ -59,6 +65,16 @@ impl Answer {
             Self::Remove(report) => report.text(),
             Self::Status(report) => report.text(),
             Self::Publish(report) => report.text(),
+            Self::Other(report) => report.text(),
+        }
+    }
+
+    /// How the run ends that answers so.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Status(status) => status.exit(),
+            Self::Other(report) => report.exit(),
+            _ => Exit::Done,
         }
     }
 }
@@ -303,13 +319,28 @@ pub struct Status {
     /// What the next publish changes of the roles, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<String>,
+    /// Who must sign what by when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub duties: Vec<Duty>,
+    /// Whether something is due; only where that was asked for, by `--check`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<bool>,
 }
 
 impl Status {
+    /// 1 where something is due and that was the question.
+    fn exit(&self) -> Exit {
+        if self.due == Some(true) { Exit::Refused } else { Exit::Done }
+    }
+
     fn text(&self) -> String {
         let mut out = format!("published in {}\n", self.published);
         for role in &self.roles {
             role.line(&mut out, Some(self.now));
+        }
+        out.push_str("who must sign what by when\n");
+        for duty in &self.duties {
+            duty.lines(&mut out, self.now);
         }
         out.push_str(if self.images.is_empty() { "images: none\n" } else { "images\n" });
         for image in &self.images {
@@ -400,7 +431,7 @@ impl Publish {
     }
 }
 
-fn relative(moment: DateTime<Utc>, now: DateTime<Utc>) -> String {
+pub(crate) fn relative(moment: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let left = moment.signed_duration_since(now);
     let (days, hours) = (left.num_days().unsigned_abs(), left.num_hours().unsigned_abs());
     let span = match (days, hours) {

@@ -31,6 +31,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("clap", &["signer-cli", "verify-cli", "bench"]),
     ("rpassword", &["signer-cli"]),
     ("pkcs8", &["signer-cli"]),
+    ("signal-hook", &["signer-cli"]),
+    ("tiny_http", &["signer-cli"]),
     ("ring", &["tuf-core"]),
     ("ed25519-dalek", &["tuf-core"]),
 ];
