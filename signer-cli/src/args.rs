@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod alive;
 pub(crate) mod keys;
 pub(crate) mod roles;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use oci_image::{Location, Reference};
 
 use crate::commands::init::GivenKey;
+pub(crate) use alive::*;
 use keys::KeyCommand;
 use roles::{CeremonyCommand, DelegateCommand, RoleCommand};
 
@@ -54,8 +56,11 @@ pub(crate) enum Command {
     /// Stage that a name means nothing any more
     Remove(RemoveArgs),
     /// Show what is published and staged, and when it expires
-    #[command(visible_alias = "list")]
-    Status,
+    #[command(visible_alias = "list", after_help = STATUS_EXAMPLE)]
+    Status(StatusArgs),
+    /// Show what the next publish changes, role by role, before anything is signed
+    #[command(after_help = DIFF_EXAMPLE)]
+    Diff,
     /// Sign what is staged; with nothing staged, renew what expires soonest
     Publish(PublishArgs),
     /// Forget what is staged
@@ -72,6 +77,12 @@ pub(crate) enum Command {
     /// Let several people sign, on machines without a network
     #[command(subcommand)]
     Ceremony(CeremonyCommand),
+    /// Renew what is due and whose keys are here; where nothing is, do nothing
+    #[command(after_help = REFRESH_EXAMPLE)]
+    Refresh(RefreshArgs),
+    /// Refresh on a schedule, as a small service with /healthz and /metrics
+    #[command(after_help = SERVE_EXAMPLE)]
+    Serve(ServeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -112,6 +123,9 @@ pub(crate) struct PublishArgs {
     pub(crate) ceremony: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
+    /// Sign and weigh, show what would change, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

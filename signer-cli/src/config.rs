@@ -1,15 +1,17 @@
 //! `signer.toml`: what a person decides about a repository.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroU16;
 use std::path::Path;
 
-use chrono::Days;
+use chrono::TimeDelta;
 use oci_image::Reference;
 use serde::Deserialize;
 use tuf_core::{Instant, PathPattern, Role};
 
 use crate::failure::Failure;
+use crate::span::Span;
 
 /// The file as `init` writes it.
 pub(crate) const TEMPLATE: &str = "\
@@ -34,6 +36,11 @@ targets = 90
 # week; where a timer runs it every day, 1 or 2 is better.
 snapshot = 7
 timestamp = 7
+
+# Finer, or for one role: d, h, m or s. `delegated` is every delegated role that isn't named.
+# [expiry]
+# timestamp = \"12h\"
+# delegated = \"30d\"
 ";
 
 /// The file, read.
@@ -45,6 +52,9 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) publish_to: Option<String>,
     expiry_days: ExpiryDays,
+    /// By role, in place of `expiry-days`.
+    #[serde(default)]
+    expiry: BTreeMap<String, Span>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +83,15 @@ impl Config {
 
     /// When a statement of this role expires that is signed now.
     pub(crate) fn expiry(&self, role: &Role, now: Instant) -> Instant {
+        now.checked_add_signed(self.lifetime(role)).unwrap_or(Instant::MAX_UTC)
+    }
+
+    /// For how long a statement of this role holds.
+    pub(crate) fn lifetime(&self, role: &Role) -> TimeDelta {
+        let by_kind = || matches!(role, Role::Delegated(_)).then(|| self.expiry.get("delegated")).flatten();
+        if let Some(span) = self.expiry.get(role.name()).or_else(by_kind) {
+            return span.delta();
+        }
         let ExpiryDays { root, targets, snapshot, timestamp } = &self.expiry_days;
         let days = match role {
             Role::Root => root,
@@ -80,7 +99,7 @@ impl Config {
             Role::Snapshot => snapshot,
             Role::Targets | Role::Delegated(_) => targets,
         };
-        now.checked_add_days(Days::new(days.get().into())).unwrap_or(Instant::MAX_UTC)
+        TimeDelta::days(days.get().into())
     }
 
     /// Refuses a name outside the scope.
