@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tuf_core::{Instant, PathPattern, Role};
 
 use crate::failure::Failure;
+use crate::rules::{Rule, TagRule};
 use crate::span::Span;
 
 /// The file as `init` writes it.
@@ -41,6 +42,12 @@ timestamp = 7
 # [expiry]
 # timestamp = \"12h\"
 # delegated = \"30d\"
+
+# What a tag promises: `immutable` (one digest, for ever), `forward-only` (never a digest that it had
+# before) or `free`. The first rule that fits a name counts; where none fits, it is free.
+# [[rule]]
+# names = [\"registry.example.com/acme/*\"]
+# rule = \"immutable\"
 ";
 
 /// The file, read.
@@ -55,6 +62,9 @@ pub(crate) struct Config {
     /// By role, in place of `expiry-days`.
     #[serde(default)]
     expiry: BTreeMap<String, Span>,
+    /// What tags promise.
+    #[serde(default, rename = "rule")]
+    rules: Vec<TagRule>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,6 +110,14 @@ impl Config {
             Role::Targets | Role::Delegated(_) => targets,
         };
         TimeDelta::days(days.get().into())
+    }
+
+    /// What a tag promises: the first rule that fits it. A digest is what it is.
+    pub(crate) fn rule(&self, path: &str) -> Rule {
+        if path.contains('@') {
+            return Rule::Free;
+        }
+        self.rules.iter().find(|rule| rule.covers(path)).map_or(Rule::Free, |rule| rule.rule)
     }
 
     /// Refuses a name outside the scope.

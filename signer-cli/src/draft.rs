@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::key_ring::KeyRing;
 use crate::proposal::{KeySet, Proposal, Proposed, Why, free_version};
 use crate::published::{Published, Seen, State, stated, weigh};
+use crate::staged::digest_of;
 
 /// Above so many delegated roles the snapshot states only their versions: with lengths and hashes every
 /// client would download three times as much (section 4.4 leaves both out where they cost too much).
@@ -67,6 +68,7 @@ impl Draft {
         manifest: impl Fn(Digest) -> Result<Vec<u8>, Failure>,
         ring: &mut KeyRing,
     ) -> Result<Self, Failure> {
+        let published = base.published;
         for Proposed { role, document, sets, .. } in &proposal.documents {
             if let Some(set) = sets.iter().find(|set| set.required && !set.is_reached(role, document)) {
                 return Err(ring.short_of(document, role, set));
@@ -75,7 +77,14 @@ impl Draft {
         let mut manifests = Vec::new();
         for (path, change) in &proposal.changes {
             if let Some(digest) = change.digest() {
-                manifests.push((consistent_target_name(path, &digest.hex()), manifest(digest)?));
+                let name = consistent_target_name(path, &digest.hex());
+                let was = published.target(path)?.and_then(|target| digest_of(&target));
+                match manifest(digest) {
+                    Ok(bytes) => manifests.push((name, bytes)),
+                    // What is said of it changes, and its bytes are where they were.
+                    Err(_) if was == Some(digest) => {}
+                    Err(failure) => return Err(failure),
+                }
             }
         }
         let mut signed: Vec<Signed> = proposal.documents.iter().map(Signed::of).collect();

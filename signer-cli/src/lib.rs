@@ -37,6 +37,7 @@ mod refresh;
 pub mod report;
 pub mod reports;
 mod repository;
+mod rules;
 mod span;
 mod staged;
 mod terminal;

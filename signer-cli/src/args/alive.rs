@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
+use oci_image::Reference;
 
 use crate::args::PassphraseArgs;
 use crate::span::Span;
@@ -28,6 +29,17 @@ Example:
   curl http://127.0.0.1:9464/healthz
 
 It ends on SIGTERM and SIGINT. Any number may run on one repository.";
+
+pub(crate) const YANK_EXAMPLE: &str = "\
+Example:
+  signer yank registry.example.com/acme/web:1.4 --reason 'loses data, see ACME-17' \\
+    --replacement registry.example.com/acme/web:1.5
+  signer publish";
+
+pub(crate) const UNYANK_EXAMPLE: &str = "\
+Example:
+  signer unyank registry.example.com/acme/web:1.4
+  signer publish";
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
@@ -64,4 +76,24 @@ pub(crate) struct ServeArgs {
     /// What expires within this time is due; else what has a third of its time left
     #[arg(long, value_name = "TIME")]
     pub(crate) within: Option<Span>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct YankArgs {
+    /// HOST/NAME:TAG or HOST/NAME@sha256:…
+    #[arg(value_name = "REF")]
+    pub(crate) name: Reference,
+    /// Why: users read it when `verify` refuses the name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// What they should use instead
+    #[arg(long, value_name = "REF")]
+    pub(crate) replacement: Option<Reference>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnyankArgs {
+    /// HOST/NAME:TAG or HOST/NAME@sha256:…
+    #[arg(value_name = "REF")]
+    pub(crate) name: Reference,
 }

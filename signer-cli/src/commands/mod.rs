@@ -14,6 +14,7 @@ mod reset;
 mod role;
 mod serve;
 mod status;
+mod yank;
 
 use crate::Surroundings;
 use crate::args::{Command, Signer};
@@ -33,6 +34,8 @@ pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Fail
         Command::Publish(args) => publish::run(repo, args, around).map(Answer::Publish),
         Command::Refresh(args) => other(refresh::run(repo, args, around)),
         Command::Serve(args) => other(serve::run(repo, args, around)),
+        Command::Yank(args) => other(yank::yank(repo, args, around)),
+        Command::Unyank(args) => other(yank::unyank(repo, args, around)),
         Command::Reset => reset::run(repo).map(Answer::Reset),
         Command::Delegate(command) => delegate::run(repo, command, around),
         Command::Role(command) => role::run(repo, command, around).map(Answer::Edits),

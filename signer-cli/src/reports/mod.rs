@@ -7,6 +7,7 @@ pub mod edits;
 pub mod keys;
 pub mod refresh;
 pub mod serve;
+pub mod yank;
 
 use std::fmt;
 
@@ -44,6 +45,7 @@ mod tests {
             ("signer-diff.json", schemars::schema_for!(super::diff::Diff)),
             ("signer-refresh.json", schemars::schema_for!(super::refresh::Refresh)),
             ("signer-serve.json", schemars::schema_for!(super::serve::Served)),
+            ("signer-yank.json", schemars::schema_for!(super::yank::Yank)),
         ] {
             let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
             if env::var_os("HALLMARK_UPDATE_SCHEMAS").is_some() {
