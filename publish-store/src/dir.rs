@@ -151,7 +151,7 @@ impl Store for DirStore {
         for entry in entries {
             let entry = entry.map_err(failed(&dir))?;
             if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
-                fs::remove_file(entry.path()).map_err(failed(&entry.path()))?;
+                clear(&entry.path())?;
             }
         }
         Ok(())
@@ -203,6 +203,8 @@ fn unfinished(path: &Path, bytes: &[u8], last: bool) -> Result<NamedTempFile, St
         // Everyone may read what is served, less what the umask takes away.
         builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o644));
         let mut file = builder.tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+        // For as long as it is written, no other publisher clears it away.
+        file.as_file().lock()?;
         file.write_all(bytes)?;
         if last {
             file.as_file().sync_all()?;
@@ -210,6 +212,23 @@ fn unfinished(path: &Path, bytes: &[u8], last: bool) -> Result<NamedTempFile, St
         Ok(file)
     };
     write().map_err(failed(path))
+}
+
+/// Clears an unfinished file away, unless its publisher is at work on it.
+fn clear(path: &Path) -> Result<(), StoreError> {
+    let gone = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+    let file = match File::open(path) {
+        Err(error) if gone(&error) => return Ok(()),
+        file => file.map_err(failed(path))?,
+    };
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(failed(path)(error)),
+        Ok(()) => match fs::remove_file(path) {
+            Err(error) if !gone(&error) => Err(failed(path)(error)),
+            _ => Ok(()),
+        },
+    }
 }
 
 /// Makes the names in a folder last through a power cut.

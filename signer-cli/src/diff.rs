@@ -1,8 +1,9 @@
 //! How two statements of one role differ. Read from the documents, whoever wrote them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tuf_core::Role;
 use tuf_core::authoring::Document;
 use tuf_core::schema::RoleKeys;
@@ -23,14 +24,20 @@ pub(crate) fn between(role: &Role, old: Option<&Document>, new: &Document) -> Ro
 }
 
 fn names(old: Option<&Document>, new: &Document) -> Vec<NameDiff> {
-    let nothing = Map::new();
-    let targets =
-        |document: &'_ Document| document.signed().get("targets").and_then(Value::as_object).cloned();
-    let old = old.and_then(targets).unwrap_or_else(|| nothing.clone());
-    let new = targets(new).unwrap_or(nothing);
-    let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let changed = all.into_iter().filter(|name| old.get(*name) != new.get(*name));
-    changed.map(|name| name_diff(name, old.get(name), new.get(name))).collect()
+    let changed = changed_targets(old, new);
+    changed.iter().map(|(name, old, new)| name_diff(name, old.as_ref(), new.as_ref())).collect()
+}
+
+/// A target, and what is said of it before and after.
+pub(crate) type Changed = (String, Option<Value>, Option<Value>);
+
+/// The targets of which something else is said, by name.
+pub(crate) fn changed_targets(old: Option<&Document>, new: &Document) -> Vec<Changed> {
+    let (old, new) = (old.map(|old| old.listed("targets")).unwrap_or_default(), new.listed("targets"));
+    let all: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
+    let changed = all.into_iter().filter(|name| old.get(name) != new.get(name));
+    let read = |text: Option<&Cow<'_, str>>| serde_json::from_str(text?).ok();
+    changed.map(|name| (name.to_owned(), read(old.get(name)), read(new.get(name)))).collect()
 }
 
 fn name_diff(name: &str, old: Option<&Value>, new: Option<&Value>) -> NameDiff {

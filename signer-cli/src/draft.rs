@@ -315,7 +315,7 @@ impl Base<'_, '_> {
         let role = Role::Snapshot;
         let published = self.published;
         let mut document = published.snapshot.document(&role)?;
-        let listed = document.signed().get("meta").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+        let listed = document.listed("meta").len();
         let in_full = listed.saturating_add(signed.len()) <= STATED_IN_FULL;
         for one in signed {
             let meta = one.meta(in_full || one.role == Role::Targets);

@@ -24,6 +24,11 @@ const SCRYPT_N: u64 = 1 << 14;
 const SCRYPT_R: u16 = 8;
 const SCRYPT_P: u16 = 5;
 
+/// What is read at most, see [`expect_bearable`].
+const PBKDF2_ROUNDS_MAX: u32 = 10_000_000;
+const SCRYPT_MEMORY_MAX: u64 = 1 << 30;
+const SCRYPT_P_MAX: u16 = 16;
+
 /// The secret of an Ed25519 key (RFC 8032).
 pub(crate) type Seed = Zeroizing<[u8; 32]>;
 
@@ -54,7 +59,9 @@ impl std::fmt::Display for KeyFileError {
             Self::NotPkcs8 => "expected a private key as PKCS#8 in PEM",
             Self::NotEd25519 => "expected an Ed25519 key, got one of another kind",
             Self::WrongPassphrase => "the passphrase doesn't open it",
-            Self::Unsupported => "expected an encryption by PBES2 with AES, got another",
+            Self::Unsupported => {
+                "expected an encryption by PBES2 with AES and bearable settings, got another"
+            }
         })
     }
 }
@@ -82,6 +89,7 @@ impl KeyFile {
             Self::Encrypted(document) => {
                 let info = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())
                     .map_err(|_| KeyFileError::NotPkcs8)?;
+                expect_bearable(&info.encryption_algorithm)?;
                 let opened = info.decrypt(passphrase).map_err(|error| match error {
                     pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::UnsupportedAlgorithm {
                         ..
@@ -96,6 +104,27 @@ impl KeyFile {
             }
         }
     }
+}
+
+/// Refuses work that a file could make us do without end: what is opened may come from a stranger. openssl
+/// writes 2,048 to 210,000 rounds; scrypt at these settings takes 1 GiB and some seconds.
+fn expect_bearable(scheme: &pkcs8::pkcs5::EncryptionScheme) -> Result<(), KeyFileError> {
+    let Some(parameters) = scheme.pbes2() else { return Err(KeyFileError::Unsupported) };
+    let bearable = match &parameters.kdf {
+        Kdf::Pbkdf2(pbkdf2) => (1..=PBKDF2_ROUNDS_MAX).contains(&pbkdf2.iteration_count),
+        Kdf::Scrypt(scrypt) => {
+            let ScryptParams { cost_parameter, block_size, parallelization, .. } = scrypt;
+            let memory =
+                cost_parameter.checked_mul(u64::from(*block_size)).and_then(|blocks| blocks.checked_mul(128));
+            cost_parameter.is_power_of_two()
+                && *cost_parameter > 1
+                && *block_size > 0
+                && (1..=SCRYPT_P_MAX).contains(parallelization)
+                && memory.is_some_and(|memory| memory <= SCRYPT_MEMORY_MAX)
+        }
+        _ => false,
+    };
+    if bearable { Ok(()) } else { Err(KeyFileError::Unsupported) }
 }
 
 fn seed(der: &[u8]) -> Result<Seed, KeyFileError> {
@@ -169,6 +198,28 @@ mod tests {
         assert!(closed.is_encrypted());
         assert_eq!(closed.open(b"right"), Ok(secret));
         assert_eq!(closed.open(b"wrong"), Err(KeyFileError::WrongPassphrase));
+    }
+
+    #[test]
+    fn settings_that_would_take_for_ever_are_refused() {
+        let secret = generate().unwrap();
+        let algorithm = AlgorithmIdentifierRef { oid: ED25519, parameters: None };
+        let seed: Vec<u8> = SEED_HEADER.iter().chain(secret.iter()).copied().collect();
+        let info = PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(&seed).unwrap());
+        let pem = info.encrypt_with_params(parameters().unwrap(), b"right").unwrap();
+        // N stands in the file as INTEGER 0x4000: two bytes that a stranger can change.
+        let good = pem.as_bytes().to_vec();
+        let at = good.windows(4).position(|window| window == [2, 2, 0x40, 0]).unwrap();
+        for n in [[0, 0], [0x40, 1], [0, 1], [0x7f, 0xff]] {
+            let mut bad = good.clone();
+            bad[at + 2..at + 4].copy_from_slice(&n);
+            let Ok(document) = SecretDocument::try_from(bad.as_slice()) else { continue };
+            let opened = KeyFile::Encrypted(document).open(b"right");
+            assert!(
+                matches!(opened, Err(KeyFileError::Unsupported | KeyFileError::NotPkcs8)),
+                "{n:?} {opened:?}"
+            );
+        }
     }
 
     #[test]

@@ -192,6 +192,7 @@ impl KeyRing {
                 None => {}
             }
         }
+        here.sort();
         here.dedup();
         Ok((here, closed))
     }
@@ -324,6 +325,9 @@ struct Pins<'p> {
 
 impl Ask for Pins<'_> {
     fn secret(&mut self, what: &str, last_try: bool) -> Result<Secret, String> {
+        if last_try && self.pin.is_some() {
+            return Err(format!("one more wrong PIN locks {what}, so none is taken from HALLMARK_PIN"));
+        }
         if last_try {
             terminal::warn(&format!("one more wrong PIN locks {what}"));
         }

@@ -263,7 +263,12 @@ impl Loaded {
 impl Statement {
     /// The document, to change it.
     pub(crate) fn document(&self, role: &Role) -> Result<Document, Failure> {
-        Document::parse(&self.bytes).map_err(malformed(role.name()))
+        let read = match role {
+            Role::Root | Role::Timestamp => Document::parse(&self.bytes),
+            // These may list a hundred thousand things, of which a publish changes a few.
+            Role::Snapshot | Role::Targets | Role::Delegated(_) => Document::parse_listed(&self.bytes),
+        };
+        read.map_err(malformed(role.name()))
     }
 }
 

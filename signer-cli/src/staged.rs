@@ -21,7 +21,7 @@ use crate::repository::Repository;
 const VERSION: u32 = 2;
 
 /// The changes, by target path.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Staged {
     version: u32,

@@ -98,6 +98,9 @@ fn ask(command: &Command, question: &Question<'_>) -> Result<Vec<u8>, String> {
     let failed = |why: std::io::Error| format!("{name}: {why}");
     let mut child = process::Command::new(&command.program)
         .args(&command.arguments)
+        // What opens our own keys is none of its business.
+        .env_remove("HALLMARK_PASSPHRASE")
+        .env_remove("HALLMARK_PIN")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())

@@ -1,6 +1,7 @@
 //! Keys in a token (PKCS#11 3.1): an HSM, a smart card, a YubiKey through its `ykcs11`, or SoftHSM.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -109,11 +110,16 @@ fn log_in(
     if info.user_pin_locked() {
         return Err(Why::Locked);
     }
+    // Only a person may take the last try: a script that is wrong would take the key away for good.
+    let last_try = info.user_pin_final_try();
+    if last_try && token.pin_source.is_some() {
+        return Err(Why::NoSecret("one more wrong PIN locks the token, so none is taken from a file".into()));
+    }
     let pin = match &token.pin_source {
         Some(file) => pin_from(file)?,
         None => {
             let what = format!("token {}", info.label().trim_end());
-            ask.secret(&what, info.user_pin_final_try()).map_err(Why::NoSecret)?
+            ask.secret(&what, last_try).map_err(Why::NoSecret)?
         }
     };
     let pin = AuthPin::new(pin.as_str().into());
@@ -130,11 +136,14 @@ fn log_in(
 
 fn pin_from(file: &Path) -> Result<Secret, Why> {
     let unusable = |why: String| Why::NoSecret(format!("{}: {why}", file.display()));
-    let length = fs::metadata(file).map_err(|why| unusable(why.to_string()))?.len();
-    if length > PIN_FILE_MAX {
-        return Err(unusable(format!("expected at most {PIN_FILE_MAX} bytes, got {length}")));
+    let file_of = fs::File::open(file).map_err(|why| unusable(why.to_string()))?;
+    let mut text = Zeroizing::new(String::with_capacity(128));
+    // Counted as it is read: a pipe has no length.
+    let read = file_of.take(PIN_FILE_MAX.saturating_add(1)).read_to_string(&mut text);
+    let length = read.map_err(|why| unusable(why.to_string()))?;
+    if u64::try_from(length).unwrap_or(u64::MAX) > PIN_FILE_MAX {
+        return Err(unusable(format!("expected at most {PIN_FILE_MAX} bytes, got more")));
     }
-    let text = Zeroizing::new(fs::read_to_string(file).map_err(|why| unusable(why.to_string()))?);
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 

@@ -65,7 +65,9 @@ pub(crate) fn open(wanted: &str, around: &Around) -> Result<AgentKey, Why> {
     let (mut fitting, mut seen) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let blob = reader.string().ok_or_else(malformed)?;
-        let comment = String::from_utf8_lossy(reader.string().ok_or_else(malformed)?).into_owned();
+        // Whoever added the key wrote it: it is shown, and may hold anything.
+        let comment =
+            String::from_utf8_lossy(reader.string().ok_or_else(malformed)?).replace(char::is_control, "?");
         let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(blob)));
         if wanted == fingerprint || wanted == comment {
             fitting.push(blob.to_vec());

@@ -82,7 +82,12 @@ fn token(text: &str) -> Result<Token, String> {
             "object" => token.object = Some(text()?),
             "id" => token.id = Some(bytes),
             "module-path" => token.module = Some(text()?.into()),
-            "pin-source" => token.pin_source = Some(text()?.trim_start_matches("file:").into()),
+            "pin-source" => {
+                token.pin_source = {
+                    let text = text()?;
+                    Some(text.strip_prefix("file:").unwrap_or(&text).into())
+                }
+            }
             "type" if value == "private" => {}
             // What is in a URI is on disk and in the list of processes.
             "pin-value" => {

@@ -3,7 +3,10 @@
 //! A document is edited as the JSON that it is, so members that we don't know survive. Signatures are
 //! over the canonical form of what is written, and each is checked right after it was made.
 
-use alloc::borrow::ToOwned;
+mod listed;
+mod roles;
+
+use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -13,14 +16,17 @@ use core::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::canonical::{JsonError, canonical_value};
+use crate::canonical::{JsonError, canonicalise};
 use crate::crypto::{Sign, SignError, Verify};
 use crate::envelope::Envelope;
 use crate::hash::hex;
 use crate::key::Key;
-use crate::schema::{MetaFile, RoleKeys, SuccinctRoles, Target, read_moment, strict_value};
+use crate::schema::{MetaFile, RoleKeys, Target, read_moment, strict_value};
 use crate::threshold::weigh;
 use crate::{Instant, Refusal, Role, Signers};
+
+use listed::{Listed, quoted};
+pub use roles::{Bins, bin_names};
 
 /// The version of the specification that we write.
 pub const SPEC_VERSION: &str = "1.0.34";
@@ -29,6 +35,8 @@ pub const SPEC_VERSION: &str = "1.0.34";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     signed: Map<String, Value>,
+    /// The member that may list a hundred thousand things, where it is kept as text.
+    listing: Option<Listed>,
     signatures: BTreeMap<String, String>,
 }
 
@@ -56,7 +64,7 @@ impl Document {
         if let Value::Object(members) = members {
             signed.extend(members);
         }
-        let mut document = Self { signed, signatures: BTreeMap::new() };
+        let mut document = Self { signed, listing: None, signatures: BTreeMap::new() };
         document.set_expires(expires);
         document
     }
@@ -112,7 +120,49 @@ impl Document {
                 return Err(malformed("expected one signature for each key, got two (TUF 4.2)"));
             }
         }
-        Ok(Self { signed, signatures })
+        Ok(Self { signed, listing: None, signatures })
+    }
+
+    /// Reads a document to change it, as [`Self::parse`] does, and leaves what it lists (`targets` of targets,
+    /// `meta` of a snapshot) as text: [`Self::signed`] is without that.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn parse_listed(bytes: &[u8]) -> Result<Self, JsonError> {
+        let refused = |refusal: Refusal| JsonError::new(&refusal.reason.to_string());
+        let envelope = Envelope::parse(&Role::Targets, "4.2", Arc::new(bytes.to_vec())).map_err(refused)?;
+        let (mut signed, mut listing) = (Map::new(), None);
+        for member in envelope.signed.members() {
+            let text = envelope.signed.text(&member.span);
+            let name = match (member.name.as_str(), &member.marks) {
+                ("targets", Some(_)) => Some("targets"),
+                ("meta", Some(_)) => Some("meta"),
+                _ => None,
+            };
+            if let Some(name) = name {
+                let all = envelope.signed.listing(name).map_err(|why| JsonError::new(&why))?;
+                listing = Some(Listed::of(name, &all)?);
+            } else {
+                let value = serde_json::from_slice(text).map_err(|why| JsonError::from_serde(&why))?;
+                signed.insert(member.name.clone(), value);
+            }
+        }
+        let signatures = envelope.signatures.into_iter().map(|one| (one.keyid, one.sig)).collect();
+        Ok(Self { signed, listing, signatures })
+    }
+
+    /// The members of a large object, `targets` or `meta`, each as text: read it with `serde_json`.
+    #[must_use]
+    pub fn listed(&self, name: &str) -> BTreeMap<&str, Cow<'_, str>> {
+        if let Some(listing) = self.listing.as_ref().filter(|listing| listing.name == name) {
+            return listing
+                .members
+                .iter()
+                .map(|(name, text)| (name.as_str(), Cow::Borrowed(&**text)))
+                .collect();
+        }
+        let entries = self.signed.get(name).and_then(Value::as_object).into_iter().flatten();
+        entries.map(|(name, value)| (name.as_str(), Cow::Owned(value.to_string()))).collect()
     }
 
     /// The signed part.
@@ -190,172 +240,36 @@ impl Document {
         if let (Some(custom), Some(object)) = (&target.custom, value.as_object_mut()) {
             object.insert("custom".into(), strict_value(custom.get().as_bytes())?);
         }
-        self.object("targets").insert(path.to_owned(), value);
+        self.list("targets", path, value);
         Ok(())
     }
 
     /// In targets: whether a target is listed.
     #[must_use]
     pub fn has_target(&self, path: &str) -> bool {
-        self.signed.get("targets").and_then(|targets| targets.get(path)).is_some()
+        match &self.listing {
+            Some(listing) => listing.name == "targets" && listing.members.contains_key(path),
+            None => self.signed.get("targets").and_then(|targets| targets.get(path)).is_some(),
+        }
     }
 
     /// In targets: drops all targets.
     pub fn clear_targets(&mut self) {
+        if let Some(listing) = &mut self.listing {
+            listing.members.clear();
+            self.signatures.clear();
+            return;
+        }
         self.signed_mut().insert("targets".into(), json!({}));
     }
 
     /// In targets: drops a target. Says whether it was listed.
     pub fn remove_target(&mut self, path: &str) -> bool {
+        if let Some(listing) = &mut self.listing {
+            self.signatures.clear();
+            return listing.members.remove(path).is_some();
+        }
         self.object("targets").remove(path).is_some()
-    }
-
-    /// The keys that a document names for a role, and how many must sign: of a top-level role in a root, of
-    /// a delegated one, or of a bin (TAP 15), in targets. `None` where it names no such role, or where what
-    /// it says can't be read.
-    #[must_use]
-    pub fn keys_of(&self, role: &Role) -> Option<(BTreeMap<String, Key>, RoleKeys)> {
-        let (holder, keys) = match role {
-            Role::Delegated(name) => {
-                let delegations = self.signed.get("delegations")?;
-                (delegated_role(delegations, name)?, delegations.get("keys")?)
-            }
-            top => (self.signed.get("roles")?.get(top.name())?, self.signed.get("keys")?),
-        };
-        let role_keys: RoleKeys = serde_json::from_value(holder.clone()).ok()?;
-        let key = |id: &String| Some((id.clone(), serde_json::from_value(keys.get(id)?.clone()).ok()?));
-        let keys = role_keys.keyids.iter().filter_map(key).collect();
-        Some((keys, role_keys))
-    }
-
-    /// Lets `key` sign for a role under `id`: of a top-level role in a root, of a delegated one in targets.
-    /// Says whether the document names that role.
-    pub fn add_key_of(&mut self, role: &Role, id: &str, key: &Key) -> bool {
-        self.signatures.clear();
-        let Some(ids) = self.key_ids_mut(role) else { return false };
-        if !ids.iter().any(|known| known.as_str() == Some(id)) {
-            ids.push(id.into());
-        }
-        if let Some(keys) = self.keys_mut(role) {
-            keys.entry(id.to_owned()).or_insert_with(|| key.to_value());
-        }
-        true
-    }
-
-    /// Takes a key from a role, and from the document when no role there needs it. Says whether the role
-    /// had it.
-    pub fn remove_key_of(&mut self, role: &Role, id: &str) -> bool {
-        self.signatures.clear();
-        let Some(ids) = self.key_ids_mut(role) else { return false };
-        let before = ids.len();
-        ids.retain(|known| known.as_str() != Some(id));
-        let had = ids.len() != before;
-        let used = match role {
-            Role::Delegated(_) => self.signed.get("delegations").is_some_and(|delegations| {
-                let roles = delegations.get("roles").and_then(Value::as_array);
-                let mut all = roles.into_iter().flatten().chain(delegations.get("succinct_roles"));
-                all.any(|role| lists_key(role, id))
-            }),
-            _ => self
-                .signed
-                .get("roles")
-                .and_then(Value::as_object)
-                .is_some_and(|roles| roles.values().any(|role| lists_key(role, id))),
-        };
-        if !used && let Some(keys) = self.keys_mut(role) {
-            keys.remove(id);
-        }
-        had
-    }
-
-    /// Sets how many keys of a role must sign. Says whether the document names that role.
-    pub fn set_threshold_of(&mut self, role: &Role, threshold: u32) -> bool {
-        self.signatures.clear();
-        let Some(holder) = self.holder_mut(role) else { return false };
-        holder.insert("threshold".into(), threshold.into());
-        true
-    }
-
-    /// In targets: takes a delegation away, with the keys that no other needs. Says whether it was there.
-    pub fn undelegate(&mut self, name: &str) -> bool {
-        let role = Role::Delegated(name.to_owned());
-        let ids = self.keys_of(&role).map(|(_, keys)| keys.keyids).unwrap_or_default();
-        let delegations = self.object("delegations");
-        let Some(Value::Array(roles)) = delegations.get_mut("roles") else { return false };
-        let before = roles.len();
-        roles.retain(|one| one.get("name").and_then(Value::as_str) != Some(name));
-        let gone = roles.len() != before;
-        for id in ids {
-            let used = delegations.get("roles").and_then(Value::as_array);
-            if !used.is_some_and(|roles| roles.iter().any(|role| lists_key(role, &id))) {
-                object_in(delegations, "keys").remove(&id);
-            }
-        }
-        gone
-    }
-
-    /// In targets: delegates everything to 2^`bit_length` bins with one set of keys (TAP 15), in place of
-    /// whatever was delegated before.
-    pub fn delegate_succinct(&mut self, bins: &Bins<'_>) {
-        let Bins { name_prefix, bit_length, keys, threshold } = bins;
-        let ids: Vec<&str> = keys.iter().map(|(id, _)| id.as_str()).collect();
-        let all: Map<String, Value> = keys.iter().map(|(id, key)| (id.clone(), key.to_value())).collect();
-        let succinct = json!({ "keyids": ids, "threshold": threshold,
-                               "bit_length": bit_length, "name_prefix": name_prefix });
-        self.signed_mut().insert("delegations".into(), json!({ "keys": all, "succinct_roles": succinct }));
-    }
-
-    /// In targets: delegates everything to bins that are written out, in place of whatever was delegated
-    /// before: 2^`bit_length` roles, each for the paths whose SHA-256 starts with one prefix.
-    pub fn delegate_hashed(&mut self, bins: &Bins<'_>) {
-        let Bins { bit_length, keys, threshold, .. } = bins;
-        let ids: Vec<&str> = keys.iter().map(|(id, _)| id.as_str()).collect();
-        let all: Map<String, Value> = keys.iter().map(|(id, key)| (id.clone(), key.to_value())).collect();
-        let roles: Vec<Value> = bins
-            .names()
-            .zip(0_u64..)
-            .map(|(name, bin)| {
-                json!({ "name": name, "keyids": ids, "threshold": threshold, "terminating": false,
-                        "path_hash_prefixes": hash_prefixes(bin, *bit_length) })
-            })
-            .collect();
-        self.signed_mut().insert("delegations".into(), json!({ "keys": all, "roles": roles }));
-    }
-
-    fn key_ids_mut(&mut self, role: &Role) -> Option<&mut Vec<Value>> {
-        match self.holder_mut(role)?.get_mut("keyids") {
-            Some(Value::Array(ids)) => Some(ids),
-            _ => None,
-        }
-    }
-
-    fn keys_mut(&mut self, role: &Role) -> Option<&mut Map<String, Value>> {
-        let holder = match role {
-            Role::Delegated(_) => self.signed.get_mut("delegations")?.as_object_mut()?,
-            _ => &mut self.signed,
-        };
-        Some(object_in(holder, "keys"))
-    }
-
-    /// The object with the role's keys and threshold.
-    fn holder_mut(&mut self, role: &Role) -> Option<&mut Map<String, Value>> {
-        match role {
-            Role::Delegated(name) => {
-                let delegations = self.signed.get_mut("delegations")?.as_object_mut()?;
-                let named = delegations.get("roles").and_then(Value::as_array).is_some_and(|roles| {
-                    roles.iter().any(|role| role.get("name").and_then(Value::as_str) == Some(name))
-                });
-                if named {
-                    let roles = delegations.get_mut("roles")?.as_array_mut()?;
-                    let same = |role: &&mut Value| role.get("name").and_then(Value::as_str) == Some(name);
-                    return roles.iter_mut().find(same)?.as_object_mut();
-                }
-                let bins = delegations.get_mut("succinct_roles")?;
-                bins_of(bins)?.number_of(name)?;
-                bins.as_object_mut()
-            }
-            top => self.signed.get_mut("roles")?.get_mut(top.name())?.as_object_mut(),
-        }
     }
 
     /// In targets: adds a delegation at the end, or replaces the one of that name in its place.
@@ -390,7 +304,49 @@ impl Document {
                 object.insert("hashes".into(), json!(hashes));
             }
         }
-        self.object("meta").insert(file.to_owned(), value);
+        self.list("meta", file, value);
+    }
+
+    /// Sets a member of what is listed.
+    fn list(&mut self, name: &'static str, key: &str, value: Value) {
+        match &mut self.listing {
+            Some(listing) if listing.name == name => {
+                self.signatures.clear();
+                listing.members.insert(key.to_owned(), value.to_string().into());
+            }
+            _ => {
+                self.object(name).insert(key.to_owned(), value);
+            }
+        }
+    }
+
+    /// The signed part as JSON in normal form.
+    fn text(&self) -> String {
+        let Some(listing) = &self.listing else {
+            return serde_json::to_string(&self.signed).unwrap_or_default();
+        };
+        let mut out = String::with_capacity(listing.size());
+        let mut first = true;
+        let mut open = |out: &mut String, name: &str| {
+            out.push(if core::mem::take(&mut first) { '{' } else { ',' });
+            quoted(out, name);
+            out.push(':');
+        };
+        let mut pending = Some(listing);
+        for (name, value) in &self.signed {
+            if let Some(listing) = pending.take_if(|listing| listing.name < name.as_str()) {
+                open(&mut out, listing.name);
+                listing.write(&mut out);
+            }
+            open(&mut out, name);
+            out.push_str(&value.to_string());
+        }
+        if let Some(listing) = pending {
+            open(&mut out, listing.name);
+            listing.write(&mut out);
+        }
+        out.push('}');
+        out
     }
 
     /// The bytes that a signature is made over.
@@ -398,7 +354,7 @@ impl Document {
     /// # Errors
     /// Refuses fractions and deep nesting, which have no canonical form.
     pub fn canonical(&self) -> Result<Vec<u8>, JsonError> {
-        canonical_value(&Value::Object(self.signed.clone()))
+        canonicalise(self.text().as_bytes())
     }
 
     /// Signs with one key and checks the signature before it is taken. A second signature of the same
@@ -457,9 +413,13 @@ impl Document {
     pub fn to_bytes(&self) -> Vec<u8> {
         let signatures: Vec<Value> =
             self.signatures.iter().map(|(id, sig)| json!({ "keyid": id, "sig": sig })).collect();
-        let envelope = json!({ "signatures": signatures, "signed": self.signed });
-        let mut bytes = serde_json::to_vec(&envelope).unwrap_or_default();
-        bytes.push(b'\n');
+        let signed = self.text();
+        let mut bytes = Vec::with_capacity(signed.len().saturating_add(1024));
+        bytes.extend_from_slice(b"{\"signatures\":");
+        bytes.extend_from_slice(Value::Array(signatures).to_string().as_bytes());
+        bytes.extend_from_slice(b",\"signed\":");
+        bytes.extend_from_slice(signed.as_bytes());
+        bytes.extend_from_slice(b"}\n");
         bytes
     }
 
@@ -471,65 +431,6 @@ impl Document {
     fn role_mut(&mut self, role: &Role) -> &mut Map<String, Value> {
         object_in(self.object("roles"), role.name())
     }
-}
-
-/// Hash bins to write: 2^`bit_length` roles with one set of keys.
-#[derive(Clone, Copy, Debug)]
-pub struct Bins<'k> {
-    /// What the names of the bins start with.
-    pub name_prefix: &'k str,
-    /// How many bits of the path's SHA-256 choose the bin: 1 to 32.
-    pub bit_length: u32,
-    /// The keys, by the ids under which they are listed.
-    pub keys: &'k [(String, Key)],
-    /// How many must sign.
-    pub threshold: u32,
-}
-
-impl Bins<'_> {
-    /// The names of the bins, in the order of the hashes that they are for (TAP 15).
-    pub fn names(&self) -> impl Iterator<Item = String> + use<> {
-        bin_names(self.name_prefix, self.bit_length)
-    }
-}
-
-/// The names of 2^`bit_length` bins, in order: the prefix, a dash, and the number in hex, as wide as that of
-/// the last one (TAP 15).
-pub fn bin_names(name_prefix: &str, bit_length: u32) -> impl Iterator<Item = String> + use<> {
-    let width = usize::try_from(bit_length.div_ceil(4)).unwrap_or(8);
-    let prefix = name_prefix.to_owned();
-    (0..1_u64.checked_shl(bit_length).unwrap_or(0)).map(move |bin| format!("{prefix}-{bin:0width$x}"))
-}
-
-/// The prefixes, in hex, of the hashes whose first `bits` bits are `bin`.
-fn hash_prefixes(bin: u64, bits: u32) -> Vec<String> {
-    let digits = bits.div_ceil(4);
-    let spare = digits.saturating_mul(4).saturating_sub(bits);
-    let width = usize::try_from(digits).unwrap_or(8);
-    let first = bin.checked_shl(spare).unwrap_or(0);
-    (0..1_u64.checked_shl(spare).unwrap_or(1))
-        .map(|step| format!("{:0width$x}", first.saturating_add(step)))
-        .collect()
-}
-
-fn bins_of(succinct: &Value) -> Option<SuccinctRoles> {
-    serde_json::from_value(succinct.clone()).ok()
-}
-
-/// The object that names a delegated role's keys: its own, or that of the bins of which it is one.
-fn delegated_role<'d>(delegations: &'d Value, name: &str) -> Option<&'d Value> {
-    let roles = delegations.get("roles").and_then(Value::as_array);
-    let named = |role: &&Value| role.get("name").and_then(Value::as_str) == Some(name);
-    if let Some(role) = roles.into_iter().flatten().find(named) {
-        return Some(role);
-    }
-    let bins = delegations.get("succinct_roles")?;
-    bins_of(bins)?.number_of(name).map(|_| bins)
-}
-
-fn lists_key(role: &Value, id: &str) -> bool {
-    let ids = role.get("keyids").and_then(Value::as_array);
-    ids.is_some_and(|ids| ids.iter().any(|known| known.as_str() == Some(id)))
 }
 
 /// The object called `name`, made (or made anew) where there is none.

@@ -7,6 +7,7 @@ use tuf_core::Role;
 use tuf_core::authoring::Document;
 use tuf_core::schema::RoleKeys;
 
+use crate::diff::changed_targets;
 use crate::edit::short;
 
 /// The images that are named one by one; of more only the number is said.
@@ -110,24 +111,19 @@ fn roles(document: &Document) -> BTreeMap<String, (String, usize)> {
 }
 
 fn images(before: Option<&Document>, after: &Document) -> Vec<String> {
-    let none = serde_json::Map::new();
-    let listed = |document: &'_ Document| {
-        document.signed().get("targets").and_then(Value::as_object).cloned().unwrap_or_else(|| none.clone())
-    };
-    let (was, is) = (before.map(listed).unwrap_or_default(), listed(after));
-    let (mut added, mut changed, mut said) = (Vec::new(), Vec::new(), Vec::new());
-    for (path, target) in &is {
-        match was.get(path) {
-            None => added.push(format!("+ {path}{}", digest(path, target))),
-            Some(old) if old == target => {}
-            Some(old) if old.get("hashes") == target.get("hashes") => {
+    let (mut added, mut changed, mut said, mut removed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (path, was, is) in &changed_targets(before, after) {
+        match (was, is) {
+            (None, Some(target)) => added.push(format!("+ {path}{}", digest(path, target))),
+            (Some(old), Some(target)) if old.get("hashes") == target.get("hashes") => {
                 said.push(format!("~ {path}: says something else of the same bytes"));
             }
-            Some(old) => changed.push(format!("~ {path}{}, was{}", digest(path, target), digest("", old))),
+            (Some(old), Some(target)) => {
+                changed.push(format!("~ {path}{}, was{}", digest(path, target), digest("", old)));
+            }
+            (_, None) => removed.push(format!("- {path}")),
         }
     }
-    let removed: Vec<String> =
-        was.keys().filter(|path| !is.contains_key(*path)).map(|path| format!("- {path}")).collect();
     let all: Vec<String> = [added, changed, said, removed].concat();
     let rest = all.len().saturating_sub(NAMED);
     let more = (rest > 0).then(|| format!("and {rest} more images"));

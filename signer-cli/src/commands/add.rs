@@ -53,7 +53,9 @@ fn list(
     args: &AddArgs,
     around: &Surroundings,
 ) -> Result<report::Add, Failure> {
-    let Some(file) = &args.list else { return Err(Failure::usage("expected an image or --list, got neither")) };
+    let Some(file) = &args.list else {
+        return Err(Failure::usage("expected an image or --list, got neither"));
+    };
     let _lock = repository.lock()?;
     let store = places::open(repository, config, around)?;
     let published = Published::read(repository, store.as_ref())?;
@@ -98,8 +100,14 @@ fn stage(
     let length = u64::try_from(image.bytes.len()).unwrap_or(u64::MAX);
     let mut custom = custom(media_type, image.platforms(), previous);
     config.rule(path).keep(path, listed.as_ref().zip(before), image.digest, &mut custom)?;
-    let change =
-        Change::Add { length, digest: image.digest, custom: custom.clone(), listed: false, base: before, role: None };
+    let change = Change::Add {
+        length,
+        digest: image.digest,
+        custom: custom.clone(),
+        listed: false,
+        base: before,
+        role: None,
+    };
     let outcome = if before == Some(image.digest) {
         staged.changes.remove(path);
         Outcome::AlreadyPublished

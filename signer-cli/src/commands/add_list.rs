@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::draft::custom;
 use crate::failure::Failure;
-use crate::report::{self, VERSION};
 use crate::published::Published;
+use crate::report::{self, VERSION};
 use crate::rules::say;
 use crate::staged::{Change, Staged, digest_of};
 

@@ -44,21 +44,32 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
         }
     };
     let mut ring = KeyRing::new(repository.keys(), &args.passphrase, around);
-    if ceremony.is_none() {
-        open_keys(&repository, store.as_ref(), &config, &mut ring, around)?;
-    }
+    let mut ready = match ceremony {
+        Some(_) => None,
+        None => Some(open_keys(&repository, store.as_ref(), &config, &mut ring, around)?),
+    };
 
     let _lock = repository.lock()?;
     store.sweep().map_err(|error| Failure::of_store(store.as_ref(), &error))?;
     let mut tries = TRIES;
     loop {
         tries = tries.saturating_sub(1);
-        // Read again: another signer may have been here while a passphrase was typed.
-        let published = Published::read(&repository, store.as_ref())?;
-        let mut staged = Staged::read(&repository)?;
-        let (proposal, manifests) = match &ceremony {
-            Some(ceremony) => ceremony.clone().into_proposal(&published)?,
-            None => (Proposal::of(&published, &staged, &config, around.now)?, Manifests::default()),
+        // Another signer may have been here while a passphrase was typed: then all of it is read again.
+        let still = ready.take().filter(|ready| ready.is_still_so(&repository, store.as_ref()));
+        let (published, mut staged, proposal, manifests) = match (&ceremony, still) {
+            (None, Some(Ready { published, staged, proposal })) => {
+                (published, staged, proposal, Manifests::default())
+            }
+            (None, None) => {
+                let Ready { published, staged, proposal } =
+                    Ready::read(&repository, store.as_ref(), &config, around)?;
+                (published, staged, proposal, Manifests::default())
+            }
+            (Some(ceremony), _) => {
+                let published = Published::read(&repository, store.as_ref())?;
+                let (proposal, manifests) = ceremony.clone().into_proposal(&published)?;
+                (published, Staged::read(&repository)?, proposal, manifests)
+            }
         };
         let (done, done_edits) = (proposal.changes.clone(), proposal.edits.clone());
         let base = Base { published: &published, config: &config, now: around.now };
@@ -94,26 +105,53 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
     }
 }
 
+/// What a publish is made of.
+pub(super) struct Ready<'s> {
+    published: Published<'s>,
+    staged: Staged,
+    proposal: Proposal,
+}
+
+impl<'s> Ready<'s> {
+    fn read(
+        repository: &Repository,
+        store: &'s dyn Store,
+        config: &Config,
+        around: &Surroundings,
+    ) -> Result<Self, Failure> {
+        let published = Published::read(repository, store)?;
+        let staged = Staged::read(repository)?;
+        let proposal = Proposal::of(&published, &staged, config, around.now)?;
+        Ok(Self { published, staged, proposal })
+    }
+
+    /// Whether the same is published and staged. What can't be read now is read again, and says why.
+    fn is_still_so(&self, repository: &Repository, store: &dyn Store) -> bool {
+        let head = store.head().ok().flatten();
+        head.is_some_and(|head| head.token == self.published.token)
+            && Staged::read(repository).is_ok_and(|staged| staged == self.staged)
+    }
+}
+
 /// Asks for what must be asked before others have to wait for the answer.
-pub(super) fn open_keys(
+pub(super) fn open_keys<'s>(
     repository: &Repository,
-    store: &dyn Store,
+    store: &'s dyn Store,
     config: &Config,
     ring: &mut KeyRing,
     around: &Surroundings,
-) -> Result<(), Failure> {
-    let published = Published::read(repository, store)?;
-    let staged = Staged::read(repository)?;
-    let proposal = Proposal::of(&published, &staged, config, around.now)?;
+) -> Result<Ready<'s>, Failure> {
+    let ready = Ready::read(repository, store, config, around)?;
+    let Ready { published, proposal, .. } = &ready;
     for one in &proposal.documents {
         ring.open(&one.role, &one.sets)?;
     }
     let late = published.snapshot.expires <= config.expiry(&Role::Timestamp, around.now);
     let snapshot = (late || !proposal.documents.is_empty()).then_some(Role::Snapshot);
     for role in snapshot.into_iter().chain([Role::Timestamp]) {
-        ring.open(&role, &proposal.online_sets(&role, &published)?)?;
+        ring.open(&role, &proposal.online_sets(&role, published)?)?;
     }
-    Ok(())
+    Ok(ready)
 }
 
 pub(super) fn warn_of_root(expires: Instant, around: &Surroundings) {
