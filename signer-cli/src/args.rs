@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod alive;
 pub(crate) mod keys;
 pub(crate) mod roles;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use oci_image::{Location, Reference};
 
 use crate::commands::init::GivenKey;
+pub(crate) use alive::*;
 use keys::KeyCommand;
 use roles::{CeremonyCommand, DelegateCommand, RoleCommand};
 
@@ -38,6 +40,23 @@ Then serve ./trust/published, and hand ./trust/published/metadata/1.root.json to
 
 Exit: 0 done, 1 refused, 2 wrong call or passphrase, 3 could not tell (nothing answered)";
 
+const INIT: &str = "\
+Example:
+  signer init --repo ./trust
+  signer init --key root=my-root-key.pem";
+
+const ADD: &str = "\
+Examples:
+  signer add registry.example.com/acme/web:1.4
+  signer add oci:./build/web:1.4 --as registry.example.com/acme/web:1.4";
+
+const PUBLISH: &str = "\
+Examples:
+  signer publish
+  signer publish --dry-run
+  signer publish --ceremony signed.json
+  signer publish --to 's3://bucket/trust?region=eu-central-1'";
+
 /// How a report is written: for people, or for programs (`docs/schema`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Format {
@@ -48,17 +67,25 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a trust repository: four roles, their keys, and metadata that is ready to serve
+    #[command(after_help = INIT)]
     Init(InitArgs),
     /// Stage what an image's tag and digest mean, for the next publish
+    #[command(after_help = ADD)]
     Add(AddArgs),
     /// Stage that a name means nothing any more
+    #[command(after_help = "Example:\n  signer remove registry.example.com/acme/web:1.4")]
     Remove(RemoveArgs),
     /// Show what is published and staged, and when it expires
-    #[command(visible_alias = "list")]
-    Status,
+    #[command(visible_alias = "list", after_help = STATUS_EXAMPLE)]
+    Status(StatusArgs),
+    /// Show what the next publish changes, role by role, before anything is signed
+    #[command(after_help = DIFF_EXAMPLE)]
+    Diff,
     /// Sign what is staged; with nothing staged, renew what expires soonest
+    #[command(after_help = PUBLISH)]
     Publish(PublishArgs),
     /// Forget what is staged
+    #[command(after_help = "Example:\n  signer reset")]
     Reset,
     /// Let others speak for some of the names
     #[command(subcommand)]
@@ -72,6 +99,18 @@ pub(crate) enum Command {
     /// Let several people sign, on machines without a network
     #[command(subcommand)]
     Ceremony(CeremonyCommand),
+    /// Stage that nobody shall run what a name means, with the reason
+    #[command(after_help = YANK_EXAMPLE)]
+    Yank(YankArgs),
+    /// Stage that a name may be run again
+    #[command(after_help = UNYANK_EXAMPLE)]
+    Unyank(UnyankArgs),
+    /// Renew what is due and whose keys are here; where nothing is, do nothing
+    #[command(after_help = REFRESH_EXAMPLE)]
+    Refresh(RefreshArgs),
+    /// Refresh on a schedule, as a small service with /healthz and /metrics
+    #[command(after_help = SERVE_EXAMPLE)]
+    Serve(ServeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -112,6 +151,9 @@ pub(crate) struct PublishArgs {
     pub(crate) ceremony: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
+    /// Sign and weigh, show what would change, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -145,6 +187,6 @@ mod tests {
     fn help_fits_on_one_screen() {
         Signer::command().debug_assert();
         let help = Signer::command().render_help().to_string();
-        assert!(help.lines().count() <= 36, "{help}");
+        assert!(help.lines().count() <= 40, "{help}");
     }
 }

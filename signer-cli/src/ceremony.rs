@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::proposal::{KeySet, Proposal, Proposed, Why, sets_of};
 use crate::published::Published;
-use crate::staged::{Change, Staged};
+use crate::staged::{Change, Staged, digest_of};
 
 pub(crate) use diff::diff;
 pub(crate) use words::words;
@@ -118,9 +118,15 @@ impl Ceremony {
             wanted.extend(delegator);
         }
         let mut manifests = BTreeMap::new();
-        for (_, change) in &proposal.changes {
-            if let Some(digest) = change.digest() {
-                manifests.insert(digest.to_string(), staged.manifest(digest)?);
+        for (path, change) in &proposal.changes {
+            let Some(digest) = change.digest() else { continue };
+            let was = published.target(path)?.and_then(|target| digest_of(&target));
+            match staged.manifest(digest) {
+                Ok(bytes) => {
+                    manifests.insert(digest.to_string(), bytes);
+                }
+                Err(_) if was == Some(digest) => {}
+                Err(failure) => return Err(failure),
             }
         }
         let item = |one: Proposed| Item { role: one.role, delegator: one.delegator, document: one.document };

@@ -1,15 +1,18 @@
 //! `signer.toml`: what a person decides about a repository.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroU16;
 use std::path::Path;
 
-use chrono::Days;
+use chrono::TimeDelta;
 use oci_image::Reference;
 use serde::Deserialize;
 use tuf_core::{Instant, PathPattern, Role};
 
 use crate::failure::Failure;
+use crate::rules::{Rule, TagRule};
+use crate::span::Span;
 
 /// The file as `init` writes it.
 pub(crate) const TEMPLATE: &str = "\
@@ -34,6 +37,17 @@ targets = 90
 # week; where a timer runs it every day, 1 or 2 is better.
 snapshot = 7
 timestamp = 7
+
+# Finer, or for one role: d, h, m or s. `delegated` is every delegated role that isn't named.
+# [expiry]
+# timestamp = \"12h\"
+# delegated = \"30d\"
+
+# What a tag promises: `immutable` (one digest, for ever), `forward-only` (never a digest that it had
+# before) or `free`. The first rule that fits a name counts; where none fits, it is free.
+# [[rule]]
+# names = [\"registry.example.com/acme/*\"]
+# rule = \"immutable\"
 ";
 
 /// The file, read.
@@ -45,6 +59,12 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) publish_to: Option<String>,
     expiry_days: ExpiryDays,
+    /// By role, in place of `expiry-days`.
+    #[serde(default)]
+    expiry: BTreeMap<String, Span>,
+    /// What tags promise.
+    #[serde(default, rename = "rule")]
+    rules: Vec<TagRule>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +93,15 @@ impl Config {
 
     /// When a statement of this role expires that is signed now.
     pub(crate) fn expiry(&self, role: &Role, now: Instant) -> Instant {
+        now.checked_add_signed(self.lifetime(role)).unwrap_or(Instant::MAX_UTC)
+    }
+
+    /// For how long a statement of this role holds.
+    pub(crate) fn lifetime(&self, role: &Role) -> TimeDelta {
+        let by_kind = || matches!(role, Role::Delegated(_)).then(|| self.expiry.get("delegated")).flatten();
+        if let Some(span) = self.expiry.get(role.name()).or_else(by_kind) {
+            return span.delta();
+        }
         let ExpiryDays { root, targets, snapshot, timestamp } = &self.expiry_days;
         let days = match role {
             Role::Root => root,
@@ -80,7 +109,15 @@ impl Config {
             Role::Snapshot => snapshot,
             Role::Targets | Role::Delegated(_) => targets,
         };
-        now.checked_add_days(Days::new(days.get().into())).unwrap_or(Instant::MAX_UTC)
+        TimeDelta::days(days.get().into())
+    }
+
+    /// What a tag promises: the first rule that fits it. A digest is what it is.
+    pub(crate) fn rule(&self, path: &str) -> Rule {
+        if path.contains('@') {
+            return Rule::Free;
+        }
+        self.rules.iter().find(|rule| rule.covers(path)).map_or(Rule::Free, |rule| rule.rule)
     }
 
     /// Refuses a name outside the scope.

@@ -12,8 +12,9 @@ use tuf_core::{
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::key_ring::KeyRing;
-use crate::proposal::{Proposal, Proposed, Why, free_version};
+use crate::proposal::{KeySet, Proposal, Proposed, Why, free_version};
 use crate::published::{Published, Seen, State, stated, weigh};
+use crate::staged::digest_of;
 
 /// Above so many delegated roles the snapshot states only their versions: with lengths and hashes every
 /// client would download three times as much (section 4.4 leaves both out where they cost too much).
@@ -67,6 +68,7 @@ impl Draft {
         manifest: impl Fn(Digest) -> Result<Vec<u8>, Failure>,
         ring: &mut KeyRing,
     ) -> Result<Self, Failure> {
+        let published = base.published;
         for Proposed { role, document, sets, .. } in &proposal.documents {
             if let Some(set) = sets.iter().find(|set| set.required && !set.is_reached(role, document)) {
                 return Err(ring.short_of(document, role, set));
@@ -75,7 +77,14 @@ impl Draft {
         let mut manifests = Vec::new();
         for (path, change) in &proposal.changes {
             if let Some(digest) = change.digest() {
-                manifests.push((consistent_target_name(path, &digest.hex()), manifest(digest)?));
+                let name = consistent_target_name(path, &digest.hex());
+                let was = published.target(path)?.and_then(|target| digest_of(&target));
+                match manifest(digest) {
+                    Ok(bytes) => manifests.push((name, bytes)),
+                    // What is said of it changes, and its bytes are where they were.
+                    Err(_) if was == Some(digest) => {}
+                    Err(failure) => return Err(failure),
+                }
             }
         }
         let mut signed: Vec<Signed> = proposal.documents.iter().map(Signed::of).collect();
@@ -87,6 +96,28 @@ impl Draft {
         signed.extend(root);
         let draft = Self { signed, manifests };
         draft.weigh(proposal, base)?;
+        Ok(draft)
+    }
+
+    /// Makes, signs and weighs a state that says the same for longer. The documents of the proposal may be
+    /// signed already.
+    pub(crate) fn refresh(
+        mut proposal: Proposal,
+        base: &Base<'_, '_>,
+        snapshot: bool,
+        ring: &mut KeyRing,
+    ) -> Result<Self, Failure> {
+        for Proposed { role, document, sets, .. } in &mut proposal.documents {
+            ring.sign(document, role, sets)?;
+        }
+        let mut signed: Vec<Signed> = proposal.documents.iter().map(Signed::of).collect();
+        if snapshot {
+            let sets = proposal.online_sets(&Role::Snapshot, base.published)?;
+            signed.push(base.sign_snapshot(&signed, Why::Renewed, &sets, ring)?);
+        }
+        signed.push(base.timestamp(&signed, &proposal, None, ring)?);
+        let draft = Self { signed, manifests: Vec::new() };
+        draft.weigh(&proposal, base)?;
         Ok(draft)
     }
 
@@ -237,6 +268,11 @@ impl Signed {
         }
     }
 
+    /// The document, to look at.
+    pub(crate) fn document(&self) -> Result<Document, Failure> {
+        Document::parse(&self.bytes).map_err(Failure::refused)
+    }
+
     fn meta(&self, in_full: bool) -> MetaFile {
         match in_full {
             true => meta_of(self.version, &self.bytes),
@@ -256,7 +292,7 @@ impl Base<'_, '_> {
         let role = Role::Snapshot;
         let published = self.published;
         let sets = proposal.online_sets(&role, published)?;
-        let mut document = published.snapshot.document(&role)?;
+        let document = published.snapshot.document(&role)?;
         let why = match signed.iter().map(|one| one.why).reduce(|a, b| if b == Why::Changed { b } else { a })
         {
             Some(why) => why,
@@ -266,6 +302,19 @@ impl Base<'_, '_> {
             None if sets.iter().any(|set| set.required && !set.is_reached(&role, &document)) => Why::Rekeyed,
             None => return Ok(None),
         };
+        self.sign_snapshot(signed, why, &sets, ring).map(Some)
+    }
+
+    fn sign_snapshot(
+        &self,
+        signed: &[Signed],
+        why: Why,
+        sets: &[KeySet],
+        ring: &mut KeyRing,
+    ) -> Result<Signed, Failure> {
+        let role = Role::Snapshot;
+        let published = self.published;
+        let mut document = published.snapshot.document(&role)?;
         let listed = document.signed().get("meta").and_then(Value::as_object).map_or(0, serde_json::Map::len);
         let in_full = listed.saturating_add(signed.len()) <= STATED_IN_FULL;
         for one in signed {
@@ -275,8 +324,8 @@ impl Base<'_, '_> {
         let version = free_version(published, &role, published.snapshot.version.saturating_add(1))?;
         document.set_version(version);
         document.set_expires(self.config.expiry(&role, self.now));
-        ring.sign(&mut document, &role, &sets)?;
-        Ok(Some(Signed::from(&role, &document, why)))
+        ring.sign(&mut document, &role, sets)?;
+        Ok(Signed::from(&role, &document, why))
     }
 
     fn timestamp(

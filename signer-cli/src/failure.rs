@@ -71,6 +71,15 @@ impl Failure {
         self.exit
     }
 
+    /// All of it on one line, for a log.
+    pub(crate) fn line(&self) -> String {
+        let mut text = self.what.clone();
+        for detail in &self.details {
+            let _ = write!(text, ": {detail}");
+        }
+        terminal::shown(&text).replace('\n', " ")
+    }
+
     pub(crate) fn print(&self, colour: bool) {
         let mut text = format!("{}: {}", terminal::bad("error", colour), terminal::shown(&self.what));
         for detail in &self.details {

@@ -181,6 +181,21 @@ impl KeyRing {
             .hint("where others hold keys, let them sign: `signer ceremony propose`")
     }
 
+    /// Which keys of a set are here, by their ids; and how many more are called after the role, and can't be
+    /// seen into.
+    pub(crate) fn holds(&mut self, role: &Role, set: &KeySet) -> Result<(Vec<String>, usize), Failure> {
+        let (mut here, mut closed) = (Vec::new(), 0_usize);
+        for entry in self.entries()? {
+            match &entry.public {
+                Some(public) => here.extend(declared_id(public, set)),
+                None if entry.is_called(role) => closed = closed.saturating_add(1),
+                None => {}
+            }
+        }
+        here.dedup();
+        Ok((here, closed))
+    }
+
     /// The keys in the folder, by name.
     fn entries(&mut self) -> Result<&[Entry], Failure> {
         if self.entries.is_none() {

@@ -17,22 +17,28 @@ mod carry;
 mod ceremony;
 mod commands;
 mod config;
+mod diff;
 mod draft;
 mod edit;
 mod exit;
 mod failure;
 mod files;
+mod holders;
 mod image;
 mod key_file;
 mod key_ring;
+mod monitor;
 mod new_key;
 mod passphrase;
 mod places;
 mod proposal;
 mod published;
+mod refresh;
 pub mod report;
 pub mod reports;
 mod repository;
+mod rules;
+mod span;
 mod staged;
 mod terminal;
 
@@ -50,10 +56,12 @@ pub use signing_keys::Around as KeyPlaces;
 use crate::args::Signer;
 
 /// What a run finds around it. The program reads it once and hands it over.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Surroundings {
     /// The time of this run.
     pub now: Instant,
+    /// The time, asked again: for a service, which runs on.
+    pub clock: fn() -> Instant,
     /// `HALLMARK_PASSPHRASE`.
     pub passphrase: Option<Zeroizing<Vec<u8>>>,
     /// `HALLMARK_PIN`, for tokens.
@@ -68,6 +76,23 @@ pub struct Surroundings {
     pub aws: Option<AwsKeys>,
     /// Whether colour is welcome on a terminal.
     pub colour: bool,
+}
+
+impl Surroundings {
+    /// An environment with nothing in it but the time.
+    pub fn bare(clock: fn() -> Instant) -> Self {
+        Self {
+            now: clock(),
+            clock,
+            passphrase: None,
+            pin: None,
+            elsewhere: KeyPlaces::default(),
+            credentials: CredentialPlaces::default(),
+            publish_to: None,
+            aws: None,
+            colour: false,
+        }
+    }
 }
 
 /// The keys of an object store, of what the environment has under the names that such tools use.
@@ -86,9 +111,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, around: Surroundings) 
         }
     };
     let around = &Surroundings { publish_to: signer.to.clone().or(around.publish_to.clone()), ..around };
-    let done = commands::run(&signer, around).and_then(|answer| answer.print(signer.format));
+    let done =
+        commands::run(&signer, around).and_then(|answer| answer.print(signer.format).map(|()| answer.exit()));
     match done {
-        Ok(()) => Exit::Done,
+        Ok(exit) => exit,
         Err(failure) => {
             failure.print(around.colour);
             failure.exit()

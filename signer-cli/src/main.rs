@@ -9,14 +9,15 @@ use std::process::ExitCode;
 use chrono::{SubsecRound as _, Utc};
 use oci_image::CredentialPlaces;
 use signer_cli::{KeyPlaces, Surroundings, run};
+use tuf_core::Instant;
 use zeroize::Zeroizing;
 
 fn main() -> ExitCode {
     let value = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     let path = |name: &str| value(name).map(PathBuf::from);
     let around = Surroundings {
-        // Metadata speaks in seconds.
-        now: Utc::now().trunc_subsecs(0),
+        now: now(),
+        clock: now,
         passphrase: value("HALLMARK_PASSPHRASE").map(|text| Zeroizing::new(text.into_encoded_bytes())),
         pin: value("HALLMARK_PIN").map(|text| Zeroizing::new(text.into_encoded_bytes())),
         elsewhere: KeyPlaces { agent_socket: path("SSH_AUTH_SOCK"), module: path("PKCS11_MODULE_PATH") },
@@ -31,4 +32,9 @@ fn main() -> ExitCode {
         colour: value("NO_COLOR").is_none(),
     };
     run(env::args_os(), around).into()
+}
+
+/// Metadata speaks in seconds.
+fn now() -> Instant {
+    Utc::now().trunc_subsecs(0)
 }

@@ -98,6 +98,20 @@ impl Proposal {
         Ok(Self { documents, changes, edits: staged.edits.clone() })
     }
 
+    /// The same statements again, with later expiries, of these targets roles.
+    pub(crate) fn renewing(
+        published: &Published<'_>,
+        roles: &[Role],
+        config: &Config,
+        now: Instant,
+    ) -> Result<Self, Failure> {
+        let mut next = Next::of(published);
+        for role in roles.iter().filter(|role| matches!(role, Role::Targets | Role::Delegated(_))) {
+            next.edited(role, Why::Renewed)?;
+        }
+        Ok(Self { documents: next.finish(config, now)?, ..Self::default() })
+    }
+
     /// The root after this.
     pub(crate) fn root(&self) -> Option<&Proposed> {
         self.documents.iter().find(|one| one.role == Role::Root)

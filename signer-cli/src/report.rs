@@ -9,8 +9,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Format;
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::reports::Report;
 use crate::reports::ceremony::Ceremony;
+use crate::reports::duty::Duty;
 use crate::reports::edits::{Delegations, Edits, Reset};
 use crate::reports::keys::Keys;
 use crate::terminal::shown;
@@ -31,6 +34,8 @@ pub(crate) enum Answer {
     Delegations(Delegations),
     Ceremony(Ceremony),
     Keys(Keys),
+    /// One of `reports/`.
+    Other(Box<dyn Report>),
 }
 
 impl Answer {
@@ -61,6 +66,7 @@ impl Answer {
             Self::Delegations(report) => serde_json::to_string_pretty(report),
             Self::Ceremony(report) => serde_json::to_string_pretty(report),
             Self::Keys(report) => serde_json::to_string_pretty(report),
+            Self::Other(report) => report.json(),
         }
         .map_err(Failure::unknown)
     }
@@ -77,6 +83,16 @@ impl Answer {
             Self::Delegations(report) => report.text(),
             Self::Ceremony(report) => report.text(),
             Self::Keys(report) => report.text(),
+            Self::Other(report) => report.text(),
+        }
+    }
+
+    /// How the run ends that answers so.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Status(status) => status.exit(),
+            Self::Other(report) => report.exit(),
+            _ => Exit::Done,
         }
     }
 }
@@ -321,13 +337,28 @@ pub struct Status {
     /// What the next publish changes of the roles, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<String>,
+    /// Who must sign what by when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub duties: Vec<Duty>,
+    /// Whether something is due; only where that was asked for, by `--check`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<bool>,
 }
 
 impl Status {
+    /// 1 where something is due and that was the question.
+    fn exit(&self) -> Exit {
+        if self.due == Some(true) { Exit::Refused } else { Exit::Done }
+    }
+
     fn text(&self) -> String {
         let mut out = format!("published in {}\n", self.published);
         for role in &self.roles {
             role.line(&mut out, Some(self.now));
+        }
+        out.push_str("who must sign what by when\n");
+        for duty in &self.duties {
+            duty.lines(&mut out, self.now);
         }
         out.push_str(if self.images.is_empty() { "images: none\n" } else { "images\n" });
         for image in &self.images {
@@ -418,7 +449,7 @@ impl Publish {
     }
 }
 
-fn relative(moment: DateTime<Utc>, now: DateTime<Utc>) -> String {
+pub(crate) fn relative(moment: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let left = moment.signed_duration_since(now);
     let (days, hours) = (left.num_days().unsigned_abs(), left.num_hours().unsigned_abs());
     let span = match (days, hours) {

@@ -12,7 +12,7 @@ use test_repos::tree::Tree;
 fn signer_in(days: i64, desk: &Desk, arguments: &[&str]) -> Exit {
     let around = Surroundings {
         now: Utc::now().checked_add_signed(TimeDelta::days(days)).unwrap(),
-        ..Surroundings::default()
+        ..Surroundings::bare(Utc::now)
     };
     let repo = desk.path("trust");
     let arguments = [&["signer", "--repo", repo.to_str().unwrap()], arguments].concat();

@@ -19,6 +19,44 @@ pub struct Hallmark {
     /// The digest that the tag meant before.
     #[serde(default)]
     pub previous: Option<String>,
+    /// The digests that it meant before that, of a tag that only goes forward.
+    #[serde(default)]
+    pub history: Vec<String>,
+    /// What its publisher promises of the tag: `immutable`, `forward-only`, or nothing.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// That nobody shall run it any more.
+    #[serde(default)]
+    pub yanked: Option<Yanked>,
+}
+
+/// An image that its publisher took back, though its name is still listed.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+pub struct Yanked {
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// What to use instead.
+    #[serde(default)]
+    pub replacement: Option<String>,
+    /// Since when (RFC 3339).
+    #[serde(default)]
+    pub since: Option<String>,
+}
+
+impl Hallmark {
+    /// A promise that the publisher broke: what was promised, and what is signed now.
+    pub(crate) fn broken_promise(&self, digest: &str) -> Option<(String, String)> {
+        match (self.rule.as_deref(), &self.previous) {
+            (Some("immutable"), Some(previous)) => {
+                Some((format!("an immutable tag to stay {previous}"), digest.to_owned()))
+            }
+            (Some("forward-only"), _) if self.history.iter().any(|seen| seen == digest) => {
+                Some(("a tag that only goes forward".to_owned(), format!("{digest}, which it meant before")))
+            }
+            _ => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -34,7 +34,7 @@ mod image;
 mod proof;
 mod verify;
 
-pub use custom::{HALLMARK_VERSION, Hallmark};
+pub use custom::{HALLMARK_VERSION, Hallmark, Yanked};
 pub use image::{PullError, VerifiedImage, VerifiedPlatform};
 pub use proof::{Broken, Link, Proof, Stage, Status};
 pub use verify::{Layers, Platforms, Progress, Verdict, Verification};

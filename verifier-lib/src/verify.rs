@@ -9,7 +9,7 @@ use oci_image::{
 use tuf_client::{Client, ClientError, Found, Refreshed};
 use tuf_core::schema::Target;
 
-use crate::custom::Hallmark;
+use crate::custom::{Hallmark, Yanked};
 use crate::image::{VerifiedImage, VerifiedPlatform};
 use crate::proof::{Broken, Link, Proof, Stage, Status};
 
@@ -76,6 +76,13 @@ pub struct Verification<'a> {
     platforms: Platforms,
     layers: Layers,
     proof: Proof,
+}
+
+/// That a name was yanked, why, and what to use.
+fn taken_back(path: &str, yanked: &Yanked) -> String {
+    let since = yanked.since.as_ref().map(|since| format!(" on {since}")).unwrap_or_default();
+    let instead = yanked.replacement.as_ref().map(|name| format!("; use {name} instead")).unwrap_or_default();
+    format!("{path} was yanked by its publisher{since}: {}{instead}", yanked.reason)
 }
 
 type Chained<T> = Result<T, Box<Link>>;
@@ -218,6 +225,14 @@ impl<'a> Verification<'a> {
                 detail,
                 ..broken().with_values(stated.to_string(), asked.to_string())
             }));
+        }
+        let said = Hallmark::of(&target).unwrap_or_default();
+        if let Some(yanked) = said.yanked {
+            return Err(Box::new(Link { detail: taken_back(&path, &yanked), ..broken() }));
+        }
+        if let Some((expected, got)) = said.broken_promise(&stated.to_string()) {
+            let detail = format!("{path} breaks its publisher's promise: expected {expected}, got {got}");
+            return Err(Box::new(Link { detail, ..broken().with_values(expected, got) }));
         }
         let detail = format!("{stated}, {} bytes, says role {role}", target.length);
         self.passed(Stage::Target, &path, detail);

@@ -381,3 +381,60 @@ fn pull_of_a_broken_image_leaves_nothing() {
     assert!(run.err.contains("layer sha256:"), "{}", run.err);
     assert!(!out.exists(), "something was left in {}", out.display());
 }
+
+/// Says something of the story's image, and publishes it.
+fn say(story: &Story, member: &str, value: serde_json::Value) {
+    let mut world = story.surface.world();
+    let path = world.path();
+    let targets = world.repo.role_mut("targets").signed_mut();
+    targets["targets"][&path]["custom"]["hallmark"][member] = value;
+    targets["targets"][&path]["custom"]["hallmark"]["version"] = 1.into();
+    world.republish("targets").unwrap();
+    drop(world);
+    story.surface.endpoints().unwrap();
+}
+
+#[test]
+fn a_yanked_image_is_refused_with_the_reason_and_what_to_use_instead() {
+    let story = Story::begin(SurfaceKind::Directory);
+    assert_eq!(story.image(&[]).code, 0);
+    let yanked = serde_json::json!({
+        "reason": "loses data\u{1b}[2J", "replacement": "registry.example.com/acme/web:1.5", "since": "2030-01-02T00:00:00Z"
+    });
+    say(&story, "yanked", yanked);
+    let run = story.image(&[]);
+    assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.err);
+    for words in [
+        "was yanked by its publisher on 2030-01-02",
+        "loses data",
+        "use registry.example.com/acme/web:1.5 instead",
+    ] {
+        assert!(run.err.contains(words), "expected {words:?} in {}", run.err);
+    }
+    assert!(!run.err.contains('\u{1b}'), "what comes from outside can't move the cursor");
+    say(&story, "yanked", serde_json::Value::Null);
+    assert_eq!(story.image(&[]).code, 0);
+}
+
+#[test]
+fn a_promise_that_was_broken_is_refused() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let older = format!("sha256:{}", "0".repeat(64));
+    say(&story, "rule", "immutable".into());
+    assert_eq!(story.image(&[]).code, 0, "kept so far");
+    say(&story, "previous", older.clone().into());
+    let run = story.image(&[]);
+    assert_eq!(run.code, 1);
+    assert!(
+        run.err.contains("breaks its publisher's promise: expected an immutable tag to stay"),
+        "{}",
+        run.err
+    );
+    say(&story, "rule", "forward-only".into());
+    assert_eq!(story.image(&[]).code, 0, "it went forward");
+    let index = story.surface.world().index();
+    say(&story, "history", serde_json::json!([older, index]));
+    let run = story.image(&[]);
+    assert_eq!(run.code, 1);
+    assert!(run.err.contains("which it meant before"), "{}", run.err);
+}

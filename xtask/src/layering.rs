@@ -32,6 +32,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("clap", &["signer-cli", "verify-cli", "bench"]),
     ("rpassword", &["signer-cli"]),
     ("pkcs8", &["signer-cli"]),
+    ("signal-hook", &["signer-cli"]),
+    ("tiny_http", &["signer-cli"]),
     ("ring", &["tuf-core"]),
     ("cryptoki", &["signing-keys"]),
     ("object_store", &["publish-store"]),

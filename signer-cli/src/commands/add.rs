@@ -35,7 +35,7 @@ pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<r
     let mut staged = Staged::read(&repository)?;
     let mut names = Vec::new();
     for path in name.tag_path().into_iter().chain([name.digest_path(image.digest)]) {
-        names.push(stage(&path, &image, &published, &mut staged)?);
+        names.push(stage(&path, &image, &published, &mut staged, &config)?);
     }
     // Also where it was kept before: what was damaged since is repaired.
     if names.iter().any(|added| added.outcome != Outcome::AlreadyPublished) {
@@ -71,12 +71,15 @@ fn stage(
     image: &Image,
     published: &Published<'_>,
     staged: &mut Staged,
+    config: &Config,
 ) -> Result<Added, Failure> {
-    let before = published.target(path)?.and_then(|target| digest_of(&target));
+    let listed = published.target(path)?;
+    let before = listed.as_ref().and_then(digest_of);
     let previous = before.filter(|before| *before != image.digest);
     let media_type = image.manifest.media_type();
     let length = u64::try_from(image.bytes.len()).unwrap_or(u64::MAX);
-    let custom = custom(media_type, image.platforms(), previous);
+    let mut custom = custom(media_type, image.platforms(), previous);
+    config.rule(path).keep(path, listed.as_ref().zip(before), image.digest, &mut custom)?;
     let change =
         Change::Add { length, digest: image.digest, custom: custom.clone(), base: before, role: None };
     let outcome = if before == Some(image.digest) {

@@ -95,7 +95,7 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
 }
 
 /// Asks for what must be asked before others have to wait for the answer.
-fn open_keys(
+pub(super) fn open_keys(
     repository: &Repository,
     store: &dyn Store,
     config: &Config,
@@ -116,7 +116,7 @@ fn open_keys(
     Ok(())
 }
 
-fn warn_of_root(expires: Instant, around: &Surroundings) {
+pub(super) fn warn_of_root(expires: Instant, around: &Surroundings) {
     let left = expires.signed_duration_since(around.now);
     if left < ROOT_NOTICE {
         let days = left.num_days();
@@ -124,7 +124,7 @@ fn warn_of_root(expires: Instant, around: &Surroundings) {
     }
 }
 
-fn statement(signed: &Signed) -> report::Statement {
+pub(super) fn statement(signed: &Signed) -> report::Statement {
     report::Statement {
         role: signed.role.name().to_owned(),
         version: signed.version,

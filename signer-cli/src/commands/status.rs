@@ -3,22 +3,28 @@
 use std::path::Path;
 
 use serde_json::Value;
+use tuf_core::authoring::Document;
 use tuf_core::schema::{RoleKeys, Target};
 use tuf_core::{Instant, Role};
 
 use super::add::described;
 use crate::Surroundings;
+use crate::args::{PassphraseArgs, StatusArgs};
 use crate::config::Config;
 use crate::edit::Edit;
 use crate::failure::Failure;
+use crate::holders::holding;
+use crate::key_ring::KeyRing;
 use crate::places;
-use crate::published::{Published, Statement};
+use crate::published::{Published, Statement, malformed};
+use crate::refresh::{due_from, expiries};
 use crate::report::{self, Action, VERSION};
+use crate::reports::duty::Duty;
 use crate::repository::Repository;
 use crate::staged::{Change, Staged, digest_of};
 use crate::terminal;
 
-pub(crate) fn run(dir: &Path, around: &Surroundings) -> Result<report::Status, Failure> {
+pub(crate) fn run(dir: &Path, args: &StatusArgs, around: &Surroundings) -> Result<report::Status, Failure> {
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
     let store = places::open(&repository, &config, around)?;
@@ -34,7 +40,12 @@ pub(crate) fn run(dir: &Path, around: &Surroundings) -> Result<report::Status, F
     for late in roles.iter().filter(|role| role.expires <= around.now) {
         terminal::warn(&format!("{} has expired: clients refuse this repository", late.role));
     }
+    let duties =
+        duties(&Seen { repository: &repository, config: &config, published: &published }, args, around)?;
+    let due = args.check.then(|| duties.iter().any(|duty| duty.due));
     Ok(report::Status {
+        duties,
+        due,
         version: VERSION,
         now: around.now,
         published: store.describe(),
@@ -43,6 +54,60 @@ pub(crate) fn run(dir: &Path, around: &Surroundings) -> Result<report::Status, F
         staged: changes,
         edits: staged.edits.iter().map(Edit::words).collect(),
     })
+}
+
+/// What duties are read from.
+struct Seen<'s> {
+    repository: &'s Repository,
+    config: &'s Config,
+    published: &'s Published<'s>,
+}
+
+/// Who must sign what by when. Of bins, of which there may be thousands, none is listed.
+fn duties(seen: &Seen<'_>, args: &StatusArgs, around: &Surroundings) -> Result<Vec<Duty>, Failure> {
+    let Seen { repository, config, published } = seen;
+    let nothing = PassphraseArgs { passphrase_file: None };
+    let mut ring = KeyRing::new(repository.keys(), &nothing, around);
+    let root = Document::parse(published.root_bytes()).map_err(malformed("root"))?;
+    let mut all = vec![(Role::Root, published.root.expires)];
+    all.extend(expiries(published, false)?);
+    let mut duties = Vec::new();
+    for (role, expires) in all {
+        let keys = match &role {
+            Role::Delegated(name) => {
+                let by = published.role(&role)?.and_then(|loaded| loaded.delegator.clone());
+                let by = by.map(|by| published.role(&by)).transpose()?.flatten();
+                by.and_then(|by| by.keys_of(name))
+            }
+            _ => root.keys_of(&role),
+        };
+        let Some((keys, of)) = keys else { continue };
+        let holding = holding(&mut ring, &role, &keys, &of);
+        let due_from = due_from(&role, expires, config, args.within);
+        let can_sign = holding.suffices(&of);
+        duties.push(Duty {
+            role: role.name().to_owned(),
+            threshold: of.threshold.get(),
+            action: action(&role, can_sign),
+            keys_here: holding.here,
+            keys_locked: holding.locked,
+            keys_away: holding.away,
+            expires,
+            due_from,
+            due: due_from <= around.now,
+            can_sign,
+        });
+    }
+    Ok(duties)
+}
+
+fn action(role: &Role, can_sign: bool) -> String {
+    match (role, can_sign) {
+        (Role::Root, true) => "renew it by hand: `signer role renew root`".to_owned(),
+        (_, true) => "`signer refresh` renews it when it is due".to_owned(),
+        (Role::Timestamp | Role::Snapshot, false) => "run `signer refresh` where its keys are".to_owned(),
+        (_, false) => "let those who hold its keys sign: `signer ceremony propose`".to_owned(),
+    }
 }
 
 fn roles(published: &Published<'_>) -> Result<Vec<report::Role>, Failure> {

@@ -1,5 +1,57 @@
-//! Answers of the commands, one file for those that belong together.
+//! Answers of the commands, one file for those that belong together. `version` is 1; members may be added.
 
 pub mod ceremony;
+pub mod diff;
+pub mod duty;
 pub mod edits;
 pub mod keys;
+pub mod refresh;
+pub mod serve;
+pub mod yank;
+
+use std::fmt;
+
+use crate::exit::Exit;
+
+/// An answer, for people and for programs.
+pub(crate) trait Report: fmt::Debug {
+    /// As JSON. The schema is in `docs/schema`.
+    fn json(&self) -> Result<String, serde_json::Error>;
+
+    /// As lines.
+    fn text(&self) -> String;
+
+    /// How the run ends.
+    fn exit(&self) -> Exit {
+        Exit::Done
+    }
+}
+
+/// A moment, as people read it.
+fn day(moment: chrono::DateTime<chrono::Utc>) -> String {
+    moment.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::{env, fs};
+
+    /// `HALLMARK_UPDATE_SCHEMAS=1` writes them anew.
+    #[test]
+    fn the_schemas_in_docs_are_those_of_the_reports() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
+        for (name, schema) in [
+            ("signer-diff.json", schemars::schema_for!(super::diff::Diff)),
+            ("signer-refresh.json", schemars::schema_for!(super::refresh::Refresh)),
+            ("signer-serve.json", schemars::schema_for!(super::serve::Served)),
+            ("signer-yank.json", schemars::schema_for!(super::yank::Yank)),
+        ] {
+            let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+            if env::var_os("HALLMARK_UPDATE_SCHEMAS").is_some() {
+                fs::write(dir.join(name), &schema).unwrap();
+            }
+            assert_eq!(fs::read_to_string(dir.join(name)).unwrap_or_default(), schema, "{name}");
+        }
+    }
+}

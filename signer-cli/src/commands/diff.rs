@@ -1,0 +1,99 @@
+//! `signer diff` and `signer publish --dry-run`: what a publish changes. Neither writes anything.
+
+use std::path::Path;
+
+use publish_store::Store;
+use tuf_core::Role;
+use tuf_core::authoring::Document;
+
+use super::publish::open_keys;
+use crate::Surroundings;
+use crate::args::PublishArgs;
+use crate::config::Config;
+use crate::diff::between;
+use crate::draft::{Base, Draft};
+use crate::failure::Failure;
+use crate::key_ring::KeyRing;
+use crate::places;
+use crate::proposal::{Proposal, free_version};
+use crate::published::{Published, Statement, malformed};
+use crate::report::VERSION;
+use crate::reports::diff::{Diff, RoleDiff};
+use crate::repository::Repository;
+use crate::staged::Staged;
+
+/// Without a key: what would be signed.
+pub(crate) fn run(dir: &Path, around: &Surroundings) -> Result<Diff, Failure> {
+    let repository = Repository::open(dir)?;
+    let config = Config::read(&repository.config())?;
+    let store = places::open(&repository, &config, around)?;
+    let published = Published::read(&repository, store.as_ref())?;
+    let staged = Staged::read(&repository)?;
+    let proposal = Proposal::of(&published, &staged, &config, around.now)?;
+    let mut roles = Vec::new();
+    let mut root = None;
+    for one in &proposal.documents {
+        let diff = between(&one.role, published_document(&one.role, &published)?.as_ref(), &one.document);
+        if one.role == Role::Root { root = Some(diff) } else { roles.push(diff) }
+    }
+    let base = Base { published: &published, config: &config, now: around.now };
+    let late = published.snapshot.expires <= config.expiry(&Role::Timestamp, around.now);
+    if late || !roles.is_empty() {
+        roles.push(online(&Role::Snapshot, &published.snapshot, &base)?);
+    }
+    roles.push(online(&Role::Timestamp, &published.timestamp, &base)?);
+    roles.extend(root);
+    Ok(report(&proposal, store.as_ref(), roles, false))
+}
+
+/// Everything that a publish does, but for the writing.
+pub(crate) fn dry_run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Result<Diff, Failure> {
+    let repository = Repository::open(dir)?;
+    let config = Config::read(&repository.config())?;
+    let store = places::open(&repository, &config, around)?;
+    let mut ring = KeyRing::new(repository.keys(), &args.passphrase, around);
+    open_keys(&repository, store.as_ref(), &config, &mut ring, around)?;
+    let published = Published::read(&repository, store.as_ref())?;
+    let staged = Staged::read(&repository)?;
+    let proposal = Proposal::of(&published, &staged, &config, around.now)?;
+    let base = Base { published: &published, config: &config, now: around.now };
+    let draft = Draft::make(proposal.clone(), &base, |digest| staged.manifest(digest), &mut ring)?;
+    let mut roles = Vec::new();
+    for signed in &draft.signed {
+        let old = published_document(&signed.role, &published)?;
+        roles.push(between(&signed.role, old.as_ref(), &signed.document()?));
+    }
+    Ok(report(&proposal, store.as_ref(), roles, true))
+}
+
+fn report(proposal: &Proposal, store: &dyn Store, roles: Vec<RoleDiff>, signed: bool) -> Diff {
+    let staged = !proposal.changes.is_empty() || !proposal.edits.is_empty();
+    Diff { version: VERSION, published: store.describe(), signed, staged, roles }
+}
+
+/// What is published of a role; nothing where it is new.
+fn published_document(role: &Role, published: &Published<'_>) -> Result<Option<Document>, Failure> {
+    match role {
+        Role::Root => Document::parse(published.root_bytes()).map(Some).map_err(malformed("root")),
+        Role::Snapshot => published.snapshot.document(role).map(Some),
+        Role::Timestamp => published.timestamp.document(role).map(Some),
+        _ => published.role(role)?.map(|loaded| loaded.statement.document(role)).transpose(),
+    }
+}
+
+/// Snapshot or timestamp, whose content follows from the others.
+fn online(role: &Role, statement: &Statement, base: &Base<'_, '_>) -> Result<RoleDiff, Failure> {
+    let next = statement.version.saturating_add(1);
+    Ok(RoleDiff {
+        role: role.name().to_owned(),
+        old_version: Some(statement.version),
+        new_version: match role {
+            // Its file has no version in its name.
+            Role::Timestamp => next,
+            _ => free_version(base.published, role, next)?,
+        },
+        old_expires: Some(statement.expires),
+        new_expires: Some(base.config.expiry(role, base.now)),
+        ..RoleDiff::default()
+    })
+}

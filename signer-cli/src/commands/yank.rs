@@ -1,0 +1,91 @@
+//! `signer yank`: nobody shall run what a name means, and `verify` says why. The name stays listed, so that
+//! whoever asks for it gets the reason and not a riddle.
+
+use std::path::Path;
+
+use oci_image::Reference;
+use serde_json::{Value, json};
+
+use crate::Surroundings;
+use crate::args::alive::{UnyankArgs, YankArgs};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::places;
+use crate::published::Published;
+use crate::report::VERSION;
+use crate::reports::yank::Yank;
+use crate::repository::Repository;
+use crate::rules::{custom_of, say};
+use crate::staged::{Change, Staged, digest_of};
+
+/// Users read it in one line of a terminal or a log.
+const REASON_MAX: usize = 500;
+
+pub(crate) fn yank(dir: &Path, args: &YankArgs, around: &Surroundings) -> Result<Yank, Failure> {
+    let YankArgs { name, reason, replacement } = args;
+    let reason = reason.trim();
+    if reason.is_empty() || reason.chars().any(char::is_control) {
+        return Err(Failure::usage("a reason is one line of text, for those whom `verify` will refuse"));
+    }
+    if reason.chars().count() > REASON_MAX {
+        return Err(Failure::usage(format!(
+            "expected a reason of at most {REASON_MAX} characters, got more"
+        )));
+    }
+    let mut yanked =
+        json!({ "reason": reason, "since": around.now.format("%Y-%m-%dT%H:%M:%SZ").to_string() });
+    let replacement = replacement.as_ref().map(ToString::to_string);
+    if let (Some(replacement), Some(object)) = (&replacement, yanked.as_object_mut()) {
+        object.insert("replacement".to_owned(), replacement.clone().into());
+    }
+    let names = change(dir, name, around, Some(&yanked))?;
+    Ok(Yank { version: VERSION, yanked: true, names, reason: Some(reason.to_owned()), replacement })
+}
+
+pub(crate) fn unyank(dir: &Path, args: &UnyankArgs, around: &Surroundings) -> Result<Yank, Failure> {
+    let names = change(dir, &args.name, around, None)?;
+    Ok(Yank { version: VERSION, yanked: false, names, reason: None, replacement: None })
+}
+
+/// Stages what is said of a name, and of its digest: who has pinned that must hear of it too.
+fn change(
+    dir: &Path,
+    name: &Reference,
+    around: &Surroundings,
+    yanked: Option<&Value>,
+) -> Result<Vec<String>, Failure> {
+    let repository = Repository::open(dir)?;
+    let config = Config::read(&repository.config())?;
+    let store = places::open(&repository, &config, around)?;
+    let _lock = repository.lock()?;
+    let published = Published::read(&repository, store.as_ref())?;
+    let mut staged = Staged::read(&repository)?;
+    let by_digest = |digest| name.digest_path(digest);
+    let mut paths: Vec<String> = name.tag_path().into_iter().chain(name.digest().map(by_digest)).collect();
+    let first = paths.first().cloned().unwrap_or_default();
+    let Some(listed) = published.target(&first)? else {
+        return Err(Failure::refused(format!("{first} is not published"))
+            .hint("`signer status` lists what is; what is only staged goes with `signer remove`"));
+    };
+    let twin = digest_of(&listed).map(by_digest).filter(|twin| !paths.contains(twin));
+    if let Some(twin) = twin
+        && published.target(&twin)?.is_some()
+    {
+        paths.push(twin);
+    }
+    for path in &paths {
+        let Some(target) = published.target(path)? else { continue };
+        let Some(digest) = digest_of(&target) else { continue };
+        let mut custom = custom_of(&target).unwrap_or_else(|| json!({}));
+        if custom.get("hallmark").is_none()
+            && let Some(object) = custom.as_object_mut()
+        {
+            object.insert("hallmark".to_owned(), json!({ "version": 1 }));
+        }
+        say(&mut custom, "yanked", yanked.cloned());
+        let change = Change::Add { length: target.length, digest, custom, base: Some(digest), role: None };
+        staged.changes.insert(path.clone(), change);
+    }
+    staged.write()?;
+    Ok(paths)
+}

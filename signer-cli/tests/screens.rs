@@ -1,0 +1,188 @@
+//! Whole screens, as people see them: `tests/screens/`. HALLMARK_UPDATE_SCREENS=1 writes them anew.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::path::Path;
+use std::{env, fs};
+
+use support::{Desk, NAME, Said};
+
+fn compare(name: &str, screen: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens").join(format!("{name}.txt"));
+    if env::var_os("HALLMARK_UPDATE_SCREENS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, screen).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(screen, expected, "{name}: if that is right, run with HALLMARK_UPDATE_SCREENS=1");
+}
+
+/// What differs from run to run: digests, key ids, times, fingerprints, folders.
+fn steadied(desk: &Desk, text: &str) -> String {
+    let text = text.replace(&desk.dir.path().display().to_string(), "DIR");
+    let mut out = String::new();
+    for line in text.lines() {
+        let line = match line.split_once("fingerprint  ") {
+            Some((before, _)) => format!("{before}fingerprint  SIX WORDS"),
+            None => line.to_owned(),
+        };
+        let words: Vec<String> = line.split(' ').map(steady_word).collect();
+        out.push_str(&words.join(" "));
+        out.push('\n');
+    }
+    out
+}
+
+fn steady_word(word: &str) -> String {
+    let core = word.trim_matches(|one: char| matches!(one, ',' | ';' | ')' | '(' | '.' | '"'));
+    let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let steady = match core {
+        _ if core.contains("sha256:") => {
+            let (before, digest) = core.split_once("sha256:").unwrap();
+            if hex(digest) { format!("{before}sha256:DIGEST") } else { return word.to_owned() }
+        }
+        id if id.len() >= 12 && hex(id) => "KEYID".to_owned(),
+        date if date.len() == 10
+            && date.bytes().filter(|byte| *byte == b'-').count() == 2
+            && hex(&date.replace('-', "")) =>
+        {
+            "DATE".to_owned()
+        }
+        time if time.len() == 5 && time.as_bytes()[2] == b':' && hex(&time.replace(':', "")) => {
+            "TIME".to_owned()
+        }
+        other => other.to_owned(),
+    };
+    word.replace(core, &steady)
+}
+
+fn screen(desk: &Desk, said: &Said) -> String {
+    let mut out = steadied(desk, &said.stdout);
+    if !said.stderr.is_empty() {
+        out.push_str("--- stderr\n");
+        out.push_str(&steadied(desk, &said.stderr));
+    }
+    if said.code != 0 {
+        out.push_str(&format!("--- exit {}\n", said.code));
+    }
+    out
+}
+
+/// Every command, and what it is asked for help with.
+const COMMANDS: &[&[&str]] = &[
+    &[],
+    &["init"],
+    &["add"],
+    &["remove"],
+    &["status"],
+    &["diff"],
+    &["publish"],
+    &["yank"],
+    &["unyank"],
+    &["refresh"],
+    &["serve"],
+    &["reset"],
+    &["delegate"],
+    &["delegate", "add"],
+    &["delegate", "remove"],
+    &["delegate", "list"],
+    &["delegate", "bins"],
+    &["role"],
+    &["role", "threshold"],
+    &["role", "add-key"],
+    &["role", "remove-key"],
+    &["role", "rotate"],
+    &["role", "revoke"],
+    &["role", "renew"],
+    &["key"],
+    &["key", "new"],
+    &["key", "list"],
+    &["key", "show"],
+    &["key", "import"],
+    &["key", "export"],
+    &["key", "password"],
+    &["ceremony"],
+    &["ceremony", "propose"],
+    &["ceremony", "show"],
+    &["ceremony", "sign"],
+    &["ceremony", "status"],
+    &["ceremony", "merge"],
+];
+
+#[test]
+fn help_of_every_command() {
+    let desk = Desk::new();
+    for command in COMMANDS {
+        let mut arguments = command.to_vec();
+        arguments.push("--help");
+        let said = desk.signer(&arguments).ok();
+        let name = [&["help"], *command].concat().join("-");
+        compare(&name, &said.stdout);
+        let group = said.stdout.contains("<COMMAND>");
+        assert!(group || said.stdout.contains("Example"), "{name} has an example that can be typed");
+    }
+}
+
+#[test]
+fn a_publishers_screens() {
+    let desk = Desk::new();
+    let run = |name: &str, arguments: &[&str]| compare(name, &screen(&desk, &desk.signer(arguments)));
+    run("init", &["init", "--unencrypted-keys"]);
+    run("status-new", &["status"]);
+    desk.image("one");
+    desk.image("two");
+    run("add", &["add", "oci:one:1.4", "--as", NAME]);
+    run("diff", &["diff"]);
+    run("publish-dry-run", &["publish", "--dry-run"]);
+    run("publish", &["publish"]);
+    run("publish-nothing", &["publish"]);
+    run("add-moves-a-tag", &["add", "oci:two:1.4", "--as", NAME]);
+    run("status", &["status"]);
+    run("reset", &["reset"]);
+    run("remove", &["remove", NAME]);
+    desk.signer(&["reset"]).ok();
+    run(
+        "yank",
+        &["yank", NAME, "--reason", "loses data", "--replacement", "registry.example.com/acme/web:1.5"],
+    );
+    run("unyank", &["unyank", NAME]);
+    desk.signer(&["reset"]).ok();
+    run("refresh", &["refresh"]);
+    run("refresh-early", &["refresh", "--within", "30d"]);
+    run(
+        "delegate-add",
+        &["delegate", "add", "team", "--paths", "registry.example.com/team/*", "--unencrypted-keys"],
+    );
+    run("publish-delegation", &["publish"]);
+    run("delegate-list", &["delegate", "list"]);
+    run("delegate-remove", &["delegate", "remove", "team"]);
+    run("publish-no-delegation", &["publish"]);
+    run("delegate-bins", &["delegate", "bins", "4", "--succinct", "--unencrypted-keys"]);
+    desk.signer(&["reset"]).ok();
+    run("role-rotate", &["role", "rotate", "root", "--unencrypted-keys"]);
+    run("publish-rotation", &["publish"]);
+    run("role-renew", &["role", "renew", "root"]);
+    run("role-threshold-refused", &["role", "threshold", "root", "2"]);
+    let bob = desk.public_key("bob");
+    run("role-add-key", &["role", "add-key", "root", &bob]);
+    run("role-threshold", &["role", "threshold", "root", "2"]);
+    run("publish-needs-others", &["publish"]);
+    run("ceremony-propose", &["ceremony", "propose", "--out", "c.json"]);
+    run("ceremony-show", &["ceremony", "show", "c.json"]);
+    fs::create_dir(desk.path("bobs")).unwrap();
+    fs::copy(desk.path("bob.pem"), desk.path("bobs/root.pem")).unwrap();
+    run("ceremony-sign", &["ceremony", "sign", "c.json", "--keys", "bobs", "--out", "bob.json"]);
+    run("ceremony-merge", &["ceremony", "merge", "c.json", "bob.json", "--out", "done.json"]);
+    run("ceremony-status", &["ceremony", "status", "done.json"]);
+    run("publish-ceremony", &["publish", "--ceremony", "done.json"]);
+    run("publish-ceremony-twice", &["publish", "--ceremony", "done.json"]);
+    run("role-revoke-refused", &["role", "revoke", &desk.key_ids("snapshot")[0]]);
+    run("role-remove-key-refused", &["role", "remove-key", "root", "00"]);
+    run("key-list", &["key", "list"]);
+    run("key-export", &["key", "export", "snapshot", "--out", "snapshot.pub"]);
+    run("key-import", &["key", "import", "bobs", "bob.pem"]);
+    run("key-new", &["key", "new", "spare", "--unencrypted"]);
+    run("no-repository", &["--repo", "nowhere", "status"]);
+}
