@@ -48,7 +48,10 @@ Example:
 const ADD: &str = "\
 Examples:
   signer add registry.example.com/acme/web:1.4
-  signer add oci:./build/web:1.4 --as registry.example.com/acme/web:1.4";
+  signer add oci:./build/web:1.4 --as registry.example.com/acme/web:1.4
+  signer add --list images.txt
+
+A line of a list: registry.example.com/acme/web:1.4 sha256:0123… 1234 application/vnd.oci.image.index.v1+json";
 
 const PUBLISH: &str = "\
 Examples:
@@ -128,11 +131,14 @@ pub(crate) struct InitArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
     /// HOST/NAME:TAG in a registry, or a layout as oci:DIR[:TAG]
-    #[arg(value_name = "REF")]
-    pub(crate) image: Location,
+    #[arg(value_name = "REF", required_unless_present = "list")]
+    pub(crate) image: Option<Location>,
     /// The name to sign, where it isn't REF
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) known_as: Option<Reference>,
+    /// Many images that stay where they are: lines of NAME sha256:… LENGTH [MEDIA-TYPE]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "known_as"])]
+    pub(crate) list: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
 }

@@ -125,7 +125,7 @@ impl Ceremony {
                 Ok(bytes) => {
                     manifests.insert(digest.to_string(), bytes);
                 }
-                Err(_) if was == Some(digest) => {}
+                Err(_) if change.is_listed() || was == Some(digest) => {}
                 Err(failure) => return Err(failure),
             }
         }

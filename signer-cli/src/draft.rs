@@ -82,7 +82,7 @@ impl Draft {
                 match manifest(digest) {
                     Ok(bytes) => manifests.push((name, bytes)),
                     // What is said of it changes, and its bytes are where they were.
-                    Err(_) if was == Some(digest) => {}
+                    Err(_) if change.is_listed() || was == Some(digest) => {}
                     Err(failure) => return Err(failure),
                 }
             }

@@ -207,6 +207,9 @@ pub struct Add {
     pub version: u32,
     /// The names: of the tag, where there is one, and of the digest.
     pub names: Vec<Added>,
+    /// How many a list had, of which none is named here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<u64>,
 }
 
 /// One name of an image that was added.
@@ -223,6 +226,9 @@ pub struct Added {
 impl Add {
     fn text(&self) -> String {
         let mut out = String::new();
+        if let Some(count) = self.listed {
+            let _ = writeln!(out, "staged {count} names");
+        }
         for Added { outcome, image } in &self.names {
             let outcome = match outcome {
                 Outcome::Staged => "staged",

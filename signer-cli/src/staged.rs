@@ -45,6 +45,9 @@ pub(crate) enum Change {
         digest: Digest,
         /// What else is said of it.
         custom: Value,
+        /// Its bytes are in a registry only: nothing is kept of them here.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        listed: bool,
         /// The digest that was published when this was staged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         base: Option<Digest>,
@@ -85,6 +88,11 @@ impl Change {
                     && listed.is_some_and(|listed| listed.is_ok_and(|listed| listed == *custom))
             }
         })
+    }
+
+    /// Whether its bytes are in a registry only.
+    pub(crate) fn is_listed(&self) -> bool {
+        matches!(self, Self::Add { listed: true, .. })
     }
 
     /// The role that shall list it, where somebody chose one.

@@ -5,6 +5,7 @@ use std::path::Path;
 use oci_image::{Digest, Location, Reference};
 use serde_json::Value;
 
+use super::add_list;
 use crate::Surroundings;
 use crate::args::AddArgs;
 use crate::config::Config;
@@ -21,10 +22,11 @@ use crate::terminal;
 pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<report::Add, Failure> {
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
-    let name = signed_name(args)?;
+    let Some(location) = &args.image else { return list(&repository, &config, args, around) };
+    let name = signed_name(args, location)?;
     // Before anything is asked of a registry; and outside the lock, for it may take its time.
     config.expect_in_scope(&name)?;
-    let image = Image::fetch(&args.image, &args.access, around)?;
+    let image = Image::fetch(location, &args.access, around)?;
     expect_same_digest(&name, &image)?;
     config.expect_in_scope(&name.with_digest(image.digest))?;
     terminal::note(&format!("{} has {} as {}", image.source, image.digest, image.manifest.media_type()));
@@ -42,16 +44,32 @@ pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<r
         staged.keep(image.digest, &image.bytes)?;
     }
     staged.write()?;
-    Ok(report::Add { version: VERSION, names })
+    Ok(report::Add { version: VERSION, names, listed: None })
+}
+
+fn list(
+    repository: &Repository,
+    config: &Config,
+    args: &AddArgs,
+    around: &Surroundings,
+) -> Result<report::Add, Failure> {
+    let Some(file) = &args.list else { return Err(Failure::usage("expected an image or --list, got neither")) };
+    let _lock = repository.lock()?;
+    let store = places::open(repository, config, around)?;
+    let published = Published::read(repository, store.as_ref())?;
+    let mut staged = Staged::read(repository)?;
+    let report = add_list::stage(file, config, &published, &mut staged)?;
+    staged.write()?;
+    Ok(report)
 }
 
 /// The name under which the image will be trusted.
-fn signed_name(args: &AddArgs) -> Result<Reference, Failure> {
-    match (&args.known_as, &args.image) {
+fn signed_name(args: &AddArgs, image: &Location) -> Result<Reference, Failure> {
+    match (&args.known_as, image) {
         (Some(name), _) => Ok(name.clone()),
         (None, Location::Registry(reference)) => Ok(reference.clone()),
         (None, Location::Layout { .. }) => {
-            Err(Failure::usage(format!("{} has no name that could be signed", args.image))
+            Err(Failure::usage(format!("{image} has no name that could be signed"))
                 .hint("say which with --as, such as --as registry.example.com/acme/web:1.4"))
         }
     }
@@ -81,7 +99,7 @@ fn stage(
     let mut custom = custom(media_type, image.platforms(), previous);
     config.rule(path).keep(path, listed.as_ref().zip(before), image.digest, &mut custom)?;
     let change =
-        Change::Add { length, digest: image.digest, custom: custom.clone(), base: before, role: None };
+        Change::Add { length, digest: image.digest, custom: custom.clone(), listed: false, base: before, role: None };
     let outcome = if before == Some(image.digest) {
         staged.changes.remove(path);
         Outcome::AlreadyPublished

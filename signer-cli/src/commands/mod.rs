@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod add;
+mod add_list;
 mod ceremony;
 mod delegate;
 mod diff;

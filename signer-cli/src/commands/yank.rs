@@ -83,7 +83,7 @@ fn change(
             object.insert("hallmark".to_owned(), json!({ "version": 1 }));
         }
         say(&mut custom, "yanked", yanked.cloned());
-        let change = Change::Add { length: target.length, digest, custom, base: Some(digest), role: None };
+        let change = Change::Add { length: target.length, digest, custom, listed: false, base: Some(digest), role: None };
         staged.changes.insert(path.clone(), change);
     }
     staged.write()?;
