@@ -8,9 +8,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use signing_keys::file::{KeyFile, KeyFileError, PrivateKey};
 use signing_keys::{Around, Ask, KeyUri, Secret, Why};
 use tuf_core::authoring::Document;
-use tuf_core::crypto::{self, Ed25519Signer, Sign, SignError};
+use tuf_core::crypto::{self, Sign, SignError};
 use tuf_core::key::{Key, KeyError, PublicKey};
 use tuf_core::{Role, metadata_file_name};
 use zeroize::Zeroizing;
@@ -19,7 +20,6 @@ use crate::Surroundings;
 use crate::args::PassphraseArgs;
 use crate::failure::Failure;
 use crate::files;
-use crate::key_file::{KeyFile, KeyFileError, Seed, signer};
 use crate::passphrase::{self, Passphrase, Source};
 use crate::proposal::KeySet;
 use crate::terminal;
@@ -30,7 +30,7 @@ const PIN_TRIES: u32 = 3;
 /// How often a person is asked for a passphrase.
 const PASSPHRASE_TRIES: u32 = 3;
 
-/// A key file is 0.3 KB; an RSA one that landed here by mistake has 3.
+/// An Ed25519 key takes 0.3 KB, an RSA one of 4096 bits 3.
 const KEY_FILE_MAX: u64 = 64 * 1024;
 
 /// A public key file has some hundred bytes.
@@ -264,13 +264,13 @@ impl KeyRing {
         }
     }
 
-    fn open_file(&mut self, path: &Path) -> Result<Ed25519Signer, Failure> {
+    fn open_file(&mut self, path: &Path) -> Result<PrivateKey, Failure> {
         let file = read(path)?;
         if !file.is_encrypted() {
-            return file.open(b"").map(|seed| signer(&seed)).map_err(|why| unusable(path, why));
+            return file.open(b"").map_err(|why| unusable(path, why));
         }
-        if let Some(seed) = self.try_known(&file, path)? {
-            return Ok(signer(&seed));
+        if let Some(key) = self.try_known(&file, path)? {
+            return Ok(key);
         }
         let tries = match (self.source.can_be_asked_again(), self.passphrases.is_empty()) {
             (true, _) => PASSPHRASE_TRIES,
@@ -280,8 +280,8 @@ impl KeyRing {
         for left in (0..tries).rev() {
             let name = path.file_name().unwrap_or(path.as_os_str());
             self.passphrases.push(self.source.existing(&Path::new("keys").join(name).display().to_string())?);
-            if let Some(seed) = self.try_known(&file, path)? {
-                return Ok(signer(&seed));
+            if let Some(key) = self.try_known(&file, path)? {
+                return Ok(key);
             }
             if left > 0 {
                 terminal::warn("the passphrase doesn't open it; try again");
@@ -292,10 +292,10 @@ impl KeyRing {
     }
 
     /// One passphrase for all keys is the usual case, so those that opened others are tried first.
-    fn try_known(&self, file: &KeyFile, path: &Path) -> Result<Option<Seed>, Failure> {
+    fn try_known(&self, file: &KeyFile, path: &Path) -> Result<Option<PrivateKey>, Failure> {
         for passphrase in self.passphrases.iter().rev() {
             match file.open(passphrase) {
-                Ok(seed) => return Ok(Some(seed)),
+                Ok(key) => return Ok(Some(key)),
                 Err(KeyFileError::WrongPassphrase) => {}
                 Err(why) => return Err(unusable(path, why)),
             }
@@ -308,7 +308,7 @@ impl KeyRing {
 pub(crate) fn read(path: &Path) -> Result<KeyFile, Failure> {
     let metadata = fs::metadata(path).map_err(Failure::io(path))?;
     if metadata.len() > KEY_FILE_MAX {
-        return Err(unusable(path, KeyFileError::NotPkcs8));
+        return Err(unusable(path, KeyFileError::NotPrivateKey));
     }
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {

@@ -25,7 +25,6 @@ mod failure;
 mod files;
 mod holders;
 mod image;
-mod key_file;
 mod key_ring;
 mod monitor;
 mod new_key;

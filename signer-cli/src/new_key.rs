@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use signing_keys::file::{NewKind, PrivateKey};
 use tuf_core::crypto::Sign as _;
 use tuf_core::{Role, metadata_file_name};
 use zeroize::Zeroizing;
@@ -9,7 +10,6 @@ use zeroize::Zeroizing;
 use crate::edit::KeyText;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
-use crate::key_file;
 use crate::passphrase::Source;
 use crate::repository::Repository;
 use crate::terminal;
@@ -29,10 +29,21 @@ impl NewKey {
         source: &Source,
         unencrypted: bool,
     ) -> Result<Self, Failure> {
+        Self::of_kind(NewKind::default(), repository, role, source, unencrypted)
+    }
+
+    /// The same, of a kind.
+    pub(crate) fn of_kind(
+        kind: NewKind,
+        repository: &Repository,
+        role: &Role,
+        source: &Source,
+        unencrypted: bool,
+    ) -> Result<Self, Failure> {
         let passphrase = if unencrypted { None } else { Some(source.new_one()?) };
-        let seed = key_file::generate().map_err(Failure::unknown)?;
-        let pem = key_file::write(&seed, passphrase.as_ref().map(|passphrase| passphrase.as_slice()))
-            .map_err(Failure::unknown)?;
+        let key = PrivateKey::generate(kind).map_err(Failure::unknown)?;
+        let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_slice());
+        let pem = key.to_pem(passphrase).map_err(Failure::unknown)?;
         let name = metadata_file_name(role.name(), None);
         let name = name.strip_suffix(".json").unwrap_or(&name).to_owned();
         let free = |number: u32| {
@@ -42,7 +53,7 @@ impl NewKey {
         };
         let path = (1..1000).find_map(free);
         let path = path.ok_or_else(|| Failure::refused(format!("keys/ has a thousand keys of {role}")))?;
-        Ok(Self { path, pem, public: KeyText::of(key_file::signer(&seed).key()) })
+        Ok(Self { path, pem, public: KeyText::of(key.key()) })
     }
 
     /// Writes it.

@@ -114,7 +114,31 @@ fn a_key_of_another_kind_is_refused() {
     let desk = Desk::new();
     run_openssl(&desk, &["genpkey", "-algorithm", "x25519", "-out", "x.pem"]);
     desk.signer(&["init", "--unencrypted-keys", "--key", "root=x.pem"])
-        .failed(2, &["x.pem can't be used", "expected an Ed25519 key"]);
+        .failed(2, &["x.pem can't be used", "expected a key of Ed25519, ECDSA"]);
+}
+
+#[test]
+fn keys_of_each_kind_sign_for_roles() {
+    if !openssl() {
+        return;
+    }
+    let desk = Desk::new();
+    let make = |out: &str, kind: &[&str]| {
+        run_openssl(&desk, &[&["genpkey", "-out", out, "-algorithm"][..], kind].concat())
+    };
+    make("root.pem", &["EC", "-pkeyopt", "ec_paramgen_curve:P-384"]);
+    make("targets.pem", &["RSA", "-pkeyopt", "rsa_keygen_bits:3072"]);
+    make("snapshot.pem", &["EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    let given = ["--key", "root=root.pem", "--key", "targets=targets.pem", "--key", "snapshot=snapshot.pem"];
+    desk.signer(&[&["init", "--unencrypted-keys"][..], &given].concat()).ok();
+    desk.image("one");
+    desk.signer(&["add", "oci:one", "--as", NAME]).ok();
+    desk.signer(&["publish"]).ok();
+    assert!(desk.trusted(NAME).is_some());
+    let said = desk.signer(&["key", "list"]).ok().stdout;
+    for kind in ["ecdsa-sha2-nistp384", "rsassa-pss-sha256", "ecdsa-sha2-nistp256", "ed25519"] {
+        assert!(said.contains(kind), "{kind}: {said}");
+    }
 }
 
 #[test]

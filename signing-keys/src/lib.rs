@@ -1,4 +1,5 @@
-//! Private keys that live elsewhere: in a token (PKCS#11), in an ssh-agent, or behind a program of yours.
+//! Private keys: in files ([`file`]), and elsewhere: in a token (PKCS#11), in an ssh-agent, or behind a program
+//! of yours.
 //!
 //! A key is named by a [`KeyUri`], which holds no secret, and opened into something that signs
 //! ([`tuf_core::crypto::Sign`]). A PIN is asked for through [`Ask`], used once, and wiped. Where a signature
@@ -9,7 +10,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod asn1;
+mod cosign;
 mod exec;
+pub mod file;
 mod pkcs11;
 mod ssh_agent;
 mod uri;

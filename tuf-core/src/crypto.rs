@@ -1,6 +1,6 @@
 //! Signatures behind two traits, and the default provider.
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -44,8 +44,29 @@ impl fmt::Display for SignError {
 
 impl core::error::Error for SignError {}
 
+/// Signs, and checks the signature before anybody sees it: a token or a program may answer with another key
+/// than it says, and a fault in the computation of a signature can give the key away.
+///
+/// # Errors
+/// As [`Sign::sign`], and where the signature isn't one.
+pub fn sign_checked(signer: &dyn Sign, message: &[u8], verify: &dyn Verify) -> Result<Vec<u8>, SignError> {
+    let material = signer.key().material().map_err(|why| SignError { what: why.to_string() })?;
+    let signature = signer.sign(message)?;
+    match verify.verify(&material, message, &signature) {
+        true => Ok(signature),
+        false => {
+            Err(SignError { what: "it made a signature that its own public half doesn't verify".into() })
+        }
+    }
+}
+
 #[cfg(feature = "crypto")]
 pub use provider::{Default as DefaultCrypto, Ed25519Signer, default};
+#[cfg(feature = "crypto")]
+pub use signers::{Curve, EcdsaSigner, RsaSigner};
+
+#[cfg(feature = "crypto")]
+mod signers;
 
 #[cfg(feature = "crypto")]
 mod provider {

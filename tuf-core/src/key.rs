@@ -82,26 +82,26 @@ impl Key {
         key.material().map(|_| key)
     }
 
+    /// A key from its material: the reverse of [`Self::material`].
+    ///
+    /// # Errors
+    /// Where the material is of the wrong length.
+    pub fn from_material(material: &PublicKey) -> Result<Self, KeyError> {
+        let key = match material {
+            PublicKey::Ed25519(bytes) => Self::ed25519(bytes),
+            PublicKey::EcdsaP256(_) => Self::of("ecdsa", "ecdsa-sha2-nistp256", pem(material)?),
+            PublicKey::EcdsaP384(_) => Self::of("ecdsa", "ecdsa-sha2-nistp384", pem(material)?),
+            PublicKey::RsaPss(hash, _) => Self::of("rsa", hash.scheme(), pem(material)?),
+        };
+        key.material().map(|_| key)
+    }
+
     /// The key as SubjectPublicKeyInfo in PEM, as other tools read it: the reverse of [`Self::from_pem`].
     ///
     /// # Errors
     /// As for [`Self::material`].
     pub fn to_pem(&self) -> Result<String, KeyError> {
-        let (algorithm, bits) = match self.material()? {
-            PublicKey::Ed25519(bytes) => {
-                (AlgorithmIdentifierRef { oid: ED25519, parameters: None }, bytes.to_vec())
-            }
-            PublicKey::EcdsaP256(point) => (curve(&SECP256R1), point),
-            PublicKey::EcdsaP384(point) => (curve(&SECP384R1), point),
-            PublicKey::RsaPss(_, der) => {
-                let null = Some(der::asn1::AnyRef::NULL);
-                (AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: null }, der)
-            }
-        };
-        let subject_public_key = der::asn1::BitStringRef::from_bytes(&bits).map_err(|_| KeyError::NotPem)?;
-        let info = spki::SubjectPublicKeyInfoRef { algorithm, subject_public_key };
-        let document = der::Document::try_from(&info).map_err(|_| KeyError::NotPem)?;
-        document.to_pem("PUBLIC KEY", der::pem::LineEnding::LF).map_err(|_| KeyError::NotPem)
+        pem(&self.material()?)
     }
 
     fn of(keytype: &str, scheme: &str, public: String) -> Self {
@@ -171,6 +171,25 @@ impl PublicKey {
     }
 }
 
+/// SubjectPublicKeyInfo in PEM (RFC 5280, RFC 7468).
+fn pem(material: &PublicKey) -> Result<String, KeyError> {
+    let (algorithm, bits) = match material {
+        PublicKey::Ed25519(bytes) => {
+            (AlgorithmIdentifierRef { oid: ED25519, parameters: None }, bytes.as_slice())
+        }
+        PublicKey::EcdsaP256(point) => (curve(&SECP256R1), point.as_slice()),
+        PublicKey::EcdsaP384(point) => (curve(&SECP384R1), point.as_slice()),
+        PublicKey::RsaPss(_, der) => {
+            let null = Some(der::asn1::AnyRef::NULL);
+            (AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: null }, der.as_slice())
+        }
+    };
+    let subject_public_key = der::asn1::BitStringRef::from_bytes(bits).map_err(|_| KeyError::NotPem)?;
+    let info = spki::SubjectPublicKeyInfoRef { algorithm, subject_public_key };
+    let document = der::Document::try_from(&info).map_err(|_| KeyError::NotPem)?;
+    document.to_pem("PUBLIC KEY", der::pem::LineEnding::LF).map_err(|_| KeyError::NotPem)
+}
+
 /// The hash of an RSA-PSS scheme.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum RsaHash {
@@ -180,6 +199,16 @@ pub enum RsaHash {
     Sha384,
     /// `rsassa-pss-sha512`
     Sha512,
+}
+
+impl RsaHash {
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Sha256 => "rsassa-pss-sha256",
+            Self::Sha384 => "rsassa-pss-sha384",
+            Self::Sha512 => "rsassa-pss-sha512",
+        }
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -31,7 +31,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("rustls", &["oci-image"]),
     ("clap", &["signer-cli", "verify-cli", "bench"]),
     ("rpassword", &["signer-cli"]),
-    ("pkcs8", &["signer-cli"]),
+    ("pkcs8", &["signing-keys"]),
     ("signal-hook", &["signer-cli"]),
     ("tiny_http", &["signer-cli"]),
     ("ring", &["tuf-core"]),

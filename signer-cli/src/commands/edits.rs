@@ -4,12 +4,12 @@ use std::path::Path;
 
 use publish_store::Store;
 use tuf_core::Role;
+use tuf_core::crypto::Sign as _;
 
 use crate::Surroundings;
 use crate::config::Config;
 use crate::edit::{Edit, KeyText};
 use crate::failure::Failure;
-use crate::key_file;
 use crate::key_ring;
 use crate::new_key::NewKey;
 use crate::passphrase::{Passphrase, Source};
@@ -152,9 +152,8 @@ pub(crate) fn public_key(desk: &Desk, wanted: &str, source: &Source) -> Result<K
             true => source.existing(&own.display().to_string())?,
             false => Passphrase::default(),
         };
-        let seed = file.open(&passphrase).map_err(|why| key_ring::unusable(&own, why))?;
-        let signer = key_file::signer(&seed);
-        return Ok(KeyText::of(tuf_core::crypto::Sign::key(&signer)));
+        let key = file.open(&passphrase).map_err(|why| key_ring::unusable(&own, why))?;
+        return Ok(KeyText::of(key.key()));
     }
     let path = Path::new(wanted);
     if !path.is_file() {

@@ -6,8 +6,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use signing_keys::file::{NewKind, PrivateKey};
 use tuf_core::authoring::{Document, meta_of};
-use tuf_core::crypto::{self, Ed25519Signer, Sign as _};
+use tuf_core::crypto::{self, Sign as _};
 use tuf_core::hash::sha256_hex;
 use tuf_core::{Instant, Role, metadata_file_name};
 
@@ -17,7 +18,6 @@ use crate::config::{Config, TEMPLATE};
 use crate::draft::not_publishable;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
-use crate::key_file::{self, Seed};
 use crate::key_ring;
 use crate::passphrase::{Passphrase, Source};
 use crate::published::{Seen, State, weigh};
@@ -87,8 +87,8 @@ fn occupied(dir: &Path) -> Failure {
 }
 
 /// Keys that the user brings along, opened before anything is made.
-fn open_given(keys: &[GivenKey], source: &Source) -> Result<Vec<(Role, Seed)>, Failure> {
-    let mut given: Vec<(Role, Seed)> = Vec::new();
+fn open_given(keys: &[GivenKey], source: &Source) -> Result<Vec<(Role, PrivateKey)>, Failure> {
+    let mut given: Vec<(Role, PrivateKey)> = Vec::new();
     for GivenKey { role, file } in keys {
         if given.iter().any(|(taken, _)| taken == role) {
             return Err(Failure::usage(format!("--key names {role} twice")));
@@ -98,32 +98,31 @@ fn open_given(keys: &[GivenKey], source: &Source) -> Result<Vec<(Role, Seed)>, F
             true => source.existing(&file.display().to_string())?,
             false => Passphrase::default(),
         };
-        let seed = closed.open(&passphrase).map_err(|why| key_ring::unusable(file, why))?;
-        given.push((role.clone(), seed));
+        let key = closed.open(&passphrase).map_err(|why| key_ring::unusable(file, why))?;
+        given.push((role.clone(), key));
     }
     Ok(given)
 }
 
 /// One key a role.
-struct RoleKeys(Vec<(Role, Seed, Ed25519Signer)>);
+struct RoleKeys(Vec<(Role, PrivateKey)>);
 
 impl RoleKeys {
-    fn make(mut given: Vec<(Role, Seed)>) -> Result<Self, Failure> {
+    fn make(mut given: Vec<(Role, PrivateKey)>) -> Result<Self, Failure> {
         let mut keys = Vec::new();
         for role in ROLES {
-            let seed = match given.iter().position(|(of, _)| *of == role) {
+            let key = match given.iter().position(|(of, _)| *of == role) {
                 Some(at) => given.swap_remove(at).1,
-                None => key_file::generate().map_err(Failure::unknown)?,
+                None => PrivateKey::generate(NewKind::default()).map_err(Failure::unknown)?,
             };
-            let signer = key_file::signer(&seed);
-            keys.push((role, seed, signer));
+            keys.push((role, key));
         }
         Ok(Self(keys))
     }
 
     fn sign(&self, role: &Role, mut document: Document) -> Result<Vec<u8>, Failure> {
-        for (_, _, signer) in self.0.iter().filter(|(of, ..)| of == role) {
-            document.sign(signer, crypto::default()).map_err(Failure::refused)?;
+        for (_, key) in self.0.iter().filter(|(of, _)| of == role) {
+            document.sign(key, crypto::default()).map_err(Failure::refused)?;
         }
         Ok(document.to_bytes())
     }
@@ -142,8 +141,8 @@ impl First {
     fn sign(keys: &RoleKeys, config: &Config, now: Instant) -> Result<Self, Failure> {
         let expiry = |role: &Role| config.expiry(role, now);
         let mut root = Document::root(expiry(&Role::Root));
-        for (role, _, signer) in &keys.0 {
-            root.add_key(role, signer.key());
+        for (role, key) in &keys.0 {
+            root.add_key(role, key.key());
         }
         let root = keys.sign(&Role::Root, root)?;
         let targets = keys.sign(&Role::Targets, Document::targets(expiry(&Role::Targets)))?;
@@ -163,8 +162,8 @@ impl First {
 
     fn report(&self, made: &Repository, keys: &RoleKeys, encrypted_keys: bool) -> report::Init {
         let key_ids = |role: &Role| {
-            let of_role = keys.0.iter().filter(|(of, ..)| of == role);
-            of_role.map(|(.., key)| key.key_id()).collect()
+            let of_role = keys.0.iter().filter(|(of, _)| of == role);
+            of_role.map(|(_, key)| key.key_id()).collect()
         };
         let roles = self.expires.iter().map(|(role, expires)| report::Role {
             role: role.name().to_owned(),
@@ -196,12 +195,11 @@ fn write(
         files::folder(&dir)?;
     }
     DirBuilder::new().mode(0o700).create(built.keys()).map_err(Failure::io(&built.keys()))?;
-    for (role, seed, signer) in &keys.0 {
-        let pem = key_file::write(seed, passphrase.map(|passphrase| passphrase.as_slice()))
-            .map_err(Failure::unknown)?;
+    for (role, key) in &keys.0 {
+        let pem = key.to_pem(passphrase.map(|passphrase| passphrase.as_slice())).map_err(Failure::unknown)?;
         let path = built.keys().join(format!("{}.pem", role.name()));
         files::write_once(&path, pem.as_bytes(), Readers::Owner)?;
-        let public = signer.key().to_pem().map_err(Failure::refused)?;
+        let public = key.key().to_pem().map_err(Failure::refused)?;
         files::write_once(&path.with_extension("pub"), public.as_bytes(), Readers::Everyone)?;
     }
     files::write_once(&built.config(), TEMPLATE.as_bytes(), Readers::Everyone)?;

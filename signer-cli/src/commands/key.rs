@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use signing_keys::KeyUri;
+use signing_keys::file::PrivateKey;
 use tuf_core::Role;
+use tuf_core::crypto::Sign as _;
 use tuf_core::key::Key;
 
 use super::edits::Desk;
@@ -13,7 +15,6 @@ use crate::args::PassphraseArgs;
 use crate::args::keys::{KeyCommand, KeyExportArgs, KeyImportArgs, KeyNewArgs, KeyPasswordArgs};
 use crate::failure::Failure;
 use crate::files::{self, Readers};
-use crate::key_file;
 use crate::key_ring::{self, KeyRing};
 use crate::new_key::NewKey;
 use crate::passphrase::{Passphrase, Source};
@@ -63,11 +64,11 @@ fn import(desk: &Desk, args: &KeyImportArgs, around: &Surroundings) -> Result<St
         files::write_once(&keys.join(format!("{name}.uri")), format!("{uri}\n").as_bytes(), Readers::Owner)?;
         return Ok(name.clone());
     }
-    let (seed, passphrase) = open_file(Path::new(from), passphrase, around)?;
-    let pem = key_file::write(&seed, passphrase.as_ref().map(|passphrase| passphrase.as_slice()))
-        .map_err(Failure::unknown)?;
+    let (key, passphrase) = open_file(Path::new(from), passphrase, around)?;
+    let pem =
+        key.to_pem(passphrase.as_ref().map(|passphrase| passphrase.as_slice())).map_err(Failure::unknown)?;
     let _lock = desk.repository.lock()?;
-    write_public(&keys, name, tuf_core::crypto::Sign::key(&key_file::signer(&seed)))?;
+    write_public(&keys, name, key.key())?;
     files::write_once(&keys.join(format!("{name}.pem")), pem.as_bytes(), Readers::Owner)?;
     Ok(name.clone())
 }
@@ -77,7 +78,7 @@ fn open_file(
     path: &Path,
     args: &PassphraseArgs,
     around: &Surroundings,
-) -> Result<(key_file::Seed, Option<Passphrase>), Failure> {
+) -> Result<(PrivateKey, Option<Passphrase>), Failure> {
     if !path.is_file() {
         return Err(Failure::usage(format!("{} is no file", path.display()))
             .detail("expected a private key as PKCS#8 in PEM, or pkcs11:, ssh-agent:, exec: in front"));
@@ -88,8 +89,8 @@ fn open_file(
         return Ok((closed.open(b"").map_err(unusable)?, None));
     }
     let passphrase = Source::of(args, around).existing(&path.display().to_string())?;
-    let seed = closed.open(&passphrase).map_err(unusable)?;
-    Ok((seed, Some(passphrase)))
+    let key = closed.open(&passphrase).map_err(unusable)?;
+    Ok((key, Some(passphrase)))
 }
 
 fn export(desk: &Desk, args: &KeyExportArgs) -> Result<String, Failure> {
@@ -104,13 +105,13 @@ fn password(desk: &Desk, args: &KeyPasswordArgs, around: &Surroundings) -> Resul
     if !path.is_file() {
         return Err(no_key(desk, &args.name));
     }
-    let (seed, _) = open_file(&path, &args.passphrase, around)?;
+    let (key, _) = open_file(&path, &args.passphrase, around)?;
     let new = match &args.new_passphrase_file {
         Some(file) => Source::File(file.clone()),
         None => Source::Terminal,
     };
     let new = new.new_one()?;
-    let pem = key_file::write(&seed, Some(&new)).map_err(Failure::unknown)?;
+    let pem = key.to_pem(Some(&new)).map_err(Failure::unknown)?;
     let _lock = desk.repository.lock()?;
     files::replace(&path, pem.as_bytes(), Readers::Owner)?;
     Ok(args.name.clone())
