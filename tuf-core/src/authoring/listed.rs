@@ -29,8 +29,8 @@ impl Listed {
 
     /// About how long its text is.
     pub(super) fn size(&self) -> usize {
-        let one = |(key, text): (&String, &Box<str>)| key.len().saturating_add(text.len()).saturating_add(4);
-        self.members.iter().map(one).fold(4096, usize::saturating_add)
+        let lengths = self.members.iter().map(|(key, text)| key.len().saturating_add(text.len()));
+        lengths.fold(4096, |sum, length| sum.saturating_add(length).saturating_add(4))
     }
 
     pub(super) fn write(&self, out: &mut String) {
