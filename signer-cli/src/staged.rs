@@ -9,7 +9,6 @@ use oci_image::{Digest, MANIFEST_MAX, Reference};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::to_raw_value;
-use tuf_core::limits;
 use tuf_core::schema::Target;
 
 use crate::edit::Edit;
@@ -19,6 +18,8 @@ use crate::published::Published;
 use crate::repository::Repository;
 
 const VERSION: u32 = 2;
+/// A million images have 300 MB of changes.
+const STAGED_MAX: u64 = 1 << 30;
 
 /// The changes, by target path.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
@@ -131,7 +132,7 @@ impl Staged {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Ok(Self { version: VERSION, changes: BTreeMap::new(), edits: Vec::new(), dir });
             }
-            _ => files::read(&path, limits::TARGETS_BYTES)?,
+            _ => files::read(&path, STAGED_MAX)?,
         };
         let unusable = |why: String| {
             Failure::refused(format!("{} can't be used", path.display()))
@@ -171,8 +172,14 @@ impl Staged {
     /// Writes the changes.
     pub(crate) fn write(&self) -> Result<(), Failure> {
         files::folder(&self.dir)?;
-        let mut bytes = serde_json::to_vec_pretty(self).map_err(Failure::refused)?;
+        let mut bytes = serde_json::to_vec(self).map_err(Failure::refused)?;
         bytes.push(b'\n');
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if length > STAGED_MAX {
+            return Err(Failure::refused("so much can't be staged at once")
+                .detail(format!("expected at most {STAGED_MAX} bytes of changes, got {length}"))
+                .hint("publish a part of it first; nothing was changed"));
+        }
         files::replace(&self.dir.join("changes.json"), &bytes, Readers::Everyone)
     }
 
