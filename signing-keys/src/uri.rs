@@ -9,6 +9,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// RFC 7512, section 2.3: what may stand as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
+const SCHEMES: [&str; 3] = ["pkcs11", "ssh-agent", "exec"];
+
 /// A key that lives elsewhere.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum KeyUri {
@@ -50,6 +52,21 @@ pub struct Command {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("that names no key: {0}")]
 pub struct BadUri(String);
+
+impl KeyUri {
+    /// Whether a text is meant to be one, rather than a file: what stands before its first colon.
+    #[must_use]
+    pub fn is_one(text: &str) -> bool {
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+        scheme.is_some_and(|scheme| SCHEMES.contains(&scheme))
+    }
+
+    /// Whether it says where the PIN is, so that nobody is asked.
+    #[must_use]
+    pub fn states_pin(&self) -> bool {
+        matches!(self, Self::Pkcs11(token) if token.pin_source.is_some())
+    }
+}
 
 impl FromStr for KeyUri {
     type Err = BadUri;
