@@ -248,7 +248,9 @@ impl KeyRing {
             };
             match error.why {
                 // Never the last one by itself: a locked token takes its key away for good.
-                Why::WrongSecret { last_try: false } if tries > 0 && self.pin.is_none() => {
+                Why::WrongSecret { last_try: false }
+                    if tries > 0 && self.pin.is_none() && uri.is_asked_for() =>
+                {
                     terminal::warn("the PIN is wrong; try again");
                 }
                 Why::Missing(_) => {

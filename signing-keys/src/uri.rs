@@ -51,6 +51,14 @@ pub struct Command {
 #[error("that names no key: {0}")]
 pub struct BadUri(String);
 
+impl KeyUri {
+    /// Whether another question may get another PIN: it doesn't come from a file.
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        matches!(self, Self::Pkcs11(token) if token.pin_source.is_none())
+    }
+}
+
 impl FromStr for KeyUri {
     type Err = BadUri;
 
