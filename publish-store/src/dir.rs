@@ -94,6 +94,7 @@ impl Store for DirStore {
         progress: &dyn Fn(u64),
     ) -> Result<(), StoreError> {
         let dir = self.metadata_dir();
+        fs::create_dir_all(&dir).map_err(failed(&dir))?;
         let mut done = 0_u64;
         for (name, bytes) in files {
             // Nothing points to these yet, so all that counts is that they last before `advance` does.

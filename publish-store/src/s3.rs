@@ -4,7 +4,9 @@
 //! Some stores take these conditions and ignore them: then the slower publisher would overwrite the faster
 //! one. So before the first write it is tried whether the store holds to them.
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -165,7 +167,9 @@ impl S3Store {
         if *proved {
             return Ok(());
         }
-        let path = self.path("", &format!("{PROBE}-{}", std::process::id()))?;
+        // Each tries with an object of its own: another one's would come and go under our hands.
+        let chance = RandomState::new().build_hasher().finish();
+        let path = self.path("", &format!("{PROBE}-{chance:016x}"))?;
         let tried = self.runtime.block_on(self.try_conditions(&path));
         // Whatever came of it, nothing stays behind.
         let cleared = self.runtime.block_on(self.store.delete(&path));
@@ -178,7 +182,7 @@ impl S3Store {
     async fn try_conditions(&self, path: &Path) -> Result<(), StoreError> {
         let unsafe_because = |why| StoreError::Unsafe { at: self.name.clone(), why };
         match self.put(path, b"1", PutMode::Create, ASK_AGAIN).await {
-            // Left by a publisher who was killed at this very point.
+            // Or a first try of this very write was answered too late.
             Ok(()) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
             Err(why) => return Err(self.failed(&why)),
         }

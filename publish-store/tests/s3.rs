@@ -138,9 +138,10 @@ fn what_is_put_is_there_and_only_one_publisher_wins() {
         let one = |number: u32| {
             let (store, start, token) = (store_of(), &start, &token);
             scope.spawn(move || {
-                // Whether it holds to conditions was tried before.
-                store.put_metadata(&format!("{number}.snapshot.json"), b"s").unwrap();
+                // Each of them tries first whether the store holds to conditions, all at the same time.
+                let put = store.put_metadata(&format!("{number}.snapshot.json"), b"s");
                 start.wait();
+                put?;
                 store.advance(Some(token), format!("timestamp of {number}").as_bytes(), &[])
             })
         };

@@ -247,10 +247,9 @@ impl KeyRing {
                 Err(error) => error,
             };
             match error.why {
-                // Never the last one by itself: a locked token takes its key away for good. And only a person
-                // may give another answer.
+                // Never the last one by itself: a locked token takes its key away for good.
                 Why::WrongSecret { last_try: false }
-                    if tries > 0 && self.pin.is_none() && !uri.states_pin() =>
+                    if tries > 0 && self.pin.is_none() && uri.is_asked_for() =>
                 {
                     terminal::warn("the PIN is wrong; try again");
                 }

@@ -95,6 +95,15 @@ fn an_empty_place_gets_everything() {
 }
 
 #[test]
+fn an_empty_place_gets_a_repository_without_delegations_too() {
+    let alice = Desk::published();
+    let there = alice.path("elsewhere");
+    alice.signer(&["publish", "--to", &there.display().to_string()]).ok();
+    let reader = Reader::new(fs::read(there.join("metadata/1.root.json")).unwrap(), there.join("metadata"));
+    assert!(reader.find(support::NAME).is_some());
+}
+
+#[test]
 fn a_place_that_is_none_is_a_wrong_call() {
     let desk = Desk::published();
     desk.signer(&["status", "--to", "gs://bucket"]).failed(2, &["names no place to publish to"]);

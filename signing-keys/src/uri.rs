@@ -61,10 +61,10 @@ impl KeyUri {
         scheme.is_some_and(|scheme| SCHEMES.contains(&scheme))
     }
 
-    /// Whether it says where the PIN is, so that nobody is asked.
+    /// Whether another question may get another PIN: it doesn't come from a file.
     #[must_use]
-    pub fn states_pin(&self) -> bool {
-        matches!(self, Self::Pkcs11(token) if token.pin_source.is_some())
+    pub fn is_asked_for(&self) -> bool {
+        matches!(self, Self::Pkcs11(token) if token.pin_source.is_none())
     }
 }
 

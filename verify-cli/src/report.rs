@@ -249,6 +249,12 @@ fn hint(link: &Link, word: Word) -> Option<&'static str> {
         Stage::Target if link.detail.contains("another digest") => {
             "the tag no longer stands for that digest: leave one of them out, or ask its publisher"
         }
+        Stage::Target if link.detail.contains("was yanked by its publisher") => {
+            "do not run it: its publisher took it back"
+        }
+        Stage::Target if link.detail.contains("breaks its publisher's promise") => {
+            "ask its publisher, by another way, why the tag moved"
+        }
         Stage::Child if link.detail.contains("platform:") => "choose one that it has with --platform",
         Stage::Manifest | Stage::Child | Stage::Config | Stage::Layer
             if link.got.as_deref() == Some("nothing") =>

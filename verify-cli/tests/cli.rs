@@ -406,6 +406,7 @@ fn a_yanked_image_is_refused_with_the_reason_and_what_to_use_instead() {
     assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.err);
     for words in [
         "was yanked by its publisher on 2030-01-02",
+        "its publisher took it back",
         "loses data",
         "use registry.example.com/acme/web:1.5 instead",
     ] {

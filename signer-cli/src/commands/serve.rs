@@ -20,6 +20,7 @@ use crate::monitor::{self, Shared};
 use crate::places;
 use crate::published::Published;
 use crate::refresh::{Expiry, Job, Renewed};
+use crate::report::VERSION;
 use crate::reports::serve::Served;
 use crate::repository::Repository;
 use crate::terminal::shown;
@@ -54,7 +55,7 @@ pub(crate) fn run(dir: &Path, args: &ServeArgs, around: &Surroundings) -> Result
     };
     ended.map(|signal| {
         log(around, &format!("ended by {signal}"));
-        Served { checks, refreshes, failures }
+        Served { version: VERSION, checks, refreshes, failures }
     })
 }
 

@@ -9,6 +9,8 @@ use super::Report;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Served {
+    /// The version of this report.
+    pub version: u32,
     /// How often it looked at the repository.
     pub checks: u64,
     /// How often it renewed something.
@@ -23,7 +25,7 @@ impl Report for Served {
     }
 
     fn text(&self) -> String {
-        let Self { checks, refreshes, failures } = self;
+        let Self { checks, refreshes, failures, .. } = self;
         format!("looked {checks} times, renewed {refreshes} times, failed {failures} times")
     }
 }
