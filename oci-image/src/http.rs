@@ -89,8 +89,8 @@ pub(crate) struct Streaming {
 pub(crate) struct Call<'a> {
     pub(crate) url: &'a Url,
     pub(crate) headers: HeaderMap,
-    /// An encoded form to POST; without, it is a GET.
-    pub(crate) form: Option<&'a str>,
+    /// What to POST: its media type, and its bytes. Without, it is a GET.
+    pub(crate) post: Option<(&'a str, &'a [u8])>,
     /// When it ends, whatever has come.
     pub(crate) deadline: Deadline,
 }
@@ -127,7 +127,30 @@ impl HttpFetcher {
         time: Duration,
     ) -> Result<HttpAnswer, SourceError> {
         let headers = header_map(url, headers)?;
-        let answer = self.open(&Call { url, headers, form: None, deadline: Deadline::after(time) })?;
+        let deadline = Deadline::after(time);
+        self.whole(&Call { url, headers, post: None, deadline }, max_bytes)
+    }
+
+    /// Sends a body, once, and fetches the whole answer, of at most `max_bytes`, within `time`. Nothing is
+    /// sent again, and no redirect is followed: what is sent may be meant for this one alone.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and when it leads elsewhere.
+    pub fn post(
+        &self,
+        url: &Url,
+        (kind, body): (&str, &[u8]),
+        headers: &[(&str, &str)],
+        max_bytes: u64,
+        time: Duration,
+    ) -> Result<HttpAnswer, SourceError> {
+        let headers = header_map(url, headers)?;
+        let deadline = Deadline::after(time);
+        self.whole(&Call { url, headers, post: Some((kind, body)), deadline }, max_bytes)
+    }
+
+    fn whole(&self, call: &Call<'_>, max_bytes: u64) -> Result<HttpAnswer, SourceError> {
+        let answer = self.open(call)?;
         let etag = answer.header(&header::ETAG).filter(|tag| is_tag(tag));
         let status = answer.status;
         let body = match status {
@@ -146,7 +169,7 @@ impl HttpFetcher {
     pub(crate) fn open(&self, call: &Call<'_>) -> Result<Streaming, SourceError> {
         let limits = &self.options.limits;
         let mut back_off = limits.back_off;
-        let mut left = if call.form.is_none() { limits.retries } else { 0 };
+        let mut left = if call.post.is_none() { limits.retries } else { 0 };
         loop {
             let fault = match self.follow(call) {
                 Ok(answer) if answer.is_fault() => Fault::of(answer),
@@ -174,7 +197,7 @@ impl HttpFetcher {
         for _ in 0..=self.options.limits.redirects {
             let answer = self.send(&url, &headers, call)?;
             let Some(location) = answer.location() else { return Ok(answer) };
-            if call.form.is_some() {
+            if call.post.is_some() {
                 let why = "a secret was sent here and must not travel on";
                 let (from, to) = (shown(&url), "elsewhere".into());
                 return Err(SourceError::Redirect { from, to, why }.into());
@@ -194,12 +217,11 @@ impl HttpFetcher {
         if deadline.is_over() {
             return Err(deadline.passed(shown(url), 0).into());
         }
-        let request = match call.form {
+        let request = match call.post {
             None => client.get(url.clone()),
-            Some(form) => client
-                .post(url.clone())
-                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form.to_owned()),
+            Some((kind, body)) => {
+                client.post(url.clone()).header(header::CONTENT_TYPE, kind).body(body.to_vec())
+            }
         };
         let request = request.headers(headers.clone());
         // For the client, this is the time of all of it, and no longer that from one piece to the next. So

@@ -141,7 +141,7 @@ impl Registry {
         let (last, earlier) =
             self.candidates.split_last().ok_or_else(|| self.malformed("no address".into()))?;
         for url in earlier {
-            let call = Call { url, headers: HeaderMap::new(), form: None, deadline };
+            let call = Call { url, headers: HeaderMap::new(), post: None, deadline };
             match self.fetcher.open(&call) {
                 Err(SourceError::Unreachable { .. }) => {}
                 // That there was no time to hear it is no reason to go on without TLS.
@@ -179,7 +179,7 @@ impl Registry {
 
     fn send(&self, url: &Url, mut headers: HeaderMap, deadline: Deadline) -> Result<Streaming, SourceError> {
         headers.extend(self.session.header().map(|value| (AUTHORIZATION, value)));
-        self.fetcher.open(&Call { url, headers, form: None, deadline })
+        self.fetcher.open(&Call { url, headers, post: None, deadline })
     }
 
     fn expect_success(&self, answer: Streaming, what: &str) -> Result<Streaming, SourceError> {

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use signing_keys::file::{KeyFile, KeyFileError, PrivateKey};
-use signing_keys::{Around, Ask, KeyUri, Secret, Why};
+use signing_keys::{Around, Ask, Cloud, KeyUri, Secret, Why};
 use tuf_core::authoring::Document;
 use tuf_core::crypto::{self, Sign, SignError};
 use tuf_core::key::{Key, KeyError, PublicKey};
@@ -20,6 +21,7 @@ use crate::Surroundings;
 use crate::args::PassphraseArgs;
 use crate::failure::Failure;
 use crate::files;
+use crate::network::Network;
 use crate::passphrase::{self, Passphrase, Source};
 use crate::proposal::KeySet;
 use crate::terminal;
@@ -83,7 +85,7 @@ impl KeyRing {
             source: Source::of(args, around),
             passphrases: Vec::new(),
             pin: around.pin.clone(),
-            elsewhere: around.elsewhere.clone(),
+            elsewhere: elsewhere(around),
             entries: None,
             opened: BTreeMap::new(),
         }
@@ -336,6 +338,18 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile, Failure> {
     }
     let text = Zeroizing::new(fs::read_to_string(path).map_err(Failure::io(path))?);
     KeyFile::parse(&text).map_err(|why| unusable(path, why))
+}
+
+/// What is around the keys that live elsewhere, with the way to those in the network.
+fn elsewhere(around: &Surroundings) -> Around {
+    let aws = around.aws.clone().map(|keys| signing_keys::AwsKeys {
+        access_key_id: keys.access_key_id,
+        secret_access_key: keys.secret_access_key,
+        session_token: keys.session_token,
+        region: keys.region,
+    });
+    let cloud: Arc<dyn Cloud> = Arc::new(Network::new(around.clock));
+    Around { aws, cloud: Some(cloud), ..around.elsewhere.clone() }
 }
 
 /// Where PINs come from.

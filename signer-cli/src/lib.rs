@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod args;
+mod aws;
 mod carry;
 mod ceremony;
 mod commands;
@@ -27,6 +28,7 @@ mod holders;
 mod image;
 mod key_ring;
 mod monitor;
+mod network;
 mod new_key;
 mod passphrase;
 mod places;
@@ -94,9 +96,10 @@ impl Surroundings {
     }
 }
 
-/// The keys of an object store, of what the environment has under the names that such tools use.
+/// The keys for AWS and for object stores, of what the environment has under the names that such tools use, or
+/// of the file that they share.
 pub fn aws_keys(value: impl FnMut(&str) -> Option<String>) -> Option<AwsKeys> {
-    places::aws_keys(value)
+    aws::keys(value)
 }
 
 /// Runs one command line and says how it ended. What went wrong is on stderr.

@@ -20,7 +20,11 @@ fn main() -> ExitCode {
         clock: now,
         passphrase: value("HALLMARK_PASSPHRASE").map(|text| Zeroizing::new(text.into_encoded_bytes())),
         pin: value("HALLMARK_PIN").map(|text| Zeroizing::new(text.into_encoded_bytes())),
-        elsewhere: KeyPlaces { agent_socket: path("SSH_AUTH_SOCK"), module: path("PKCS11_MODULE_PATH") },
+        elsewhere: KeyPlaces {
+            agent_socket: path("SSH_AUTH_SOCK"),
+            module: path("PKCS11_MODULE_PATH"),
+            ..KeyPlaces::default()
+        },
         credentials: CredentialPlaces {
             authfile: path("REGISTRY_AUTH_FILE"),
             docker_config: path("DOCKER_CONFIG"),

@@ -1,6 +1,6 @@
 //! Where a repository is published: what `--to` or signer.toml names, else the folder beside it.
 
-use publish_store::{Access, AwsKeys, Place, Store};
+use publish_store::{Access, Place, Store};
 
 use crate::Surroundings;
 use crate::config::Config;
@@ -25,13 +25,3 @@ pub(crate) fn open(
 }
 
 const HINT: &str = "the keys of an object store are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-
-/// The keys of an object store, of what the environment names.
-pub(crate) fn aws_keys(mut value: impl FnMut(&str) -> Option<String>) -> Option<AwsKeys> {
-    Some(AwsKeys {
-        access_key_id: value("AWS_ACCESS_KEY_ID")?,
-        secret_access_key: value("AWS_SECRET_ACCESS_KEY")?.into(),
-        session_token: value("AWS_SESSION_TOKEN").map(Into::into),
-        region: value("AWS_REGION").or_else(|| value("AWS_DEFAULT_REGION")),
-    })
-}

@@ -10,21 +10,25 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod asn1;
+mod aws;
 mod cosign;
 mod exec;
 pub mod file;
 mod openssh;
 mod pkcs11;
+mod sigv4;
 mod ssh_agent;
 mod uri;
 mod wire;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tuf_core::crypto::Sign;
 use zeroize::Zeroizing;
 
-pub use uri::{BadUri, KeyUri};
+pub use aws::{ANSWER_MAX, AwsKeys, Cloud};
+pub use uri::{BadUri, KeyUri, Kms};
 
 /// A PIN or a passphrase, wiped when dropped.
 pub type Secret = Zeroizing<String>;
@@ -36,6 +40,10 @@ pub struct Around {
     pub agent_socket: Option<PathBuf>,
     /// The PKCS#11 module, where a URI names none: `PKCS11_MODULE_PATH`.
     pub module: Option<PathBuf>,
+    /// What shows AWS's key service who asks.
+    pub aws: Option<AwsKeys>,
+    /// The way into the network.
+    pub cloud: Option<Arc<dyn Cloud>>,
 }
 
 /// Where a secret comes from.
@@ -62,6 +70,9 @@ pub fn open(uri: &KeyUri, around: &Around, ask: &mut dyn Ask) -> Result<Box<dyn 
         }
         KeyUri::Exec(command) => {
             exec::open(command).map(|key| Box::new(key) as Box<dyn Sign>).map_err(failed)
+        }
+        KeyUri::AwsKms(wanted) => {
+            aws::open(wanted, around).map(|key| Box::new(key) as Box<dyn Sign>).map_err(failed)
         }
     }
 }
@@ -95,6 +106,9 @@ pub enum Why {
     /// There was nobody to ask.
     #[error("{0}")]
     NoSecret(String),
+    /// Who asks may not.
+    #[error("{0}")]
+    Denied(String),
     /// Several keys are called so.
     #[error("expected one key that is called so, got {0}")]
     Ambiguous(usize),

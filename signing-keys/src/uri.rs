@@ -1,5 +1,7 @@
 //! What a person writes for a key that lives elsewhere. No secret is ever part of it.
 
+mod kms;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,7 +11,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// RFC 7512, section 2.3: what may stand as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-const SCHEMES: [&str; 3] = ["pkcs11", "ssh-agent", "exec"];
+pub use kms::Kms;
+
+const SCHEMES: [&str; 4] = ["pkcs11", "ssh-agent", "exec", "awskms"];
 
 /// A key that lives elsewhere.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,6 +24,8 @@ pub enum KeyUri {
     SshAgent(String),
     /// `exec:PROGRAM?arg=…&arg=…`.
     Exec(Command),
+    /// `awskms:///KEY?region=…`.
+    AwsKms(Kms),
 }
 
 /// A key in a token (RFC 7512).
@@ -80,7 +86,8 @@ impl FromStr for KeyUri {
             "ssh-agent" if rest.is_empty() => Err(empty("a fingerprint or a comment behind ssh-agent:")),
             "ssh-agent" => Ok(Self::SshAgent(rest.to_owned())),
             "exec" => command(rest).map(Self::Exec).map_err(BadUri),
-            _ => Err(BadUri("expected pkcs11:, ssh-agent: or exec: in front".to_owned())),
+            "awskms" => rest.parse().map(Self::AwsKms).map_err(BadUri),
+            _ => Err(BadUri("expected pkcs11:, ssh-agent:, exec: or awskms: in front".to_owned())),
         }
     }
 }
@@ -150,6 +157,7 @@ impl fmt::Display for KeyUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
         match self {
+            Self::AwsKms(kms) => write!(f, "awskms:{kms}"),
             Self::SshAgent(wanted) => write!(f, "ssh-agent:{wanted}"),
             Self::Exec(Command { program, arguments }) => {
                 write!(f, "exec:{}", encoded(&program.display().to_string()))?;
@@ -195,6 +203,7 @@ mod tests {
             "pkcs11:serial=12;id=%01%FF?pin-source=/run/pin",
             "ssh-agent:SHA256:abc/def+x",
             "exec:/usr/bin/sign?arg=--key&arg=a%20b",
+            "awskms:///alias/release?region=eu-west-1",
         ] {
             assert_eq!(text.parse::<KeyUri>().unwrap().to_string(), text);
         }
@@ -203,7 +212,7 @@ mod tests {
     #[test]
     fn what_names_no_key_says_why_and_repeats_no_secret() {
         for (text, why) in [
-            ("file.pem", "expected pkcs11:, ssh-agent: or exec:"),
+            ("file.pem", "expected pkcs11:, ssh-agent:, exec: or awskms:"),
             ("pkcs11:token=tuf", "expected object= or id="),
             ("pkcs11:object=a?pin-value=1234", "a PIN doesn't belong in a URI"),
             ("pkcs11:object=a;colour=red", "got colour"),
@@ -211,6 +220,11 @@ mod tests {
             ("ssh-agent:", "expected a fingerprint"),
             ("exec:", "expected a program"),
             ("exec:/bin/x?key=1", "expected arg="),
+            ("awskms:alias/x", "expected awskms:///KEY"),
+            ("awskms://alias", "expected a key's id"),
+            ("awskms:///", "expected a key's id"),
+            ("awskms://u:1234@h/x", "expected a host"),
+            ("awskms:///x?secret=1234", "expected region="),
         ] {
             let said = text.parse::<KeyUri>().unwrap_err().to_string();
             assert!(said.contains(why) && !said.contains("1234"), "{said}");

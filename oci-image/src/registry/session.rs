@@ -15,6 +15,9 @@ use crate::http::{Call, Deadline, HttpFetcher, follow_address, shown};
 use crate::reference::ImageName;
 use crate::source::SourceError;
 
+/// HTML 5, section 4.10.21.7: what `application/x-www-form-urlencoded` is called.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The largest answer of a token server. Real tokens have one to ten kilobytes.
 const TOKEN_MAX: u64 = 256 * 1024;
 
@@ -101,9 +104,9 @@ impl TokenRequest<'_> {
                 }
             }
         }
-        let form = form.as_ref().map(|form| form.as_str());
+        let post = form.as_ref().map(|form| (FORM, form.as_bytes()));
         let Door { fetcher, deadline, .. } = *self.door;
-        let answer = fetcher.open(&Call { url: &url, headers, form, deadline })?;
+        let answer = fetcher.open(&Call { url: &url, headers, post, deadline })?;
         let at = shown(&answer.url);
         match answer.status {
             200 => token(&Zeroizing::new(answer.read(TOKEN_MAX)?), at),

@@ -19,7 +19,7 @@ pub(crate) enum KeyCommand {
     /// Show one key, public half and all
     #[command(after_help = "Example:\n  signer key show root")]
     Show(KeyNameArgs),
-    /// Take a key that is elsewhere: a file, a token, an ssh-agent, a program
+    /// Take a key that is elsewhere: a file, a token, an ssh-agent, a key service, a program
     #[command(after_help = IMPORT)]
     Import(KeyImportArgs),
     /// Take a key of ssh's: OpenSSH's private key file, or one in the agent
@@ -48,10 +48,11 @@ Examples:
   signer key import release cosign.key
   signer key import root 'pkcs11:token=tuf;object=root?module-path=/usr/lib/softhsm/libsofthsm2.so'
   signer key import release ssh-agent:alice@laptop
+  signer key import online 'awskms:///alias/online?region=eu-west-1'
   signer key import online 'exec:/usr/local/bin/kms-sign?arg=prod'
 
 Of a key that lives elsewhere only the address is kept, and its public half. PINs are asked for, or read
-from HALLMARK_PIN. A key from a file keeps its passphrase.";
+from HALLMARK_PIN, and what AWS wants to know from where its own tools read it. A key from a file keeps its passphrase.";
 
 const IMPORT_SSH: &str = "\
 Examples:
@@ -114,7 +115,7 @@ pub(crate) struct KeyImportArgs {
     /// What to call it
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// A file (PKCS#8, cosign's or OpenSSH's), or pkcs11:…, ssh-agent:…, exec:…
+    /// A file (PKCS#8, cosign's or OpenSSH's), or pkcs11:…, ssh-agent:…, awskms:…, exec:…
     #[arg(value_name = "FILE|URI")]
     pub(crate) from: String,
     #[command(flatten)]
