@@ -198,6 +198,9 @@ fn refusal(status: u16, answer: &[u8]) -> Why {
     let kind = kind.rsplit('#').next().unwrap_or_default();
     let said: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
     match kind {
+        "" if matches!(status, 401 | 403) => {
+            Why::Denied(format!("the key service refused with status {status}"))
+        }
         "" => Why::Answer(format!("the key service answered with status {status}")),
         "NotFoundException" => Why::Missing(format!("the key service has no such key: {said}")),
         "KMSInternalException" | "DependencyTimeoutException" | "ThrottlingException" => {
