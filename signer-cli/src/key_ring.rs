@@ -274,23 +274,14 @@ impl KeyRing {
         if let Some(key) = self.try_known(&file, path)? {
             return Ok(key);
         }
-        let tries = match (self.source.can_be_asked_again(), self.passphrases.is_empty()) {
-            (true, _) => PASSPHRASE_TRIES,
-            (false, true) => 1,
-            (false, false) => 0,
-        };
-        for left in (0..tries).rev() {
-            let name = path.file_name().unwrap_or(path.as_os_str());
-            self.passphrases.push(self.source.existing(&Path::new("keys").join(name).display().to_string())?);
-            if let Some(key) = self.try_known(&file, path)? {
-                return Ok(key);
-            }
-            if left > 0 {
-                terminal::warn("the passphrase doesn't open it; try again");
-            }
+        if !self.source.can_be_asked_again() && !self.passphrases.is_empty() {
+            return Err(opens_nothing(&self.source, path));
         }
-        Err(Failure::usage(format!("the passphrase {} doesn't open {}", self.source.name(), path.display()))
-            .detail("nothing was changed"))
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let called = Path::new("keys").join(name).display().to_string();
+        let (key, passphrase) = open_by_asking(&file, path, &called, &self.source)?;
+        self.passphrases.push(passphrase);
+        Ok(key)
     }
 
     /// One passphrase for all keys is the usual case, so those that opened others are tried first.
@@ -304,6 +295,33 @@ impl KeyRing {
         }
         Ok(None)
     }
+}
+
+/// Opens a key file with a passphrase that is asked for: a person at a terminal has three tries.
+pub(crate) fn open_by_asking(
+    file: &KeyFile,
+    path: &Path,
+    called: &str,
+    source: &Source,
+) -> Result<(PrivateKey, Passphrase), Failure> {
+    let tries = if source.can_be_asked_again() { PASSPHRASE_TRIES } else { 1 };
+    for left in (0..tries).rev() {
+        let passphrase = source.existing(called)?;
+        match file.open(&passphrase) {
+            Ok(key) => return Ok((key, passphrase)),
+            Err(KeyFileError::WrongPassphrase) if left > 0 => {
+                terminal::warn("the passphrase doesn't open it; try again");
+            }
+            Err(KeyFileError::WrongPassphrase) => {}
+            Err(why) => return Err(unusable(path, why)),
+        }
+    }
+    Err(opens_nothing(source, path))
+}
+
+fn opens_nothing(source: &Source, path: &Path) -> Failure {
+    Failure::usage(format!("the passphrase {} doesn't open {}", source.name(), path.display()))
+        .detail("nothing was changed")
 }
 
 /// Reads a key file, and warns when others can read it too.

@@ -29,19 +29,8 @@ impl NewKey {
         source: &Source,
         unencrypted: bool,
     ) -> Result<Self, Failure> {
-        Self::of_kind(NewKind::default(), repository, role, source, unencrypted)
-    }
-
-    /// The same, of a kind.
-    pub(crate) fn of_kind(
-        kind: NewKind,
-        repository: &Repository,
-        role: &Role,
-        source: &Source,
-        unencrypted: bool,
-    ) -> Result<Self, Failure> {
         let passphrase = if unencrypted { None } else { Some(source.new_one()?) };
-        let key = PrivateKey::generate(kind).map_err(Failure::unknown)?;
+        let key = PrivateKey::generate(NewKind::default()).map_err(Failure::unknown)?;
         let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_slice());
         let pem = key.to_pem(passphrase).map_err(Failure::unknown)?;
         let name = metadata_file_name(role.name(), None);

@@ -110,6 +110,7 @@ const COMMANDS: &[&[&str]] = &[
     &["key", "list"],
     &["key", "show"],
     &["key", "import"],
+    &["key", "import-ssh"],
     &["key", "export"],
     &["key", "password"],
     &["ceremony"],
@@ -189,9 +190,18 @@ fn a_publishers_screens() {
     run("publish-ceremony-twice", &["publish", "--ceremony", "done.json"]);
     run("role-revoke-refused", &["role", "revoke", &desk.key_ids("snapshot")[0]]);
     run("role-remove-key-refused", &["role", "remove-key", "root", "00"]);
+    fs::write(desk.path("words"), "other words\n").unwrap();
     run("key-list", &["key", "list"]);
     run("key-export", &["key", "export", "snapshot", "--out", "snapshot.pub"]);
     run("key-import", &["key", "import", "bobs", "bob.pem"]);
     run("key-new", &["key", "new", "spare", "--unencrypted"]);
+    run("key-new-twice", &["key", "new", "spare", "--unencrypted"]);
+    run("key-new-dry-run", &["key", "new", "other", "--unencrypted", "--dry-run"]);
+    run("key-show", &["key", "show", "spare"]);
+    run("key-export-private", &["key", "export", "spare", "--private", "--out", "spare.pem"]);
+    run("key-export-again", &["key", "export", "spare", "--private", "--out", "spare.pem"]);
+    run("key-import-public", &["key", "import", "alice", "snapshot.pub"]);
+    run("key-import-ssh-nowhere", &["key", "import-ssh", "alice", "nowhere"]);
+    run("key-password", &["key", "password", "spare", "--new-passphrase-file", "words"]);
     run("no-repository", &["--repo", "nowhere", "status"]);
 }

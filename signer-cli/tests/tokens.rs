@@ -210,7 +210,7 @@ fn keys_in_files_are_made_listed_and_moved() {
     fs::write(desk.path("new"), "other words\n").unwrap();
     let change = ["key", "password", "backup", "--passphrase-file", "old", "--new-passphrase-file", "new"];
     desk.signer(&change).ok();
-    desk.signer(&change).failed(2, &["the passphrase doesn't open it"]);
+    desk.signer(&change).failed(2, &["the passphrase in old doesn't open"]);
     let opens = |words: &str| {
         let file = desk.path("trust/keys/backup.pem");
         let pass = format!("pass:{words}");

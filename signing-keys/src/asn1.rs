@@ -1,7 +1,9 @@
-//! The two structures that signatures and RSA keys are: sequences of integers (RFC 3279, RFC 8017).
+//! The few structures that are put together here: sequences of integers, which signatures and RSA keys are
+//! (RFC 3279, RFC 8017), and ECDSA private keys (RFC 5915).
 
-use der::asn1::UintRef;
-use der::{Encode as _, Header, Tag};
+use der::asn1::{BitStringRef, OctetStringRef, UintRef};
+use der::{Encode as _, Header, Tag, TagNumber};
+use zeroize::Zeroizing;
 
 /// A SEQUENCE of unsigned INTEGERs from their big-endian bytes.
 pub(crate) fn integers(values: &[&[u8]]) -> Option<Vec<u8>> {
@@ -10,11 +12,31 @@ pub(crate) fn integers(values: &[&[u8]]) -> Option<Vec<u8>> {
         let start = value.iter().position(|&byte| byte != 0).unwrap_or(value.len().saturating_sub(1));
         UintRef::new(value.get(start..)?).ok()?.encode_to_vec(&mut body).ok()?;
     }
-    let length = u32::try_from(body.len()).ok()?;
     let mut out = Vec::new();
-    Header::new(Tag::Sequence, length.into()).encode_to_vec(&mut out).ok()?;
+    header(Tag::Sequence, body.len())?.encode_to_vec(&mut out).ok()?;
     out.extend(body);
     Some(out)
+}
+
+/// An ECPrivateKey with its public point (RFC 5915), as PKCS#8 has it within.
+pub(crate) fn ec_private_key(scalar: &[u8], point: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut bits = Vec::new();
+    BitStringRef::from_bytes(point).ok()?.encode_to_vec(&mut bits).ok()?;
+    // Large enough that it never moves, which would leave a copy behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(512));
+    1_u8.encode_to_vec(&mut body).ok()?;
+    OctetStringRef::new(scalar).ok()?.encode_to_vec(&mut body).ok()?;
+    let tag = Tag::ContextSpecific { constructed: true, number: TagNumber(1) };
+    header(tag, bits.len())?.encode_to_vec(&mut body).ok()?;
+    body.extend(bits);
+    let mut out = Zeroizing::new(Vec::with_capacity(512));
+    header(Tag::Sequence, body.len())?.encode_to_vec(&mut out).ok()?;
+    out.extend(body.iter());
+    Some(out)
+}
+
+fn header(tag: Tag, length: usize) -> Option<Header> {
+    Some(Header::new(tag, u32::try_from(length).ok()?.into()))
 }
 
 /// An ECDSA signature as DER, from the two numbers one after the other.

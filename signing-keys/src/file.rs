@@ -1,5 +1,6 @@
 //! Private keys in files: PKCS#8 in PEM (RFC 5958, 8410, 5915, 8017), plain or encrypted by PBES2 with scrypt
-//! and AES-256-CBC (RFC 8018, 7914), as openssl reads and writes them; and cosign's envelope around it.
+//! and AES-256-CBC (RFC 8018, 7914), as openssl reads and writes them; cosign's envelope around it; and, to be
+//! read only, OpenSSH's own form.
 //!
 //! Every copy of a secret here is wiped. It opens no file: its caller knows where they are.
 
@@ -13,6 +14,7 @@ use tuf_core::key::Key;
 use zeroize::Zeroizing;
 
 use crate::cosign::{self, Sealed};
+use crate::openssh::{self, SshFile};
 
 /// RFC 8410, section 3.
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
@@ -58,22 +60,13 @@ pub struct PrivateKey {
 }
 
 /// A key file, read but perhaps not opened.
-pub enum KeyFile {
-    /// Without a passphrase.
-    Plain(PlainKey),
-    /// With one.
-    Encrypted(EncryptedKey),
-}
+pub struct KeyFile(Form);
 
-/// A key that needs no passphrase.
-pub struct PlainKey(SecretDocument);
-
-/// A key that needs one.
-pub struct EncryptedKey(Envelope);
-
-enum Envelope {
-    Pkcs8(SecretDocument),
+enum Form {
+    Plain(SecretDocument),
+    Encrypted(SecretDocument),
     Cosign(Sealed),
+    OpenSsh(SshFile),
 }
 
 /// Why a key file gave no key. Holds no part of it.
@@ -81,7 +74,7 @@ enum Envelope {
 #[non_exhaustive]
 pub enum KeyFileError {
     /// Not PEM, not PKCS#8, or malformed.
-    #[error("expected a private key as PKCS#8 in PEM, or cosign's form of it")]
+    #[error("expected a private key as PKCS#8 in PEM, or in cosign's or OpenSSH's form")]
     NotPrivateKey,
     /// The older form of an RSA or ECDSA key.
     #[error(
@@ -97,11 +90,18 @@ pub enum KeyFileError {
     /// An RSA key that is too short, too long, or malformed.
     #[error("expected an RSA key of 2048 to 4096 bits")]
     BadRsa,
+    /// An RSA key in OpenSSH's form.
+    #[error(
+        "expected a key of another kind than RSA in OpenSSH's form: `ssh-keygen -p -m PKCS8 -f COPY` turns a copy of it into PKCS#8"
+    )]
+    SshRsa,
     /// The passphrase opens nothing, or something that is no key.
     #[error("the passphrase doesn't open it")]
     WrongPassphrase,
     /// An encryption that we don't read.
-    #[error("expected an encryption by PBES2 with AES and bearable settings, or cosign's, got another")]
+    #[error(
+        "expected an encryption by PBES2 with AES, cosign's, or OpenSSH's aes256-ctr, with bearable settings, got another"
+    )]
     Unsupported,
     /// The operating system has no randomness.
     #[error("the system gave no randomness")]
@@ -117,21 +117,24 @@ impl KeyFile {
         // cosign writes an empty line between its keys' envelopes; files made by hand have spaces around them.
         let text = text.trim();
         match pem::decode_label(text.as_bytes()).map_err(|_| KeyFileError::NotPrivateKey)? {
-            PLAIN => Ok(Self::Plain(PlainKey(document(text)?))),
-            ENCRYPTED => Ok(Self::Encrypted(EncryptedKey(Envelope::Pkcs8(document(text)?)))),
-            cosign::LABEL | cosign::OLD_LABEL => {
-                let (_, body) = pem::decode_vec(text.as_bytes()).map_err(|_| KeyFileError::NotPrivateKey)?;
-                Ok(Self::Encrypted(EncryptedKey(Envelope::Cosign(Sealed::parse(&body)?))))
-            }
+            PLAIN => document(text).map(Form::Plain),
+            ENCRYPTED => document(text).map(Form::Encrypted),
+            cosign::LABEL | cosign::OLD_LABEL => Sealed::parse(&body(text, 64)?).map(Form::Cosign),
+            openssh::LABEL => SshFile::parse(&body(text, 70)?).map(Form::OpenSsh),
             "RSA PRIVATE KEY" | "EC PRIVATE KEY" => Err(KeyFileError::OldForm),
             _ => Err(KeyFileError::NotPrivateKey),
         }
+        .map(Self)
     }
 
     /// Whether a passphrase is needed.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
-        matches!(self, Self::Encrypted(_))
+        match &self.0 {
+            Form::Plain(_) => false,
+            Form::Encrypted(_) | Form::Cosign(_) => true,
+            Form::OpenSsh(file) => file.is_encrypted(),
+        }
     }
 
     /// The key. `passphrase` is not looked at where none is needed.
@@ -139,13 +142,11 @@ impl KeyFile {
     /// # Errors
     /// [`KeyFileError::WrongPassphrase`], or why this is no key that can be used.
     pub fn open(&self, passphrase: &[u8]) -> Result<PrivateKey, KeyFileError> {
-        let sealed = match self {
-            Self::Plain(PlainKey(document)) => return PrivateKey::from_pkcs8(document.as_bytes()),
-            Self::Encrypted(EncryptedKey(sealed)) => sealed,
-        };
-        match sealed {
-            Envelope::Cosign(sealed) => PrivateKey::from_pkcs8(&sealed.open(passphrase)?),
-            Envelope::Pkcs8(document) => {
+        match &self.0 {
+            Form::Plain(document) => PrivateKey::from_pkcs8(document.as_bytes()),
+            Form::Cosign(sealed) => PrivateKey::from_pkcs8(&sealed.open(passphrase)?),
+            Form::OpenSsh(file) => file.open(passphrase),
+            Form::Encrypted(document) => {
                 let opened = decrypt(document, passphrase)?;
                 // One wrong passphrase in 256 leaves a padding that looks right, and then no key.
                 PrivateKey::from_pkcs8(opened.as_bytes()).map_err(|why| match why {
@@ -159,6 +160,15 @@ impl KeyFile {
 
 fn document(text: &str) -> Result<SecretDocument, KeyFileError> {
     SecretDocument::from_pem(text).map(|(_, document)| document).map_err(|_| KeyFileError::NotPrivateKey)
+}
+
+/// What is in a PEM that isn't DER, in lines of `width`.
+fn body(text: &str, width: usize) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    let malformed = |_| KeyFileError::NotPrivateKey;
+    let mut decoder = pem::Decoder::new_wrapped(text.as_bytes(), width).map_err(malformed)?;
+    let mut body = Zeroizing::new(Vec::with_capacity(text.len()));
+    decoder.decode_to_end(&mut body).map_err(malformed)?;
+    Ok(body)
 }
 
 fn decrypt(document: &SecretDocument, passphrase: &[u8]) -> Result<SecretDocument, KeyFileError> {
@@ -246,6 +256,17 @@ impl PrivateKey {
             _ => return Err(KeyFileError::OtherKind),
         };
         Ok(Self { der, signer })
+    }
+
+    /// The key of an ECPrivateKey (RFC 5915) over a curve.
+    pub(crate) fn from_ec(curve: Curve, inner: &[u8]) -> Result<Self, KeyFileError> {
+        let named = match curve {
+            Curve::P256 => SECP256R1,
+            Curve::P384 => SECP384R1,
+        };
+        let parameters = Some(pkcs8::der::asn1::AnyRef::from(&named));
+        let der = encoded(AlgorithmIdentifierRef { oid: EC, parameters }, inner)?;
+        Ok(Self { signer: ecdsa(curve, &der)?, der })
     }
 
     /// Writes the key as PKCS#8 in PEM, encrypted where there is a passphrase.
@@ -359,7 +380,7 @@ mod tests {
             let mut bad = good.clone();
             bad[at..at + 2].copy_from_slice(&n);
             let bad = SecretDocument::try_from(bad.as_slice()).unwrap();
-            let why = KeyFile::Encrypted(EncryptedKey(Envelope::Pkcs8(bad))).open(b"right").unwrap_err();
+            let why = KeyFile(Form::Encrypted(bad)).open(b"right").unwrap_err();
             assert_eq!(why, KeyFileError::Unsupported, "{n:?}");
         }
     }

@@ -13,9 +13,11 @@ mod asn1;
 mod cosign;
 mod exec;
 pub mod file;
+mod openssh;
 mod pkcs11;
 mod ssh_agent;
 mod uri;
+mod wire;
 
 use std::path::PathBuf;
 

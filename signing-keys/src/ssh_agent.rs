@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tuf_core::crypto::{Sign, SignError};
 use tuf_core::key::{Key, KeyVal};
 
+use crate::wire::Reader;
 use crate::{Around, Why, asn1};
 
 /// Numbers of messages (section 6.1).
@@ -168,28 +169,4 @@ fn ask(socket: &Path, request: &[u8]) -> Result<Vec<u8>, String> {
     let mut answer = vec![0; usize::try_from(length).unwrap_or_default()];
     stream.read_exact(&mut answer).map_err(failed)?;
     Ok(answer)
-}
-
-/// The wire's own types (RFC 4251, section 5).
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.take(1)?.first().copied()
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        self.take(4)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
-    }
-
-    fn string(&mut self) -> Option<&'a [u8]> {
-        let length = self.number()?;
-        self.take(usize::try_from(length).ok()?)
-    }
 }

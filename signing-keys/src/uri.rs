@@ -9,6 +9,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// RFC 7512, section 2.3: what may stand as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
+const SCHEMES: [&str; 3] = ["pkcs11", "ssh-agent", "exec"];
+
 /// A key that lives elsewhere.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum KeyUri {
@@ -52,6 +54,13 @@ pub struct Command {
 pub struct BadUri(String);
 
 impl KeyUri {
+    /// Whether a text is meant to be one, rather than a file: what stands before its first colon.
+    #[must_use]
+    pub fn is_one(text: &str) -> bool {
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+        scheme.is_some_and(|scheme| SCHEMES.contains(&scheme))
+    }
+
     /// Whether another question may get another PIN: it doesn't come from a file.
     #[must_use]
     pub fn is_asked_for(&self) -> bool {

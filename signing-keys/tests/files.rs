@@ -2,6 +2,7 @@
 //! own files, and a reader in Python that was written by neither.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::arithmetic_side_effects)]
 
 use std::env;
 use std::fs;
@@ -218,4 +219,79 @@ fn cosigns_own_files_are_read() {
         assert_eq!(key.key().scheme, scheme, "{name}");
         sign_checked(&key, b"message", crypto::default()).unwrap();
     }
+}
+
+fn ssh_keygen(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new("ssh-keygen").args(arguments).current_dir(dir).stdin(Stdio::null()).output().unwrap()
+}
+
+/// The public half of `id` as ssh-keygen states it: in PEM, or as hex where that is too new for it.
+fn stated(dir: &Path, kind: &str) -> String {
+    if kind != "ed25519" {
+        let output = ssh_keygen(dir, &["-e", "-m", "PKCS8", "-f", "id.pub"]);
+        return String::from_utf8(output.stdout).unwrap();
+    }
+    use base64::Engine as _;
+    let line = fs::read_to_string(dir.join("id.pub")).unwrap();
+    let blob = base64::engine::general_purpose::STANDARD.decode(line.split(' ').nth(1).unwrap()).unwrap();
+    blob[blob.len() - 32..].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn openssh_keys_are_read_with_and_without_a_passphrase() {
+    if !there(Command::new("ssh").arg("-V"), "ssh-keygen: install openssh-client") {
+        return;
+    }
+    for (kind, bits, scheme) in [
+        ("ed25519", "256", "ed25519"),
+        ("ecdsa", "256", "ecdsa-sha2-nistp256"),
+        ("ecdsa", "384", "ecdsa-sha2-nistp384"),
+    ] {
+        // Numbers of another length come up now and then.
+        for passphrase in [PASSPHRASE, "", "", "", ""] {
+            let dir = tempfile::tempdir().unwrap();
+            let dir = dir.path();
+            let make = ["-q", "-t", kind, "-b", bits, "-N", passphrase, "-C", "alice", "-f", "id"];
+            assert!(ssh_keygen(dir, &make).status.success());
+            let file = KeyFile::parse(&fs::read_to_string(dir.join("id")).unwrap()).unwrap();
+            assert_eq!(file.is_encrypted(), !passphrase.is_empty());
+            let key = file.open(passphrase.as_bytes()).unwrap_or_else(|why| panic!("{scheme}: {why}"));
+            assert_eq!((key.key().scheme.as_str(), stated(dir, kind)), (scheme, public_of(&key)));
+            sign_checked(&key, b"message", crypto::default()).unwrap();
+            if file.is_encrypted() {
+                assert_eq!(file.open(b"wrong").unwrap_err(), KeyFileError::WrongPassphrase);
+                assert_eq!(file.open(b"").unwrap_err(), KeyFileError::WrongPassphrase);
+            }
+        }
+    }
+}
+
+/// As [`stated`] has it.
+fn public_of(key: &PrivateKey) -> String {
+    match key.key().scheme.as_str() {
+        "ed25519" => key.key().keyval.public.clone(),
+        _ => key.key().to_pem().unwrap(),
+    }
+}
+
+#[test]
+fn openssh_keys_that_are_not_read_say_what_helps() {
+    if !there(Command::new("ssh").arg("-V"), "ssh-keygen: install openssh-client") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let open = |passphrase: &str| {
+        let text = fs::read_to_string(dir.join("id")).unwrap();
+        KeyFile::parse(&text).and_then(|file| file.open(passphrase.as_bytes()))
+    };
+    assert!(ssh_keygen(dir, &["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", "id"]).status.success());
+    assert_eq!(open("").unwrap_err(), KeyFileError::SshRsa);
+    assert!(ssh_keygen(dir, &["-q", "-p", "-m", "PKCS8", "-N", PASSPHRASE, "-f", "id"]).status.success());
+    assert_eq!(open(PASSPHRASE).map(|key| key.key().scheme.clone()), Ok("rsassa-pss-sha256".to_owned()));
+
+    fs::remove_file(dir.join("id")).unwrap();
+    let other = ["-q", "-t", "ed25519", "-N", PASSPHRASE, "-Z", "aes128-ctr", "-f", "id"];
+    assert!(ssh_keygen(dir, &other).status.success());
+    assert_eq!(open(PASSPHRASE).unwrap_err(), KeyFileError::Unsupported);
 }

@@ -1,79 +1,75 @@
 //! `signer key`: the keys in `keys/`. What each may sign is said by the metadata, not here.
 
+mod give;
+mod plan;
+mod take;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use signing_keys::KeyUri;
 use signing_keys::file::PrivateKey;
-use tuf_core::Role;
-use tuf_core::crypto::Sign as _;
 use tuf_core::key::Key;
 
 use super::edits::Desk;
 use crate::Surroundings;
 use crate::args::PassphraseArgs;
-use crate::args::keys::{KeyCommand, KeyExportArgs, KeyImportArgs, KeyNewArgs, KeyPasswordArgs};
+use crate::args::keys::KeyCommand;
 use crate::failure::Failure;
-use crate::files::{self, Readers};
-use crate::key_ring::{self, KeyRing};
-use crate::new_key::NewKey;
+use crate::key_ring;
 use crate::passphrase::{Passphrase, Source};
 use crate::report::VERSION;
 use crate::reports::keys::{Keys, OneKey};
+use plan::Plan;
 
 pub(crate) fn run(dir: &Path, command: &KeyCommand, around: &Surroundings) -> Result<Keys, Failure> {
     let desk = Desk::open(dir, around)?;
-    let wanted = match command {
-        KeyCommand::List => None,
-        KeyCommand::Show(args) => Some(args.name.clone()),
-        KeyCommand::New(args) => Some(new(&desk, args, around)?),
-        KeyCommand::Import(args) => Some(import(&desk, args, around)?),
-        KeyCommand::Export(args) => Some(export(&desk, args)?),
-        KeyCommand::Password(args) => Some(password(&desk, args, around)?),
-    };
-    let mut keys = Vec::new();
-    let roles = desk.all_public_keys(around)?;
-    for name in names(&desk)? {
-        if wanted.as_ref().is_none_or(|wanted| *wanted == name) {
-            keys.push(described(&desk, &name, &roles)?);
+    match command {
+        KeyCommand::List => list(&desk, around),
+        KeyCommand::Show(args) => show(&desk, &args.name, around),
+        KeyCommand::New(args) => {
+            carry_out(&desk, take::new(&desk, args, around)?, args.rehearsal.dry_run, around)
+        }
+        KeyCommand::Import(args) => {
+            carry_out(&desk, take::import(&desk, args, around)?, args.rehearsal.dry_run, around)
+        }
+        KeyCommand::ImportSsh(args) => {
+            carry_out(&desk, take::import_ssh(&desk, args, around)?, args.rehearsal.dry_run, around)
+        }
+        KeyCommand::Export(args) => {
+            carry_out(&desk, give::export(&desk, args, around)?, args.rehearsal.dry_run, around)
+        }
+        KeyCommand::Password(args) => {
+            carry_out(&desk, give::password(&desk, args, around)?, args.rehearsal.dry_run, around)
         }
     }
-    match (wanted, keys.is_empty()) {
-        (Some(name), true) => Err(no_key(&desk, &name)),
-        (wanted, _) => Ok(Keys { version: VERSION, in_full: wanted.is_some(), keys }),
+}
+
+fn list(desk: &Desk, around: &Surroundings) -> Result<Keys, Failure> {
+    let roles = desk.all_public_keys(around)?;
+    let names = names(desk)?;
+    let keys: Result<_, _> = names.iter().map(|name| on_disk(desk, name, &roles)).collect();
+    Ok(Keys { version: VERSION, in_full: false, dry_run: false, writes: Vec::new(), keys: keys? })
+}
+
+fn show(desk: &Desk, name: &str, around: &Surroundings) -> Result<Keys, Failure> {
+    if !names(desk)?.iter().any(|known| known == name) {
+        return Err(no_key(desk, name));
     }
+    let keys = vec![on_disk(desk, name, &desk.all_public_keys(around)?)?];
+    Ok(Keys { version: VERSION, in_full: true, dry_run: false, writes: Vec::new(), keys })
 }
 
-fn new(desk: &Desk, args: &KeyNewArgs, around: &Surroundings) -> Result<String, Failure> {
-    expect_free(desk, &args.name)?;
-    let _lock = desk.repository.lock()?;
-    let source = Source::of(&args.passphrase, around);
-    NewKey::make(&desk.repository, &Role::of_targets(&args.name), &source, args.unencrypted)?.save()?;
-    Ok(args.name.clone())
+fn carry_out(desk: &Desk, plan: Plan, dry_run: bool, around: &Surroundings) -> Result<Keys, Failure> {
+    let roles = desk.all_public_keys(around)?;
+    let key = match &plan.made {
+        Some((place, key)) => described(&plan.name, place.clone(), key, &roles)?,
+        None => on_disk(desk, &plan.name, &roles)?,
+    };
+    plan.carry_out(desk, dry_run)?;
+    Ok(Keys { version: VERSION, in_full: true, dry_run, writes: plan.paths(), keys: vec![key] })
 }
 
-fn import(desk: &Desk, args: &KeyImportArgs, around: &Surroundings) -> Result<String, Failure> {
-    let KeyImportArgs { name, from, passphrase } = args;
-    expect_free(desk, name)?;
-    let keys = desk.repository.keys();
-    if ["pkcs11:", "ssh-agent:", "exec:"].iter().any(|scheme| from.starts_with(scheme)) {
-        let uri: KeyUri = from.parse().map_err(Failure::usage)?;
-        let key = KeyRing::new(keys.clone(), passphrase, around).look_at(&uri)?;
-        let _lock = desk.repository.lock()?;
-        write_public(&keys, name, &key)?;
-        files::write_once(&keys.join(format!("{name}.uri")), format!("{uri}\n").as_bytes(), Readers::Owner)?;
-        return Ok(name.clone());
-    }
-    let (key, passphrase) = open_file(Path::new(from), passphrase, around)?;
-    let pem =
-        key.to_pem(passphrase.as_ref().map(|passphrase| passphrase.as_slice())).map_err(Failure::unknown)?;
-    let _lock = desk.repository.lock()?;
-    write_public(&keys, name, key.key())?;
-    files::write_once(&keys.join(format!("{name}.pem")), pem.as_bytes(), Readers::Owner)?;
-    Ok(name.clone())
-}
-
-/// A private key file, and the passphrase that opened it.
+/// A private key file, opened, and the passphrase that opened it: none where none was needed.
 fn open_file(
     path: &Path,
     args: &PassphraseArgs,
@@ -81,45 +77,15 @@ fn open_file(
 ) -> Result<(PrivateKey, Option<Passphrase>), Failure> {
     if !path.is_file() {
         return Err(Failure::usage(format!("{} is no file", path.display()))
-            .detail("expected a private key as PKCS#8 in PEM, or pkcs11:, ssh-agent:, exec: in front"));
+            .detail("expected a private key in a file, or pkcs11:, ssh-agent:, exec: in front"));
     }
     let closed = key_ring::read(path)?;
     let unusable = |why| key_ring::unusable(path, why);
     if !closed.is_encrypted() {
         return Ok((closed.open(b"").map_err(unusable)?, None));
     }
-    let passphrase = Source::of(args, around).existing(&path.display().to_string())?;
-    let key = closed.open(&passphrase).map_err(unusable)?;
-    Ok((key, Some(passphrase)))
-}
-
-fn export(desk: &Desk, args: &KeyExportArgs) -> Result<String, Failure> {
-    let public = public_of(desk, &args.name)?;
-    let pem = public.to_pem().map_err(Failure::refused)?;
-    files::write_once(&args.out, pem.as_bytes(), Readers::Everyone)?;
-    Ok(args.name.clone())
-}
-
-fn password(desk: &Desk, args: &KeyPasswordArgs, around: &Surroundings) -> Result<String, Failure> {
-    let path = desk.repository.keys().join(format!("{}.pem", args.name));
-    if !path.is_file() {
-        return Err(no_key(desk, &args.name));
-    }
-    let (key, _) = open_file(&path, &args.passphrase, around)?;
-    let new = match &args.new_passphrase_file {
-        Some(file) => Source::File(file.clone()),
-        None => Source::Terminal,
-    };
-    let new = new.new_one()?;
-    let pem = key.to_pem(Some(&new)).map_err(Failure::unknown)?;
-    let _lock = desk.repository.lock()?;
-    files::replace(&path, pem.as_bytes(), Readers::Owner)?;
-    Ok(args.name.clone())
-}
-
-fn write_public(keys: &Path, name: &str, key: &Key) -> Result<(), Failure> {
-    let pem = key.to_pem().map_err(Failure::refused)?;
-    files::write_once(&keys.join(format!("{name}.pub")), pem.as_bytes(), Readers::Everyone)
+    key_ring::open_by_asking(&closed, path, &path.display().to_string(), &Source::of(args, around))
+        .map(|(key, passphrase)| (key, Some(passphrase)))
 }
 
 /// A name becomes that of a file.
@@ -171,24 +137,24 @@ fn public_of(desk: &Desk, name: &str) -> Result<Key, Failure> {
 /// A role, with its keys by their ids.
 pub(super) type Holders = Vec<(String, Vec<(String, Key)>)>;
 
-fn described(desk: &Desk, name: &str, roles: &Holders) -> Result<OneKey, Failure> {
+/// A key that is in the folder. Its public half may not be.
+fn on_disk(desk: &Desk, name: &str, roles: &Holders) -> Result<OneKey, Failure> {
     let keys = desk.repository.keys();
     let uri = keys.join(format!("{name}.uri"));
     let place = match uri.is_file() {
         true => fs::read_to_string(&uri).map_err(Failure::io(&uri))?.trim().to_owned(),
         false => "file".to_owned(),
     };
-    if !keys.join(format!("{name}.pub")).is_file() {
-        return Ok(OneKey {
-            name: name.to_owned(),
-            place,
-            kind: None,
-            key_id: None,
-            signs: Vec::new(),
-            public: None,
-        });
+    match keys.join(format!("{name}.pub")).is_file() {
+        true => described(name, place, &public_of(desk, name)?, roles),
+        false => {
+            let name = name.to_owned();
+            Ok(OneKey { name, place, kind: None, key_id: None, signs: Vec::new(), public: None })
+        }
     }
-    let public = public_of(desk, name)?;
+}
+
+fn described(name: &str, place: String, public: &Key, roles: &Holders) -> Result<OneKey, Failure> {
     let material = public.material().ok();
     let same = |key: &Key| key.material().ok() == material;
     let mut key_id = public.id();

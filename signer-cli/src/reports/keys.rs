@@ -16,6 +16,12 @@ pub struct Keys {
     /// Whether people are shown the public half too.
     #[serde(skip)]
     pub in_full: bool,
+    /// Whether nothing was written because `--dry-run` was given.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The files that were written, or would have been.
+    #[serde(default)]
+    pub writes: Vec<String>,
     /// The keys, by name.
     pub keys: Vec<OneKey>,
 }
@@ -51,6 +57,10 @@ impl Keys {
             if let Some(public) = key.public.as_ref().filter(|_| self.in_full) {
                 let _ = writeln!(out, "{}", public.trim_end());
             }
+        }
+        let wrote = if self.dry_run { "would write" } else { "wrote" };
+        for path in &self.writes {
+            let _ = writeln!(out, "{wrote} {path}");
         }
         out
     }
