@@ -2,7 +2,7 @@
 //! written beside their place, flushed, then renamed.
 
 use std::fs::{self, File, Permissions, TryLockError};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -132,7 +132,7 @@ impl Store for DirStore {
         }
         for (name, bytes) in roots {
             let path = dir.join(name);
-            if fs::read(&path).is_ok_and(|there| there != *bytes) {
+            if path.exists() && !holds(&path, bytes)? {
                 return Err(StoreError::Taken { name: name.clone() });
             }
         }
@@ -172,7 +172,24 @@ fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
     if length > limit {
         return Err(StoreError::TooLarge { name: path.display().to_string(), limit, got: length });
     }
-    fs::read(path).map(Some).map_err(failed(path))
+    // Counted as it is read: what was measured may have grown, or be a pipe.
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed(path))?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed(path))?;
+    let got = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if got > limit {
+        return Err(StoreError::TooLarge { name: path.display().to_string(), limit, got });
+    }
+    Ok(Some(bytes))
+}
+
+/// Whether a file holds these bytes and no others.
+fn holds(path: &Path, bytes: &[u8]) -> Result<bool, StoreError> {
+    match read(path, u64::try_from(bytes.len()).unwrap_or(u64::MAX)) {
+        Ok(there) => Ok(there.is_some_and(|there| there == bytes)),
+        Err(StoreError::TooLarge { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes a file that must not be there yet with other bytes.
@@ -183,12 +200,10 @@ fn place_once(path: &Path, name: &str, bytes: &[u8], last: bool) -> Result<(), S
     }
     match unfinished(path, bytes, last)?.persist_noclobber(path) {
         Ok(_) => Ok(()),
-        Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => {
-            match fs::read(path).is_ok_and(|there| there == bytes) {
-                true => Ok(()),
-                false => Err(StoreError::Taken { name: name.to_owned() }),
-            }
-        }
+        Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => match holds(path, bytes)? {
+            true => Ok(()),
+            false => Err(StoreError::Taken { name: name.to_owned() }),
+        },
         Err(refused) => Err(failed(path)(refused.error)),
     }
 }

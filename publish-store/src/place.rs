@@ -79,9 +79,16 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, BadPlace> {
         // A secret may be in it: what was written is said again only without one.
-        let bad = |why| BadPlace { text: text.split('@').next_back().unwrap_or_default().to_owned(), why };
+        let shown = text.split('?').next().unwrap_or_default();
+        let bad = |why| BadPlace { text: shown.split('@').next_back().unwrap_or_default().to_owned(), why };
         if let Some(dir) = text.strip_prefix("file:") {
             return Ok(Self::Dir(dir.strip_prefix("//").unwrap_or(dir).into()));
+        }
+        let scheme = text.split(':').next().filter(|scheme| scheme.len() < text.len());
+        if !text.contains("://")
+            && scheme.is_some_and(|scheme| matches!(scheme, "git" | "oci" | "s3" | "http" | "https"))
+        {
+            return Err(bad("expected a folder or s3://BUCKET/PREFIX"));
         }
         if !text.contains("://") {
             return if text.is_empty() {
@@ -110,6 +117,11 @@ fn s3(url: &Url) -> Result<Place, &'static str> {
         match &*name {
             "endpoint" => {
                 let url = Url::parse(&value).map_err(|_| "expected an address as endpoint")?;
+                if !url.username().is_empty() || url.password().is_some() {
+                    return Err(
+                        "keys don't belong in an address: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                    );
+                }
                 let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
                 if url.scheme() != "https" && !(url.scheme() == "http" && local) {
                     return Err("expected an https address as endpoint, or http on this machine");
@@ -157,10 +169,13 @@ mod tests {
             ("s3://me:hush@bucket/x", "keys don't belong in an address"),
             ("s3://bucket/x?endpoint=http://example.com", "expected an https address"),
             ("s3://bucket/x?key=hush", "expected endpoint= or region="),
+            ("s3://bucket/x?endpoint=https://me:hush@example.com", "keys don't belong in an address"),
+            ("git:site", "expected a folder or s3:"),
+            ("oci:site:tag", "expected a folder or s3:"),
             ("gs://bucket", "expected a folder or s3:"),
         ] {
             let said = text.parse::<Place>().unwrap_err().to_string();
-            assert!(said.contains(why), "{said}");
+            assert!(said.contains(why) && !said.contains("hush"), "{said}");
         }
         let said = "s3://me:hush@bucket/x".parse::<Place>().unwrap_err().to_string();
         assert!(!said.contains("hush"), "{said}");

@@ -32,6 +32,7 @@ const RETRY_TIME: Duration = Duration::from_secs(90);
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// The timestamp is what tells clients what is new: caches must ask again.
 const ASK_AGAIN: &str = "no-cache";
+const NO_ETAG: &str = "it names no ETag, without which nobody can say what is overwritten";
 /// What is tried before the first write.
 const PROBE: &str = ".hallmark-probe";
 
@@ -112,49 +113,60 @@ impl S3Store {
     }
 
     fn read(&self, path: &Path, limit: u64) -> Result<Option<Found>, StoreError> {
-        self.runtime.block_on(async {
-            let answer = match self.store.get(path).await {
-                Err(Error::NotFound { .. }) => return Ok(None),
-                answer => answer.map_err(|why| self.failed(&why))?,
-            };
-            let (got, etag) = (answer.meta.size, answer.meta.e_tag.clone());
-            let too_large = |got| StoreError::TooLarge { name: path.to_string(), limit, got };
+        self.runtime.block_on(self.fetch(path, limit))
+    }
+
+    async fn fetch(&self, path: &Path, limit: u64) -> Result<Option<Found>, StoreError> {
+        let answer = match self.store.get(path).await {
+            Err(Error::NotFound { .. }) => return Ok(None),
+            answer => answer.map_err(|why| self.failed(&why))?,
+        };
+        let (got, etag) = (answer.meta.size, answer.meta.e_tag.clone());
+        let too_large = |got| StoreError::TooLarge { name: path.to_string(), limit, got };
+        if got > limit {
+            return Err(too_large(got));
+        }
+        // What it announced is not what it sends: counted as it comes.
+        let mut body = answer.into_stream();
+        let mut bytes = Vec::new();
+        while let Some(part) = body.try_next().await.map_err(|why| self.failed(&why))? {
+            bytes.extend_from_slice(&part);
+            let got = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             if got > limit {
                 return Err(too_large(got));
             }
-            // What it announced is not what it sends: counted as it comes.
-            let mut body = answer.into_stream();
-            let mut bytes = Vec::new();
-            while let Some(part) = body.try_next().await.map_err(|why| self.failed(&why))? {
-                bytes.extend_from_slice(&part);
-                let got = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                if got > limit {
-                    return Err(too_large(got));
-                }
-            }
-            Ok(Some((bytes, etag)))
-        })
+        }
+        Ok(Some((bytes, etag)))
     }
 
-    async fn put(&self, path: &Path, bytes: &[u8], mode: PutMode, cache: &'static str) -> Result<(), Error> {
+    /// Writes an object, and gives its ETag.
+    async fn put(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        mode: PutMode,
+        cache: &'static str,
+    ) -> Result<Option<String>, Error> {
         let mut attributes = Attributes::new();
         attributes.insert(Attribute::CacheControl, cache.into());
         attributes.insert(Attribute::ContentType, "application/json".into());
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
-        self.store.put_opts(path, PutPayload::from(bytes.to_vec()), options).await.map(|_| ())
+        self.store.put_opts(path, PutPayload::from(bytes.to_vec()), options).await.map(|put| put.e_tag)
     }
 
     /// Writes a file that must not be there with other bytes.
     async fn create(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         match self.put(path, bytes, PutMode::Create, FOR_EVER).await {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             // Also after a try that was answered too late: then the bytes are ours.
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
-                let there = self.store.get(path).await.map_err(|why| self.failed(&why))?;
-                let there = there.bytes().await.map_err(|why| self.failed(&why))?;
-                match there == bytes {
-                    true => Ok(()),
-                    false => Err(StoreError::Taken { name: path.to_string() }),
+                let limit = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                match self.fetch(path, limit).await {
+                    Ok(Some((there, _))) if there == bytes => Ok(()),
+                    Ok(_) | Err(StoreError::TooLarge { .. }) => {
+                        Err(StoreError::Taken { name: path.to_string() })
+                    }
+                    Err(error) => Err(error),
                 }
             }
             Err(why) => Err(self.failed(&why)),
@@ -183,12 +195,12 @@ impl S3Store {
         let unsafe_because = |why| StoreError::Unsafe { at: self.name.clone(), why };
         match self.put(path, b"1", PutMode::Create, ASK_AGAIN).await {
             // Or a first try of this very write was answered too late.
-            Ok(()) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
+            Ok(_) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
             Err(why) => return Err(self.failed(&why)),
         }
         match self.put(path, b"2", PutMode::Create, ASK_AGAIN).await {
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
-            Ok(()) => {
+            Ok(_) => {
                 return Err(unsafe_because("it overwrites a file although `If-None-Match: *` forbids it"));
             }
             Err(Error::NotImplemented { .. }) => {
@@ -200,7 +212,7 @@ impl S3Store {
             UpdateVersion { e_tag: Some("\"00000000000000000000000000000000\"".to_owned()), version: None };
         match self.put(path, b"3", PutMode::Update(stale), ASK_AGAIN).await {
             Err(Error::Precondition { .. }) => Ok(()),
-            Ok(()) => Err(unsafe_because("it overwrites a file that changed although `If-Match` forbids it")),
+            Ok(_) => Err(unsafe_because("it overwrites a file that changed although `If-Match` forbids it")),
             Err(Error::NotImplemented { .. }) => Err(unsafe_because("it doesn't know `If-Match`")),
             Err(why) => Err(self.failed(&why)),
         }
@@ -242,10 +254,7 @@ impl Store for S3Store {
 
     fn head(&self) -> Result<Option<Head>, StoreError> {
         let Some((timestamp, etag)) = self.read(&self.timestamp()?, HEAD_MAX)? else { return Ok(None) };
-        let etag = etag.ok_or_else(|| StoreError::Unsafe {
-            at: self.name.clone(),
-            why: "it names no ETag, without which nobody can say what is overwritten",
-        })?;
+        let etag = etag.ok_or_else(|| StoreError::Unsafe { at: self.name.clone(), why: NO_ETAG })?;
         Ok(Some(Head { timestamp, token: Token(etag) }))
     }
 
@@ -281,7 +290,7 @@ impl Store for S3Store {
         let path = self.path("targets", name)?;
         // Named by its hash: what is damaged there is repaired.
         let put = self.put(&path, bytes, PutMode::Overwrite, FOR_EVER);
-        self.runtime.block_on(put).map_err(|why| self.failed(&why))
+        self.runtime.block_on(put).map(|_| ()).map_err(|why| self.failed(&why))
     }
 
     fn advance(
@@ -306,20 +315,20 @@ impl Store for S3Store {
             None => PutMode::Create,
             Some(Token(etag)) => PutMode::Update(UpdateVersion { e_tag: Some(etag.clone()), version: None }),
         };
-        match self.runtime.block_on(self.put(&self.timestamp()?, timestamp, mode, ASK_AGAIN)) {
-            Ok(()) => {}
+        // The token is that of what was written here, and of nothing that came after it.
+        let token = match self.runtime.block_on(self.put(&self.timestamp()?, timestamp, mode, ASK_AGAIN)) {
+            Ok(etag) => etag.map(Token),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. }) => {
                 // A try that was answered too late may have been the one that did it.
-                if self.head()?.is_none_or(|head| head.timestamp != timestamp) {
-                    return Err(StoreError::Moved);
-                }
+                let head = self.head()?.filter(|head| head.timestamp == timestamp);
+                Some(head.ok_or(StoreError::Moved)?.token)
             }
             Err(why) => return Err(self.failed(&why)),
-        }
+        };
         for (name, bytes) in roots {
             self.put_metadata(name, bytes)?;
         }
-        self.head()?.map(|head| head.token).ok_or(StoreError::Moved)
+        token.ok_or_else(|| StoreError::Unsafe { at: self.name.clone(), why: NO_ETAG })
     }
 
     fn sweep(&self) -> Result<(), StoreError> {

@@ -19,6 +19,10 @@ pub(crate) fn fill(repository: &Repository, to: &dyn Store) -> Result<(), Failur
         return Ok(());
     }
     let from = DirStore::new(repository.published());
+    if from.describe() == to.describe() {
+        // Nothing to carry from: what is missing there is missed when it is read.
+        return Ok(());
+    }
     if from.head().map_err(|error| Failure::of_store(&from, &error))?.is_none() {
         return Err(Failure::refused(format!("nothing is published in {} yet", to.describe()))
             .detail(format!("and there is nothing in {} to begin with", from.describe()))

@@ -1,5 +1,7 @@
 //! The next state of the repository: signed, weighed as a client will, and only then written.
 
+use std::collections::BTreeMap;
+
 use oci_image::Digest;
 use publish_store::{StoreError, Token};
 use serde_json::Value;
@@ -20,6 +22,9 @@ use crate::staged::digest_of;
 /// client would download three times as much (section 4.4 leaves both out where they cost too much).
 const STATED_IN_FULL: usize = 64;
 
+/// The targets roles of a new state, each weighed under the one that leads to it.
+type Weighed = BTreeMap<Role, TrustedTargets>;
+
 /// A signed document, to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct Signed {
@@ -35,6 +40,8 @@ pub(crate) struct Signed {
 pub(crate) struct Draft {
     /// In the order of writing: delegated roles, targets, snapshot, timestamp, root.
     pub(crate) signed: Vec<Signed>,
+    /// Where each role's document is in that.
+    places: BTreeMap<Role, usize>,
     manifests: Vec<(String, Vec<u8>)>,
 }
 
@@ -94,7 +101,7 @@ impl Draft {
         }
         signed.push(base.timestamp(&signed, proposal, root.as_ref(), ring)?);
         signed.extend(root);
-        let draft = Self { signed, manifests };
+        let draft = Self::holding(signed, manifests);
         draft.weigh(proposal, base)?;
         Ok(draft)
     }
@@ -116,7 +123,7 @@ impl Draft {
             signed.push(base.sign_snapshot(&signed, Why::Renewed, &sets, ring)?);
         }
         signed.push(base.timestamp(&signed, &proposal, None, ring)?);
-        let draft = Self { signed, manifests: Vec::new() };
+        let draft = Self::holding(signed, Vec::new());
         draft.weigh(&proposal, base)?;
         Ok(draft)
     }
@@ -157,8 +164,13 @@ impl Draft {
         timestamp.map_or(&[], |timestamp| &timestamp.bytes)
     }
 
+    fn holding(signed: Vec<Signed>, manifests: Vec<(String, Vec<u8>)>) -> Self {
+        let places = signed.iter().enumerate().map(|(at, one)| (one.role.clone(), at)).collect();
+        Self { signed, places, manifests }
+    }
+
     fn bytes_of(&self, role: &Role) -> Option<&[u8]> {
-        self.signed.iter().find(|signed| signed.role == *role).map(|signed| signed.bytes.as_slice())
+        Some(self.signed.get(*self.places.get(role)?)?.bytes.as_slice())
     }
 
     /// Nothing is published that a client would refuse, or in which it would not find what was added.
@@ -175,9 +187,9 @@ impl Draft {
         roots.extend(self.bytes_of(&Role::Root).map(<[u8]>::to_vec));
         let (fresh, targets) =
             weigh(&roots, seen, next, base.now).map_err(|refusal| not_publishable(&refusal))?;
-        self.weigh_delegated(&fresh, &targets, proposal, published)?;
+        let weighed = self.weigh_delegated(&fresh, &targets, proposal, published)?;
         for (path, change) in &proposal.changes {
-            let listed = self.find(&fresh, &targets, path, published)?;
+            let listed = self.find(&fresh, &weighed, path, published)?;
             if listed.as_ref().map(|target| (target.length, &target.hashes))
                 != change.target()?.as_ref().map(|target| (target.length, &target.hashes))
             {
@@ -194,8 +206,8 @@ impl Draft {
         targets: &TrustedTargets,
         proposal: &Proposal,
         published: &Published<'_>,
-    ) -> Result<(), Failure> {
-        let mut trusted = std::collections::BTreeMap::from([(Role::Targets, targets.clone())]);
+    ) -> Result<Weighed, Failure> {
+        let mut trusted = BTreeMap::from([(Role::Targets, targets.clone())]);
         let mut waiting: Vec<&Proposed> =
             proposal.documents.iter().filter(|one| one.delegator.is_some()).collect();
         while let Some(at) = waiting.iter().position(|one| {
@@ -217,13 +229,11 @@ impl Draft {
             let weighed = fresh
                 .delegated(&under, one.role.name(), bytes)
                 .map_err(|refusal| not_publishable(&refusal))?;
-            if one.document.signed().contains_key("delegations") {
-                trusted.insert(one.role.clone(), weighed);
-            }
+            trusted.insert(one.role.clone(), weighed);
         }
         match waiting.first() {
             Some(one) => Err(not_publishable(&format!("nothing leads to {}", one.role))),
-            None => Ok(()),
+            None => Ok(trusted),
         }
     }
 
@@ -231,17 +241,23 @@ impl Draft {
     fn find(
         &self,
         fresh: &FreshSnapshot,
-        targets: &TrustedTargets,
+        weighed: &Weighed,
         path: &str,
         published: &Published<'_>,
     ) -> Result<Option<tuf_core::schema::Target>, Failure> {
         let refused = |refusal: tuf_core::Refusal| not_publishable(&refusal);
+        let Some(targets) = weighed.get(&Role::Targets) else { return Ok(None) };
         let mut search = fresh.search(targets.clone(), path);
         loop {
             match search.step().map_err(refused)? {
                 Step::Found { target, .. } => return Ok(Some(target)),
                 Step::NotFound(_) => return Ok(None),
                 Step::Need(wanted) => {
+                    // What was weighed just now isn't weighed for each of its names.
+                    let known = weighed.get(&wanted.role);
+                    if known.is_some_and(|known| search.supply_still(known).is_some()) {
+                        continue;
+                    }
                     let bytes = match self.bytes_of(&wanted.role) {
                         Some(bytes) => bytes.to_vec(),
                         None => published.file(&wanted.role, wanted.file.version)?,

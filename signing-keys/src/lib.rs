@@ -1,4 +1,4 @@
-//! Private keys: in files ([`file`]), and elsewhere: in a token (PKCS#11), in an ssh-agent, or behind a program
+//! Private keys: in files ([`mod@file`]), and elsewhere: in a token (PKCS#11), in an ssh-agent, or behind a program
 //! of yours.
 //!
 //! A key is named by a [`KeyUri`], which holds no secret, and opened into something that signs
