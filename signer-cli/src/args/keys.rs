@@ -53,8 +53,8 @@ Examples:
   signer key import online 'exec:/usr/local/bin/kms-sign?arg=prod'
 
 A file is copied, with its passphrase. Of any other key only the address is kept, and its public
-half: so too with file: in front. PINs are asked for, or read from HALLMARK_PIN; who asks AWS is read
-from where its own tools read it.";
+half: so too with file: in front. PINs are asked for, or read from HALLMARK_PIN; who asks AWS is
+read from where its own tools read it.";
 
 const IMPORT_SSH: &str = "\
 Examples:

@@ -76,9 +76,8 @@ fn open_file(
     around: &Surroundings,
 ) -> Result<(PrivateKey, Option<Passphrase>), Failure> {
     if !path.is_file() {
-        return Err(Failure::usage(format!("{} is no file", path.display())).detail(
-            "expected a private key in a file, or pkcs11:, ssh-agent:, awskms:, exec: in front",
-        ));
+        return Err(Failure::usage(format!("{} is no file", path.display()))
+            .detail("expected a private key in a file, or pkcs11:, ssh-agent:, awskms:, exec: in front"));
     }
     let closed = key_ring::read(path)?;
     let unusable = |why| key_ring::unusable(path, why);
