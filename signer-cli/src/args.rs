@@ -89,7 +89,7 @@ pub(crate) enum Command {
     Publish(PublishArgs),
     /// Forget what is staged
     #[command(after_help = "Example:\n  signer reset")]
-    Reset,
+    Reset(RehearsalArgs),
     /// Let others speak for some of the names
     #[command(subcommand)]
     Delegate(DelegateCommand),
@@ -126,6 +126,8 @@ pub(crate) struct InitArgs {
     /// Use this key (PKCS#8, cosign's or OpenSSH's) for a role instead of a new one
     #[arg(long = "key", value_name = "ROLE=FILE")]
     pub(crate) keys: Vec<GivenKey>,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -141,6 +143,8 @@ pub(crate) struct AddArgs {
     pub(crate) list: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -148,6 +152,8 @@ pub(crate) struct RemoveArgs {
     /// HOST/NAME:TAG or HOST/NAME@sha256:…
     #[arg(value_name = "REF")]
     pub(crate) name: Reference,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -167,6 +173,14 @@ pub(crate) struct PassphraseArgs {
     /// Read the passphrase from this file's first line; else from HALLMARK_PASSPHRASE, else ask
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Of every command that writes.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct RehearsalArgs {
+    /// Say what would be done, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// How to reach a registry.

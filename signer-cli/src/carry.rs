@@ -15,19 +15,7 @@ use crate::terminal;
 /// is done.
 pub(crate) fn fill(repository: &Repository, to: &dyn Store) -> Result<(), Failure> {
     let failed = |error: StoreError| Failure::of_store(to, &error);
-    if to.head().map_err(failed)?.is_some() {
-        return Ok(());
-    }
-    let from = DirStore::new(repository.published());
-    if from.describe() == to.describe() {
-        // Nothing to carry from: what is missing there is missed when it is read.
-        return Ok(());
-    }
-    if from.head().map_err(|error| Failure::of_store(&from, &error))?.is_none() {
-        return Err(Failure::refused(format!("nothing is published in {} yet", to.describe()))
-            .detail(format!("and there is nothing in {} to begin with", from.describe()))
-            .hint("name the place where the repository is with --to"));
-    }
+    let Some(from) = source(repository, to)? else { return Ok(()) };
     let published = Published::read(repository, &from)?;
     targets(&published, &from, to)?;
     let delegated = published.delegated(true)?;
@@ -54,6 +42,24 @@ pub(crate) fn fill(repository: &Repository, to: &dyn Store) -> Result<(), Failur
         Err(error) => return Err(failed(error)),
     }
     Ok(())
+}
+
+/// The folder beside signer.toml, where `to` is empty and is to be filled from it.
+pub(crate) fn source(repository: &Repository, to: &dyn Store) -> Result<Option<DirStore>, Failure> {
+    if to.head().map_err(|error| Failure::of_store(to, &error))?.is_some() {
+        return Ok(None);
+    }
+    let from = DirStore::new(repository.published());
+    if from.describe() == to.describe() {
+        // Nothing to carry from: what is missing there is missed when it is read.
+        return Ok(None);
+    }
+    if from.head().map_err(|error| Failure::of_store(&from, &error))?.is_none() {
+        return Err(Failure::refused(format!("nothing is published in {} yet", to.describe()))
+            .detail(format!("and there is nothing in {} to begin with", from.describe()))
+            .hint("name the place where the repository is with --to"));
+    }
+    Ok(Some(from))
 }
 
 /// The files of the targets. One that isn't kept beside the metadata, but in a registry, stays there.

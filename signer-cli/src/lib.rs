@@ -45,7 +45,7 @@ mod terminal;
 
 use std::ffi::OsString;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use oci_image::CredentialPlaces;
 use tuf_core::Instant;
 use zeroize::Zeroizing;
@@ -100,6 +100,11 @@ impl Surroundings {
 /// of the file that they share.
 pub fn aws_keys(value: impl FnMut(&str) -> Option<String>) -> Option<AwsKeys> {
     aws::keys(value)
+}
+
+/// The command line, for whoever walks it: manual pages, completions, tests.
+pub fn command_line() -> clap::Command {
+    Signer::command()
 }
 
 /// Runs one command line and says how it ended. What went wrong is on stderr.

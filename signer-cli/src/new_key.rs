@@ -7,7 +7,7 @@ use tuf_core::crypto::Sign as _;
 use tuf_core::{Role, metadata_file_name};
 use zeroize::Zeroizing;
 
-use crate::edit::KeyText;
+use crate::edit::{KeyText, short};
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::passphrase::Source;
@@ -43,6 +43,15 @@ impl NewKey {
         let path = (1..1000).find_map(free);
         let path = path.ok_or_else(|| Failure::refused(format!("keys/ has a thousand keys of {role}")))?;
         Ok(Self { path, pem, public: KeyText::of(key.key()) })
+    }
+
+    /// Says where it would be, and that this one never will.
+    pub(crate) fn tell(&self) {
+        let id = short(&self.public.id);
+        terminal::note(&format!(
+            "would make {}; key {id} is thrown away with this dry run",
+            self.path.display()
+        ));
     }
 
     /// Writes it.

@@ -3,6 +3,7 @@
 use publish_store::{Store, StoreError};
 use tuf_core::{Instant, Role};
 
+use crate::args::RehearsalArgs;
 use crate::config::Config;
 use crate::draft::{Base, Draft, Signed};
 use crate::failure::Failure;
@@ -89,7 +90,7 @@ impl Job<'_> {
 
     /// Renews what is due. Where another publisher was faster, what is due is asked for again.
     pub(crate) fn run(&self, ring: &mut KeyRing) -> Result<Renewed, Failure> {
-        let _lock = self.repository.lock()?;
+        let _lock = self.repository.lock_unless(RehearsalArgs { dry_run: self.dry_run })?;
         let mut tries = TRIES;
         loop {
             tries = tries.saturating_sub(1);

@@ -21,6 +21,9 @@ use crate::terminal::shown;
 /// The version of every report here.
 pub const VERSION: u32 = 1;
 
+/// What stands above an answer that came of nothing but a rehearsal.
+const DRY_RUN: &str = "dry run, nothing was written. What would be said:";
+
 /// Any command's answer.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -41,6 +44,7 @@ pub(crate) enum Answer {
 impl Answer {
     pub(crate) fn print(&self, format: Format) -> Result<(), Failure> {
         let mut text = match format {
+            Format::Text if self.dry_run() => shown(format!("{DRY_RUN}\n{}", self.text()).trim_end()),
             Format::Text => shown(self.text().trim_end()),
             Format::Json => self.json()?,
         };
@@ -87,6 +91,20 @@ impl Answer {
         }
     }
 
+    /// Whether people must be told that nothing was written. Where the text itself says so, they aren't.
+    fn dry_run(&self) -> bool {
+        match self {
+            Self::Init(report) => report.dry_run,
+            Self::Add(report) => report.dry_run,
+            Self::Remove(report) => report.dry_run,
+            Self::Reset(report) => report.dry_run,
+            Self::Edits(report) => report.dry_run,
+            Self::Ceremony(report) => report.dry_run,
+            Self::Status(_) | Self::Publish(_) | Self::Delegations(_) | Self::Keys(_) => false,
+            Self::Other(report) => report.dry_run(),
+        }
+    }
+
     /// How the run ends that answers so.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -104,13 +122,16 @@ impl Answer {
 pub struct Init {
     /// The version of this report.
     pub version: u32,
+    /// Whether nothing was written because `--dry-run` was given.
+    #[serde(default)]
+    pub dry_run: bool,
     /// The repository that was made.
     pub repository: String,
     /// The folder to serve.
     pub published: String,
     /// The root to hand to users.
     pub root: String,
-    /// The SHA-256 of the root, to compare over the telephone.
+    /// The SHA-256 of the root, to compare over the telephone; empty in a dry run, whose root is thrown away.
     pub root_sha256: String,
     /// Whether the keys need a passphrase.
     pub encrypted_keys: bool,
@@ -126,7 +147,12 @@ impl Init {
         }
         let _ = writeln!(out, "serve {}", self.published);
         let _ = writeln!(out, "hand to users {}", self.root);
-        let _ = write!(out, "  sha256:{}", self.root_sha256);
+        match self.root_sha256.as_str() {
+            "" => {}
+            sha256 => {
+                let _ = write!(out, "  sha256:{sha256}");
+            }
+        }
         out
     }
 }
@@ -205,6 +231,9 @@ pub enum Outcome {
 pub struct Add {
     /// The version of this report.
     pub version: u32,
+    /// Whether nothing was written because `--dry-run` was given.
+    #[serde(default)]
+    pub dry_run: bool,
     /// The names: of the tag, where there is one, and of the digest.
     pub names: Vec<Added>,
     /// How many a list had, of which none is named here.
@@ -265,6 +294,9 @@ pub enum Removal {
 pub struct Remove {
     /// The version of this report.
     pub version: u32,
+    /// Whether nothing was written because `--dry-run` was given.
+    #[serde(default)]
+    pub dry_run: bool,
     /// The name.
     pub name: String,
     /// What became of it.

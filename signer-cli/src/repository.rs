@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::args::RehearsalArgs;
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -85,6 +86,11 @@ impl Repository {
 
     pub(crate) fn targets(&self) -> PathBuf {
         self.published().join("targets")
+    }
+
+    /// As [`Self::lock`], unless nothing will be written: then not even the lock is.
+    pub(crate) fn lock_unless(&self, rehearsal: RehearsalArgs) -> Result<Option<Lock>, Failure> {
+        if rehearsal.dry_run { Ok(None) } else { self.lock().map(Some) }
     }
 
     /// Lets one signer in at a time, and waits a while for its turn.

@@ -139,10 +139,12 @@ fn help_of_every_command() {
 fn a_publishers_screens() {
     let desk = Desk::new();
     let run = |name: &str, arguments: &[&str]| compare(name, &screen(&desk, &desk.signer(arguments)));
+    run("init-dry-run", &["init", "--dry-run"]);
     run("init", &["init", "--unencrypted-keys"]);
     run("status-new", &["status"]);
     desk.image("one");
     desk.image("two");
+    run("add-dry-run", &["add", "oci:one:1.4", "--as", NAME, "--dry-run"]);
     run("add", &["add", "oci:one:1.4", "--as", NAME]);
     run("diff", &["diff"]);
     run("publish-dry-run", &["publish", "--dry-run"]);
@@ -171,6 +173,7 @@ fn a_publishers_screens() {
     run("publish-no-delegation", &["publish"]);
     run("delegate-bins", &["delegate", "bins", "4", "--succinct", "--unencrypted-keys"]);
     desk.signer(&["reset"]).ok();
+    run("role-rotate-dry-run", &["role", "rotate", "root", "--dry-run"]);
     run("role-rotate", &["role", "rotate", "root", "--unencrypted-keys"]);
     run("publish-rotation", &["publish"]);
     run("role-renew", &["role", "renew", "root"]);
@@ -184,6 +187,10 @@ fn a_publishers_screens() {
     fs::create_dir(desk.path("bobs")).unwrap();
     fs::copy(desk.path("bob.pem"), desk.path("bobs/root.pem")).unwrap();
     run("ceremony-sign", &["ceremony", "sign", "c.json", "--keys", "bobs", "--out", "bob.json"]);
+    run(
+        "ceremony-merge-dry-run",
+        &["ceremony", "merge", "c.json", "bob.json", "--out", "x.json", "--dry-run"],
+    );
     run("ceremony-merge", &["ceremony", "merge", "c.json", "bob.json", "--out", "done.json"]);
     run("ceremony-status", &["ceremony", "status", "done.json"]);
     run("publish-ceremony", &["publish", "--ceremony", "done.json"]);

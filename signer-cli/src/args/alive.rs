@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use oci_image::Reference;
 
-use crate::args::PassphraseArgs;
+use crate::args::{PassphraseArgs, RehearsalArgs};
 use crate::span::Span;
 
 pub(crate) const STATUS_EXAMPLE: &str = "\
@@ -89,6 +89,8 @@ pub(crate) struct YankArgs {
     /// What they should use instead
     #[arg(long, value_name = "REF")]
     pub(crate) replacement: Option<Reference>,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -96,4 +98,6 @@ pub(crate) struct UnyankArgs {
     /// HOST/NAME:TAG or HOST/NAME@sha256:…
     #[arg(value_name = "REF")]
     pub(crate) name: Reference,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }

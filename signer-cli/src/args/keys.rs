@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use signing_keys::file::NewKind;
 use tuf_core::crypto::Curve;
 
-use super::PassphraseArgs;
+use super::{PassphraseArgs, RehearsalArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
@@ -179,11 +179,4 @@ pub(crate) struct KeyPasswordArgs {
     pub(crate) passphrase: PassphraseArgs,
     #[command(flatten)]
     pub(crate) rehearsal: RehearsalArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RehearsalArgs {
-    /// Say which files would be written, and write none
-    #[arg(long)]
-    pub(crate) dry_run: bool,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::PassphraseArgs;
+use super::{PassphraseArgs, RehearsalArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DelegateCommand {
@@ -52,6 +52,8 @@ pub(crate) struct DelegateAddArgs {
     /// The role that delegates
     #[arg(long, value_name = "ROLE", default_value = "targets")]
     pub(crate) by: String,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 /// The keys of a role that is made.
@@ -75,6 +77,8 @@ pub(crate) struct DelegateRemoveArgs {
     /// The role
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +94,8 @@ pub(crate) struct BinsArgs {
     pub(crate) prefix: String,
     #[command(flatten)]
     pub(crate) keys: RoleKeyArgs,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -114,6 +120,19 @@ pub(crate) enum RoleCommand {
     Renew(RenewArgs),
 }
 
+impl RoleCommand {
+    pub(crate) fn rehearsal(&self) -> RehearsalArgs {
+        match self {
+            Self::Threshold(args) => args.rehearsal,
+            Self::AddKey(args) => args.rehearsal,
+            Self::RemoveKey(args) => args.rehearsal,
+            Self::Rotate(args) => args.rehearsal,
+            Self::Revoke(args) => args.rehearsal,
+            Self::Renew(args) => args.rehearsal,
+        }
+    }
+}
+
 const ROTATE: &str = "\
 Examples:
   signer role rotate timestamp
@@ -130,6 +149,8 @@ pub(crate) struct ThresholdArgs {
     /// How many
     #[arg(value_name = "N")]
     pub(crate) threshold: u32,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +163,8 @@ pub(crate) struct AddKeyArgs {
     pub(crate) key: String,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -152,6 +175,8 @@ pub(crate) struct RemoveKeyArgs {
     /// The key's id, or its beginning
     #[arg(value_name = "KEYID")]
     pub(crate) key_id: String,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -173,6 +198,8 @@ pub(crate) struct RotateArgs {
     pub(crate) unencrypted_keys: bool,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -180,6 +207,8 @@ pub(crate) struct RevokeArgs {
     /// The key's id, or its beginning
     #[arg(value_name = "KEYID")]
     pub(crate) key_id: String,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -187,6 +216,8 @@ pub(crate) struct RenewArgs {
     /// root, targets, or a delegated role
     #[arg(value_name = "ROLE")]
     pub(crate) role: String,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -225,6 +256,8 @@ pub(crate) struct ProposeArgs {
     pub(crate) unsigned: bool,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +282,8 @@ pub(crate) struct CeremonySignArgs {
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }
 
 #[derive(Debug, Args)]
@@ -259,4 +294,6 @@ pub(crate) struct MergeArgs {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) rehearsal: RehearsalArgs,
 }

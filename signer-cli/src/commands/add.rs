@@ -31,7 +31,7 @@ pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<r
     config.expect_in_scope(&name.with_digest(image.digest))?;
     terminal::note(&format!("{} has {} as {}", image.source, image.digest, image.manifest.media_type()));
 
-    let _lock = repository.lock()?;
+    let _lock = repository.lock_unless(args.rehearsal)?;
     let store = places::open(&repository, &config, around)?;
     let published = Published::read(&repository, store.as_ref())?;
     let mut staged = Staged::read(&repository)?;
@@ -39,12 +39,15 @@ pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<r
     for path in name.tag_path().into_iter().chain([name.digest_path(image.digest)]) {
         names.push(stage(&path, &image, &published, &mut staged, &config)?);
     }
-    // Also where it was kept before: what was damaged since is repaired.
-    if names.iter().any(|added| added.outcome != Outcome::AlreadyPublished) {
-        staged.keep(image.digest, &image.bytes)?;
+    let dry_run = args.rehearsal.dry_run;
+    if !dry_run {
+        // Also where it was kept before: what was damaged since is repaired.
+        if names.iter().any(|added| added.outcome != Outcome::AlreadyPublished) {
+            staged.keep(image.digest, &image.bytes)?;
+        }
+        staged.write()?;
     }
-    staged.write()?;
-    Ok(report::Add { version: VERSION, names, listed: None })
+    Ok(report::Add { version: VERSION, dry_run, names, listed: None })
 }
 
 fn list(
@@ -56,13 +59,16 @@ fn list(
     let Some(file) = &args.list else {
         return Err(Failure::usage("expected an image or --list, got neither"));
     };
-    let _lock = repository.lock()?;
+    let _lock = repository.lock_unless(args.rehearsal)?;
     let store = places::open(repository, config, around)?;
     let published = Published::read(repository, store.as_ref())?;
     let mut staged = Staged::read(repository)?;
     let report = add_list::stage(file, config, &published, &mut staged)?;
-    staged.write()?;
-    Ok(report)
+    let dry_run = args.rehearsal.dry_run;
+    if !dry_run {
+        staged.write()?;
+    }
+    Ok(report::Add { dry_run, ..report })
 }
 
 /// The name under which the image will be trusted.

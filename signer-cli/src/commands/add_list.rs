@@ -55,7 +55,7 @@ pub(super) fn stage(
         staged.changes.insert(path, change);
         count = count.saturating_add(1);
     }
-    Ok(report::Add { version: VERSION, names: Vec::new(), listed: Some(count) })
+    Ok(report::Add { version: VERSION, dry_run: false, names: Vec::new(), listed: Some(count) })
 }
 
 /// One line.

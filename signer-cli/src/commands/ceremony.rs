@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tuf_core::limits;
 
 use crate::Surroundings;
+use crate::args::RehearsalArgs;
 use crate::args::roles::{CeremonyCommand, CeremonyFileArgs, CeremonySignArgs, MergeArgs, ProposeArgs};
 use crate::ceremony::{Ceremony, Item, signed_by, words};
 use crate::failure::Failure;
@@ -24,7 +25,7 @@ pub(crate) fn run(dir: &Path, command: &CeremonyCommand, around: &Surroundings) 
         CeremonyCommand::Propose(args) => propose(dir, args, around)?,
         CeremonyCommand::Show(args) | CeremonyCommand::Status(args) => {
             let (ceremony, follows) = read(dir, args)?;
-            report(&args.file, &ceremony, follows, Vec::new())?
+            report(&args.file, &ceremony, follows, Vec::new(), RehearsalArgs { dry_run: false })?
         }
         CeremonyCommand::Sign(args) => sign(dir, args, around)?,
         CeremonyCommand::Merge(args) => merge(dir, args)?,
@@ -50,8 +51,8 @@ fn propose(dir: &Path, args: &ProposeArgs, around: &Surroundings) -> Result<repo
             sign_all(&mut ceremony, &mut ring)?
         }
     };
-    ceremony.write(&args.out)?;
-    report(&args.out, &ceremony, Some(true), signed)
+    write(&ceremony, &args.out, args.rehearsal)?;
+    report(&args.out, &ceremony, Some(true), signed, args.rehearsal)
 }
 
 fn sign(dir: &Path, args: &CeremonySignArgs, around: &Surroundings) -> Result<reports::Ceremony, Failure> {
@@ -69,8 +70,8 @@ fn sign(dir: &Path, args: &CeremonySignArgs, around: &Surroundings) -> Result<re
             .hint("`signer ceremony status FILE` lists the keys that are missing"));
     }
     let out = args.out.as_ref().unwrap_or(&args.file.file);
-    ceremony.write(out)?;
-    report(out, &ceremony, follows, signed)
+    write(&ceremony, out, args.rehearsal)?;
+    report(out, &ceremony, follows, signed, args.rehearsal)
 }
 
 fn merge(dir: &Path, args: &MergeArgs) -> Result<reports::Ceremony, Failure> {
@@ -81,8 +82,12 @@ fn merge(dir: &Path, args: &MergeArgs) -> Result<reports::Ceremony, Failure> {
     for file in files {
         merged.merge(&read(dir, &none(file))?.0)?;
     }
-    merged.write(&args.out)?;
-    report(&args.out, &merged, follows, Vec::new())
+    write(&merged, &args.out, args.rehearsal)?;
+    report(&args.out, &merged, follows, Vec::new(), args.rehearsal)
+}
+
+fn write(ceremony: &Ceremony, out: &Path, rehearsal: RehearsalArgs) -> Result<(), Failure> {
+    if rehearsal.dry_run { Ok(()) } else { ceremony.write(out) }
 }
 
 /// Reads a file and compares it with the root that is trusted here, where there is one.
@@ -119,6 +124,7 @@ fn report(
     ceremony: &Ceremony,
     follows_trusted_root: Option<bool>,
     signed: Vec<String>,
+    RehearsalArgs { dry_run }: RehearsalArgs,
 ) -> Result<reports::Ceremony, Failure> {
     let mut documents = Vec::new();
     for item in &ceremony.proposed {
@@ -130,6 +136,7 @@ fn report(
     let sha256 = ceremony.fingerprint()?;
     Ok(reports::Ceremony {
         version: VERSION,
+        dry_run,
         file: file.display().to_string(),
         fingerprint: words(&sha256),
         sha256,

@@ -6,6 +6,7 @@ use tuf_core::Role;
 
 use super::edits::{Desk, public_key, reports};
 use crate::Surroundings;
+use crate::args::RehearsalArgs;
 use crate::args::roles::{BinsArgs, DelegateAddArgs, DelegateCommand, RoleKeyArgs};
 use crate::edit::{Edit, KeyText, top_level};
 use crate::failure::Failure;
@@ -21,29 +22,29 @@ const SUCCINCT_MAX: u32 = 65_536;
 
 pub(crate) fn run(dir: &Path, command: &DelegateCommand, around: &Surroundings) -> Result<Answer, Failure> {
     let desk = Desk::open(dir, around)?;
-    let edits = match command {
+    let (edits, rehearsal) = match command {
         DelegateCommand::List => return list(&desk).map(Answer::Delegations),
-        DelegateCommand::Add(args) => add(&desk, args, around)?,
+        DelegateCommand::Add(args) => (add(&desk, args, around)?, args.rehearsal),
         DelegateCommand::Remove(args) => {
             let by = desk.delegator_of(&args.name)?;
-            (vec![Edit::Undelegate { by, role: args.name.clone() }], None)
+            ((vec![Edit::Undelegate { by, role: args.name.clone() }], None), args.rehearsal)
         }
-        DelegateCommand::Bins(args) => bins(&desk, args, around)?,
+        DelegateCommand::Bins(args) => (bins(&desk, args, around)?, args.rehearsal),
     };
-    reports(&desk, edits, around).map(Answer::Edits)
+    reports(&desk, edits, rehearsal, around).map(Answer::Edits)
 }
 
 /// Edits, and a key that was made for them.
 type Made = (Vec<Edit>, Option<NewKey>);
 
 fn add(desk: &Desk, args: &DelegateAddArgs, around: &Surroundings) -> Result<Made, Failure> {
-    let DelegateAddArgs { name, paths, keys, terminating, by } = args;
+    let DelegateAddArgs { name, paths, keys, terminating, by, rehearsal } = args;
     expect_free_name(desk, name)?;
     if let Some(empty) = paths.iter().find(|path| path.is_empty() || path.starts_with('/')) {
         return Err(Failure::usage(format!("{empty:?} is no pattern of names"))
             .hint("a pattern looks like registry.example.com/acme/*"));
     }
-    let (role_keys, made) = role_keys(desk, &Role::of_targets(name), keys, around)?;
+    let (role_keys, made) = role_keys(desk, &Role::of_targets(name), keys, *rehearsal, around)?;
     let edit = Edit::Delegate {
         by: by.clone(),
         role: name.clone(),
@@ -56,7 +57,7 @@ fn add(desk: &Desk, args: &DelegateAddArgs, around: &Surroundings) -> Result<Mad
 }
 
 fn bins(desk: &Desk, args: &BinsArgs, around: &Surroundings) -> Result<Made, Failure> {
-    let BinsArgs { count, succinct, prefix, keys } = args;
+    let BinsArgs { count, succinct, prefix, keys, rehearsal } = args;
     let most = if *succinct { SUCCINCT_MAX } else { HASHED_MAX };
     if !count.is_power_of_two() || !(2..=most).contains(count) {
         return Err(Failure::usage(format!("expected a power of two from 2 to {most}, got {count}")));
@@ -71,7 +72,7 @@ fn bins(desk: &Desk, args: &BinsArgs, around: &Surroundings) -> Result<Made, Fai
             let named = |id: &String| Some(KeyText::named(id.clone(), all.get(id)?));
             (bins.keyids.iter().filter_map(named).collect(), None)
         }
-        _ => role_keys(desk, &Role::of_targets(prefix), keys, around)?,
+        _ => role_keys(desk, &Role::of_targets(prefix), keys, *rehearsal, around)?,
     };
     let threshold = args.keys.threshold;
     let edit = Edit::Bins { prefix: prefix.clone(), bit_length, succinct: *succinct, keys, threshold };
@@ -83,11 +84,12 @@ fn role_keys(
     desk: &Desk,
     role: &Role,
     args: &RoleKeyArgs,
+    rehearsal: RehearsalArgs,
     around: &Surroundings,
 ) -> Result<(Vec<KeyText>, Option<NewKey>), Failure> {
     let source = Source::of(&args.passphrase, around);
     if args.keys.is_empty() {
-        let made = NewKey::make(&desk.repository, role, &source, args.unencrypted_keys)?;
+        let made = NewKey::make(&desk.repository, role, &source, args.unencrypted_keys || rehearsal.dry_run)?;
         return Ok((vec![made.public.clone()], Some(made)));
     }
     let named: Result<_, _> = args.keys.iter().map(|key| public_key(desk, key, &source)).collect();

@@ -6,9 +6,10 @@ use publish_store::Store;
 use tuf_core::Role;
 use tuf_core::authoring::Document;
 
-use super::publish::open_keys;
+use super::publish::{ceremony, open_keys};
 use crate::Surroundings;
 use crate::args::PublishArgs;
+use crate::carry;
 use crate::config::Config;
 use crate::diff::between;
 use crate::draft::{Base, Draft};
@@ -51,13 +52,29 @@ pub(crate) fn dry_run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> 
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
     let store = places::open(&repository, &config, around)?;
+    let local = carry::source(&repository, store.as_ref())?;
+    let from: &dyn Store = local.as_ref().map_or(store.as_ref(), |local| local);
+    let ceremony = ceremony(dir, args)?;
     let mut ring = KeyRing::new(repository.keys(), &args.passphrase, around);
-    open_keys(&repository, store.as_ref(), &config, &mut ring, around)?;
-    let published = Published::read(&repository, store.as_ref())?;
+    if ceremony.is_none() {
+        open_keys(&repository, from, &config, &mut ring, around)?;
+    }
+    let published = Published::read(&repository, from)?;
     let staged = Staged::read(&repository)?;
-    let proposal = Proposal::of(&published, &staged, &config, around.now)?;
     let base = Base { published: &published, config: &config, now: around.now };
-    let draft = Draft::make(proposal.clone(), &base, |digest| staged.manifest(digest), &mut ring)?;
+    let (proposal, draft) = match ceremony {
+        None => {
+            let proposal = Proposal::of(&published, &staged, &config, around.now)?;
+            let manifest = |digest| staged.manifest(digest);
+            (proposal.clone(), Draft::make(proposal, &base, manifest, &mut ring)?)
+        }
+        Some(ceremony) => {
+            let (proposal, manifests) = ceremony.into_proposal(&published)?;
+            let manifest = |digest| manifests.get(digest).map_or_else(|| staged.manifest(digest), Ok);
+            let draft = Draft::of_signed(&proposal, &base, manifest, &mut ring)?;
+            (proposal, draft)
+        }
+    };
     let mut roles = Vec::new();
     for signed in &draft.signed {
         let old = published_document(&signed.role, &published)?;
@@ -68,7 +85,7 @@ pub(crate) fn dry_run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> 
 
 fn report(proposal: &Proposal, store: &dyn Store, roles: Vec<RoleDiff>, signed: bool) -> Diff {
     let staged = !proposal.changes.is_empty() || !proposal.edits.is_empty();
-    Diff { version: VERSION, published: store.describe(), signed, staged, roles }
+    Diff { version: VERSION, dry_run: signed, published: store.describe(), signed, staged, roles }
 }
 
 /// What is published of a role; nothing where it is new.

@@ -7,6 +7,7 @@ use tuf_core::Role;
 use tuf_core::crypto::Sign as _;
 
 use crate::Surroundings;
+use crate::args::RehearsalArgs;
 use crate::config::Config;
 use crate::edit::{Edit, KeyText};
 use crate::failure::Failure;
@@ -122,9 +123,10 @@ impl Desk {
 pub(crate) fn reports(
     desk: &Desk,
     (edits, new_key): (Vec<Edit>, Option<NewKey>),
+    rehearsal: RehearsalArgs,
     around: &Surroundings,
 ) -> Result<Edits, Failure> {
-    let _lock = desk.repository.lock()?;
+    let _lock = desk.repository.lock_unless(rehearsal)?;
     let published = desk.published()?;
     let mut staged = Staged::read(&desk.repository)?;
     for edit in &edits {
@@ -133,10 +135,17 @@ pub(crate) fn reports(
         }
     }
     let proposal = Proposal::of(&published, &staged, &desk.config, around.now)?;
-    new_key.map_or(Ok(()), |key| key.save())?;
-    staged.write()?;
+    let dry_run = rehearsal.dry_run;
+    match (new_key, dry_run) {
+        (Some(key), true) => key.tell(),
+        (Some(key), false) => key.save()?,
+        (None, _) => {}
+    }
+    if !dry_run {
+        staged.write()?;
+    }
     let signs = proposal.documents.iter().map(|one| one.role.name().to_owned()).collect();
-    Ok(Edits { version: VERSION, staged: edits.iter().map(Edit::words).collect(), signs })
+    Ok(Edits { version: VERSION, dry_run, staged: edits.iter().map(Edit::words).collect(), signs })
 }
 
 /// A public key from a PEM file, or that of a key in `keys/`, by its name.

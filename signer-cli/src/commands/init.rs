@@ -49,9 +49,19 @@ pub(crate) fn run(dir: &Path, args: &InitArgs, around: &Surroundings) -> Result<
     let config = Config::parse(TEMPLATE).map_err(Failure::refused)?;
     let source = Source::of(&args.passphrase, around);
     let given = open_given(&args.keys, &source)?;
-    let passphrase = if args.unencrypted_keys { None } else { Some(source.new_one()?) };
+    let given_ids: Vec<String> = given.iter().map(|(_, key)| key.key_id()).collect();
+    let passphrase = match args.unencrypted_keys || args.rehearsal.dry_run {
+        true => None,
+        false => Some(source.new_one()?),
+    };
     let keys = RoleKeys::make(given)?;
     let first = First::sign(&keys, &config, around.now)?;
+    let mut report = first.report(&Repository::at(dir), &keys, !args.unencrypted_keys);
+    if args.rehearsal.dry_run {
+        // The keys that were made are thrown away, and with them this root.
+        report.roles.iter_mut().for_each(|role| role.key_ids.retain(|id| given_ids.contains(id)));
+        return Ok(report::Init { dry_run: true, root_sha256: String::new(), ..report });
+    }
 
     let parent = match dir.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -68,7 +78,7 @@ pub(crate) fn run(dir: &Path, args: &InitArgs, around: &Surroundings) -> Result<
         _ => Failure::io(dir)(error),
     })?;
     files::flush(parent)?;
-    Ok(first.report(&Repository::at(dir), &keys, passphrase.is_some()))
+    Ok(report)
 }
 
 fn expect_free(dir: &Path) -> Result<(), Failure> {
@@ -175,6 +185,7 @@ impl First {
         });
         report::Init {
             version: VERSION,
+            dry_run: false,
             repository: made.dir().display().to_string(),
             published: made.published().display().to_string(),
             root: made.metadata().join("1.root.json").display().to_string(),

@@ -37,7 +37,7 @@ pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Fail
         Command::Serve(args) => other(serve::run(repo, args, around)),
         Command::Yank(args) => other(yank::yank(repo, args, around)),
         Command::Unyank(args) => other(yank::unyank(repo, args, around)),
-        Command::Reset => reset::run(repo).map(Answer::Reset),
+        Command::Reset(args) => reset::run(repo, *args).map(Answer::Reset),
         Command::Delegate(command) => delegate::run(repo, command, around),
         Command::Role(command) => role::run(repo, command, around).map(Answer::Edits),
         Command::Key(command) => key::run(repo, command, around).map(Answer::Keys),

@@ -11,7 +11,7 @@ use crate::Surroundings;
 use crate::args::PublishArgs;
 use crate::args::roles::CeremonyFileArgs;
 use crate::carry;
-use crate::ceremony::Manifests;
+use crate::ceremony::{Ceremony, Manifests};
 use crate::config::Config;
 use crate::draft::{Base, Draft, Signed};
 use crate::edit::Edit;
@@ -37,12 +37,7 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
     let config = Config::read(&repository.config())?;
     let store = places::open(&repository, &config, around)?;
     carry::fill(&repository, store.as_ref())?;
-    let ceremony = match &args.ceremony {
-        None => None,
-        Some(file) => {
-            Some(super::ceremony::read(dir, &CeremonyFileArgs { file: file.clone(), root: None })?.0)
-        }
-    };
+    let ceremony = ceremony(dir, args)?;
     let mut ring = KeyRing::new(repository.keys(), &args.passphrase, around);
     let mut ready = match ceremony {
         Some(_) => None,
@@ -103,6 +98,12 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             signed: draft.signed.iter().map(statement).collect(),
         });
     }
+}
+
+/// What several people signed, where that is to be published.
+pub(super) fn ceremony(dir: &Path, args: &PublishArgs) -> Result<Option<Ceremony>, Failure> {
+    let Some(file) = args.ceremony.clone() else { return Ok(None) };
+    super::ceremony::read(dir, &CeremonyFileArgs { file, root: None }).map(|(ceremony, _)| Some(ceremony))
 }
 
 /// What a publish is made of.

@@ -19,7 +19,7 @@ use crate::terminal;
 pub(crate) fn run(dir: &Path, args: &RemoveArgs, around: &Surroundings) -> Result<report::Remove, Failure> {
     let repository = Repository::open(dir)?;
     let path = path_of(&args.name)?;
-    let _lock = repository.lock()?;
+    let _lock = repository.lock_unless(args.rehearsal)?;
     let config = Config::read(&repository.config())?;
     let store = places::open(&repository, &config, around)?;
     let published = Published::read(&repository, store.as_ref())?;
@@ -37,8 +37,11 @@ pub(crate) fn run(dir: &Path, args: &RemoveArgs, around: &Surroundings) -> Resul
                 .hint("`signer status` lists what is"));
         }
     };
-    staged.write()?;
-    Ok(report::Remove { version: VERSION, name: path, outcome })
+    let dry_run = args.rehearsal.dry_run;
+    if !dry_run {
+        staged.write()?;
+    }
+    Ok(report::Remove { version: VERSION, dry_run, name: path, outcome })
 }
 
 /// One path: that of the tag, or that of the digest.

@@ -27,11 +27,13 @@ pub(crate) fn run(dir: &Path, command: &RoleCommand, around: &Surroundings) -> R
             let key_id = desk.key_id(&args.role, &args.key_id, around)?;
             vec![Edit::RemoveKey { role: args.role.clone(), key_id }]
         }
-        RoleCommand::Rotate(args) => return reports(&desk, rotate(&desk, args, around)?, around),
+        RoleCommand::Rotate(args) => {
+            return reports(&desk, rotate(&desk, args, around)?, args.rehearsal, around);
+        }
         RoleCommand::Revoke(args) => revoke(&desk, &args.key_id, around)?,
         RoleCommand::Renew(args) => vec![Edit::Renew { role: args.role.clone() }],
     };
-    reports(&desk, (edits, None), around)
+    reports(&desk, (edits, None), command.rehearsal(), around)
 }
 
 /// New keys in the place of the old: one by one, or all at once.
@@ -56,7 +58,8 @@ fn rotate(
                 .hint("name the one to replace with --only, or all the new ones with --key"));
         }
         let role = Role::of_targets(&args.role);
-        let key = NewKey::make(&desk.repository, &role, &source, args.unencrypted_keys)?;
+        let key =
+            NewKey::make(&desk.repository, &role, &source, args.unencrypted_keys || args.rehearsal.dry_run)?;
         keys.push(key.public.clone());
         made = Some(key);
     }

@@ -7,7 +7,7 @@ use oci_image::Reference;
 use serde_json::{Value, json};
 
 use crate::Surroundings;
-use crate::args::alive::{UnyankArgs, YankArgs};
+use crate::args::{RehearsalArgs, UnyankArgs, YankArgs};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::places;
@@ -22,7 +22,7 @@ use crate::staged::{Change, Staged, digest_of};
 const REASON_MAX: usize = 500;
 
 pub(crate) fn yank(dir: &Path, args: &YankArgs, around: &Surroundings) -> Result<Yank, Failure> {
-    let YankArgs { name, reason, replacement } = args;
+    let YankArgs { name, reason, replacement, rehearsal } = args;
     let reason = reason.trim();
     if reason.is_empty() || reason.chars().any(char::is_control) {
         return Err(Failure::usage("a reason is one line of text, for those whom `verify` will refuse"));
@@ -38,26 +38,35 @@ pub(crate) fn yank(dir: &Path, args: &YankArgs, around: &Surroundings) -> Result
     if let (Some(replacement), Some(object)) = (&replacement, yanked.as_object_mut()) {
         object.insert("replacement".to_owned(), replacement.clone().into());
     }
-    let names = change(dir, name, around, Some(&yanked))?;
-    Ok(Yank { version: VERSION, yanked: true, names, reason: Some(reason.to_owned()), replacement })
+    let names = change(dir, name, *rehearsal, around, Some(&yanked))?;
+    Ok(Yank {
+        version: VERSION,
+        dry_run: rehearsal.dry_run,
+        yanked: true,
+        names,
+        reason: Some(reason.to_owned()),
+        replacement,
+    })
 }
 
 pub(crate) fn unyank(dir: &Path, args: &UnyankArgs, around: &Surroundings) -> Result<Yank, Failure> {
-    let names = change(dir, &args.name, around, None)?;
-    Ok(Yank { version: VERSION, yanked: false, names, reason: None, replacement: None })
+    let names = change(dir, &args.name, args.rehearsal, around, None)?;
+    let dry_run = args.rehearsal.dry_run;
+    Ok(Yank { version: VERSION, dry_run, yanked: false, names, reason: None, replacement: None })
 }
 
 /// Stages what is said of a name, and of its digest: who has pinned that must hear of it too.
 fn change(
     dir: &Path,
     name: &Reference,
+    rehearsal: RehearsalArgs,
     around: &Surroundings,
     yanked: Option<&Value>,
 ) -> Result<Vec<String>, Failure> {
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
     let store = places::open(&repository, &config, around)?;
-    let _lock = repository.lock()?;
+    let _lock = repository.lock_unless(rehearsal)?;
     let published = Published::read(&repository, store.as_ref())?;
     let mut staged = Staged::read(&repository)?;
     let by_digest = |digest| name.digest_path(digest);
@@ -93,6 +102,8 @@ fn change(
         };
         staged.changes.insert(path.clone(), change);
     }
-    staged.write()?;
+    if !rehearsal.dry_run {
+        staged.write()?;
+    }
     Ok(paths)
 }

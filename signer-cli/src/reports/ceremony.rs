@@ -14,6 +14,9 @@ use crate::edit::short;
 pub struct Ceremony {
     /// The version of this report.
     pub version: u32,
+    /// Whether nothing was written because `--dry-run` was given.
+    #[serde(default)]
+    pub dry_run: bool,
     /// The file.
     pub file: String,
     /// The SHA-256 of what is proposed, whoever has signed.

@@ -15,6 +15,9 @@ use crate::edit::short;
 pub struct Diff {
     /// The version of this report.
     pub version: u32,
+    /// Whether nothing was written because `--dry-run` was given.
+    #[serde(default)]
+    pub dry_run: bool,
     /// The place that is served.
     pub published: String,
     /// Whether it was signed, and weighed as a client does: by `publish --dry-run`. Nothing was written.

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Edits {
     /// The version of this report.
     pub version: u32,
+    /// Whether nothing was written because `--dry-run` was given.
+    #[serde(default)]
+    pub dry_run: bool,
     /// What was staged, in words.
     pub staged: Vec<String>,
     /// The roles that will sign at the next publish, besides snapshot and timestamp.
@@ -93,6 +96,9 @@ impl Delegations {
 pub struct Reset {
     /// The version of this report.
     pub version: u32,
+    /// Whether nothing was written because `--dry-run` was given.
+    #[serde(default)]
+    pub dry_run: bool,
     /// How many staged changes were forgotten.
     pub forgotten: usize,
 }

@@ -18,6 +18,11 @@ pub(crate) trait Report: fmt::Debug {
     /// As JSON. The schema is in `docs/schema`.
     fn json(&self) -> Result<String, serde_json::Error>;
 
+    /// Whether it says what would be done, and nothing was written.
+    fn dry_run(&self) -> bool {
+        false
+    }
+
     /// As lines.
     fn text(&self) -> String;
 

@@ -13,6 +13,9 @@ use super::Report;
 pub struct Yank {
     /// The version of this report.
     pub version: u32,
+    /// Whether nothing was written because `--dry-run` was given.
+    #[serde(default)]
+    pub dry_run: bool,
     /// Whether the names will be refused; otherwise they will be trusted again.
     pub yanked: bool,
     /// The names: of the tag, and of its digest.
@@ -28,6 +31,10 @@ pub struct Yank {
 impl Report for Yank {
     fn json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
+    }
+
+    fn dry_run(&self) -> bool {
+        self.dry_run
     }
 
     fn text(&self) -> String {

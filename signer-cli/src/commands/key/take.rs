@@ -19,7 +19,8 @@ use crate::terminal;
 
 pub(super) fn new(desk: &Desk, args: &KeyNewArgs, around: &Surroundings) -> Result<Plan, Failure> {
     expect_free(desk, &args.name)?;
-    let passphrase = match args.unencrypted {
+    // What is not written needs no passphrase.
+    let passphrase = match args.unencrypted || args.rehearsal.dry_run {
         true => None,
         false => Some(Source::of(&args.passphrase, around).new_one()?),
     };
