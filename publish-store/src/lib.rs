@@ -16,7 +16,7 @@ use std::fmt;
 
 pub use dir::DirStore;
 pub use place::{Access, AwsKeys, BadPlace, Place, open};
-pub use s3::S3Store;
+pub use s3::{S3Address, S3Store, S3Times};
 
 /// The most bytes that are read of `timestamp.json`: it names one file. Clients read no more either.
 pub const HEAD_MAX: u64 = 16 * 1024;

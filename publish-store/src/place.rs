@@ -7,6 +7,7 @@ use std::str::FromStr;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::s3::{S3Address, S3Times};
 use crate::{DirStore, S3Store, Store, StoreError};
 
 /// Where a repository is published.
@@ -69,7 +70,9 @@ pub fn open(place: &Place, access: &Access) -> Result<Box<dyn Store>, StoreError
     Ok(match place {
         Place::Dir(dir) => Box::new(DirStore::new(dir)),
         Place::S3 { bucket, prefix, endpoint, region } => {
-            Box::new(S3Store::new(bucket, prefix, endpoint.as_ref(), region.as_deref(), access.aws.as_ref())?)
+            let (endpoint, region) = (endpoint.as_ref(), region.as_deref());
+            let at = S3Address { bucket, prefix, endpoint, region };
+            Box::new(S3Store::new(at, access.aws.as_ref(), S3Times::default())?)
         }
     })
 }
@@ -122,6 +125,9 @@ fn s3(url: &Url) -> Result<Place, &'static str> {
                         "keys don't belong in an address: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
                     );
                 }
+                if url.query().is_some() || url.fragment().is_some() {
+                    return Err("expected an endpoint without ? and #");
+                }
                 let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
                 if url.scheme() != "https" && !(url.scheme() == "http" && local) {
                     return Err("expected an https address as endpoint, or http on this machine");
@@ -143,7 +149,10 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dir(dir) => write!(f, "{}", dir.display()),
-            Self::S3 { bucket, prefix, .. } => write!(f, "s3://{bucket}/{prefix}"),
+            Self::S3 { bucket, prefix, endpoint, region } => {
+                let (endpoint, region) = (endpoint.as_ref(), region.as_deref());
+                write!(f, "{}", S3Address { bucket, prefix, endpoint, region })
+            }
         }
     }
 }
@@ -157,7 +166,15 @@ mod tests {
         assert_eq!("public".parse(), Ok(Place::Dir("public".into())));
         assert_eq!("file:/srv/trust".parse(), Ok(Place::Dir("/srv/trust".into())));
         let s3 = "s3://bucket/trust/?endpoint=http://127.0.0.1:9000&region=eu-1".parse::<Place>().unwrap();
-        assert_eq!(s3.to_string(), "s3://bucket/trust");
+        assert_eq!(s3.to_string(), "s3://bucket/trust?endpoint=http://127.0.0.1:9000&region=eu-1");
+        for text in [
+            "s3://bucket/",
+            "s3://bucket/a/b?region=eu-1",
+            "s3://bucket/trust?endpoint=https://store.example.com/a%26b%2523&region=it's 1+1",
+        ] {
+            let place = text.parse::<Place>().unwrap();
+            assert_eq!(place.to_string().parse(), Ok(place.clone()), "{place}");
+        }
         assert!(matches!(s3, Place::S3 { region: Some(region), .. } if region == "eu-1"));
     }
 
@@ -168,6 +185,7 @@ mod tests {
             ("s3://", "expected a bucket"),
             ("s3://me:hush@bucket/x", "keys don't belong in an address"),
             ("s3://bucket/x?endpoint=http://example.com", "expected an https address"),
+            ("s3://bucket/x?endpoint=https://example.com/%3Fkey=hush", "without ? and #"),
             ("s3://bucket/x?key=hush", "expected endpoint= or region="),
             ("s3://bucket/x?endpoint=https://me:hush@example.com", "keys don't belong in an address"),
             ("git:site", "expected a folder or s3:"),

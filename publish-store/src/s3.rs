@@ -10,6 +10,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use futures_util::future::{join, join_all};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
@@ -17,6 +18,8 @@ use object_store::{
     Attribute, Attributes, BackoffConfig, ClientOptions, Error, ObjectStore as _, ObjectStoreExt as _,
     PutMode, PutOptions, PutPayload, RetryConfig, UpdateVersion,
 };
+use oci_image::Manifest;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
@@ -24,17 +27,34 @@ use crate::{AwsKeys, HEAD_MAX, Head, Store, StoreError, Token};
 
 /// How many writes are under way at once: more of them gain nothing over one connection pool.
 const AT_ONCE: usize = 16;
-/// One request, of at most some megabytes. Slower than this is as good as nothing.
-const REQUEST_TIME: Duration = Duration::from_secs(60);
-/// All tries of one request.
-const RETRY_TIME: Duration = Duration::from_secs(90);
 /// A versioned file never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// The timestamp is what tells clients what is new: caches must ask again.
 const ASK_AGAIN: &str = "no-cache";
+/// What metadata is, and whatever isn't known.
+const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
 const NO_ETAG: &str = "it names no ETag, without which nobody can say what is overwritten";
 /// What is tried before the first write.
 const PROBE: &str = ".hallmark-probe";
+/// How many write at the same moment then.
+const RACERS: usize = 8;
+
+/// How long a store may take.
+#[derive(Clone, Copy, Debug)]
+pub struct S3Times {
+    /// One request with its answer, of at most some megabytes. Slower than this is as good as nothing.
+    pub request: Duration,
+    /// All tries of one request: none begins later than this after the first.
+    pub tries: Duration,
+}
+
+impl Default for S3Times {
+    /// A minute, and a minute and a half.
+    fn default() -> Self {
+        Self { request: Duration::from_secs(60), tries: Duration::from_secs(90) }
+    }
+}
 
 /// The bytes of an object, and its ETag.
 type Found = (Vec<u8>, Option<String>);
@@ -49,6 +69,36 @@ pub struct S3Store {
     proved: Mutex<bool>,
 }
 
+/// What a place in an object store is addressed by.
+#[derive(Clone, Copy, Debug)]
+pub struct S3Address<'a> {
+    /// The bucket.
+    pub bucket: &'a str,
+    /// What the names of the objects start with; may be empty.
+    pub prefix: &'a str,
+    /// The address, where it isn't Amazon's.
+    pub endpoint: Option<&'a Url>,
+    /// The region, where it isn't that of the keys.
+    pub region: Option<&'a str>,
+}
+
+impl fmt::Display for S3Address<'_> {
+    /// As [`crate::Place`] reads it: what is shown can be pasted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.prefix)?;
+        let endpoint = self.endpoint.map(|endpoint| ("endpoint", endpoint.as_str().trim_end_matches('/')));
+        let region = self.region.map(|region| ("region", region));
+        for (sign, (name, value)) in ['?', '&'].into_iter().zip(endpoint.into_iter().chain(region)) {
+            write!(f, "{sign}{name}={}", utf8_percent_encode(value, IN_QUERY))?;
+        }
+        Ok(())
+    }
+}
+
+/// What can't stand in a query's value as it is. The rest of an address can, and is easier to read so.
+const IN_QUERY: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'\'').add(b'+').add(b'<').add(b'>');
+
 impl fmt::Debug for S3Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("S3Store").field("name", &self.name).finish_non_exhaustive()
@@ -56,18 +106,13 @@ impl fmt::Debug for S3Store {
 }
 
 impl S3Store {
-    /// The repository under a prefix of a bucket.
+    /// The repository under a prefix of a bucket. `at` is what it is called in messages.
     ///
     /// # Errors
     /// When there are no keys, or the address can't be used.
-    pub fn new(
-        bucket: &str,
-        prefix: &str,
-        endpoint: Option<&Url>,
-        region: Option<&str>,
-        keys: Option<&AwsKeys>,
-    ) -> Result<Self, StoreError> {
-        let name = format!("s3://{bucket}/{prefix}");
+    pub fn new(at: S3Address<'_>, keys: Option<&AwsKeys>, times: S3Times) -> Result<Self, StoreError> {
+        let S3Address { bucket, prefix, endpoint, region } = at;
+        let name = at.to_string();
         let Some(keys) = keys else {
             let why = "no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned();
             return Err(StoreError::Denied { at: name, why });
@@ -75,7 +120,7 @@ impl S3Store {
         oci_image::prepare_tls();
         let region = region.or(keys.region.as_deref()).unwrap_or("us-east-1");
         let retry =
-            RetryConfig { backoff: BackoffConfig::default(), max_retries: 4, retry_timeout: RETRY_TIME };
+            RetryConfig { backoff: BackoffConfig::default(), max_retries: 4, retry_timeout: times.tries };
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
             .with_region(region)
@@ -86,7 +131,7 @@ impl S3Store {
         if let Some(token) = &keys.session_token {
             builder = builder.with_token(token.as_str());
         }
-        let mut options = ClientOptions::new().with_timeout(REQUEST_TIME);
+        let mut options = ClientOptions::new().with_timeout(times.request);
         if let Some(endpoint) = endpoint {
             // Only one on this machine may be spoken to in the clear: `Place` sees to that.
             options = options.with_allow_http(endpoint.scheme() == "http");
@@ -146,17 +191,18 @@ impl S3Store {
         bytes: &[u8],
         mode: PutMode,
         cache: &'static str,
+        kind: &str,
     ) -> Result<Option<String>, Error> {
         let mut attributes = Attributes::new();
         attributes.insert(Attribute::CacheControl, cache.into());
-        attributes.insert(Attribute::ContentType, "application/json".into());
+        attributes.insert(Attribute::ContentType, kind.to_owned().into());
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
         self.store.put_opts(path, PutPayload::from(bytes.to_vec()), options).await.map(|put| put.e_tag)
     }
 
     /// Writes a file that must not be there with other bytes.
     async fn create(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        match self.put(path, bytes, PutMode::Create, FOR_EVER).await {
+        match self.put(path, bytes, PutMode::Create, FOR_EVER, JSON).await {
             Ok(_) => Ok(()),
             // Also after a try that was answered too late: then the bytes are ours.
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
@@ -182,23 +228,71 @@ impl S3Store {
         // Each tries with an object of its own: another one's would come and go under our hands.
         let chance = RandomState::new().build_hasher().finish();
         let path = self.path("", &format!("{PROBE}-{chance:016x}"))?;
-        let tried = self.runtime.block_on(self.try_conditions(&path));
-        // Whatever came of it, nothing stays behind.
-        let cleared = self.runtime.block_on(self.store.delete(&path));
+        let raced = self.path("", &format!("{PROBE}-{chance:016x}-raced"))?;
+        let (tried, cleared) = self.runtime.block_on(async {
+            let tried = match self.try_conditions(&path).await {
+                Ok(()) => self.try_a_race(&raced).await,
+                refused => refused,
+            };
+            // Whatever came of it, nothing stays behind.
+            let cleared = join(self.clear(&path), self.clear(&raced)).await;
+            (tried, cleared.0.and(cleared.1))
+        });
         tried?;
         cleared.map_err(|why| self.failed(&why))?;
         *proved = true;
         Ok(())
     }
 
+    async fn clear(&self, path: &Path) -> Result<(), Error> {
+        match self.store.delete(path).await {
+            Err(Error::NotFound { .. }) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// A store may look at the condition first and write then, with time between for somebody else to do the
+    /// same. So several writers of our own meet: first where nothing is, then where one has just won.
+    async fn try_a_race(&self, path: &Path) -> Result<(), StoreError> {
+        // Each opens its connection first, so that they start together.
+        join_all((0..RACERS).map(|_| self.store.head(path))).await;
+        let mut mode = PutMode::Create;
+        for lap in 0..2_u32 {
+            let bodies: Vec<String> = (0..RACERS).map(|racer| format!("{lap} {racer}")).collect();
+            let racers =
+                bodies.iter().map(|body| self.put(path, body.as_bytes(), mode.clone(), ASK_AGAIN, BYTES));
+            let mut winners = Vec::new();
+            for done in join_all(racers).await {
+                match done {
+                    Ok(etag) => winners.push(etag),
+                    Err(
+                        Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. },
+                    ) => {}
+                    Err(why) => return Err(self.failed(&why)),
+                }
+            }
+            let etag = match (winners.pop(), winners.len()) {
+                (_, more) if more > 0 => {
+                    let why = "of several who write at the same moment it lets more than one win";
+                    return Err(StoreError::Unsafe { at: self.name.clone(), why });
+                }
+                (Some(etag), _) => etag,
+                // The winner's answer was lost.
+                (None, _) => self.store.head(path).await.map_err(|why| self.failed(&why))?.e_tag,
+            };
+            mode = PutMode::Update(UpdateVersion { e_tag: etag, version: None });
+        }
+        Ok(())
+    }
+
     async fn try_conditions(&self, path: &Path) -> Result<(), StoreError> {
         let unsafe_because = |why| StoreError::Unsafe { at: self.name.clone(), why };
-        match self.put(path, b"1", PutMode::Create, ASK_AGAIN).await {
+        match self.put(path, b"1", PutMode::Create, ASK_AGAIN, BYTES).await {
             // Or a first try of this very write was answered too late.
             Ok(_) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
             Err(why) => return Err(self.failed(&why)),
         }
-        match self.put(path, b"2", PutMode::Create, ASK_AGAIN).await {
+        match self.put(path, b"2", PutMode::Create, ASK_AGAIN, BYTES).await {
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
             Ok(_) => {
                 return Err(unsafe_because("it overwrites a file although `If-None-Match: *` forbids it"));
@@ -210,7 +304,7 @@ impl S3Store {
         }
         let stale =
             UpdateVersion { e_tag: Some("\"00000000000000000000000000000000\"".to_owned()), version: None };
-        match self.put(path, b"3", PutMode::Update(stale), ASK_AGAIN).await {
+        match self.put(path, b"3", PutMode::Update(stale), ASK_AGAIN, BYTES).await {
             Err(Error::Precondition { .. }) => Ok(()),
             Ok(_) => Err(unsafe_because("it overwrites a file that changed although `If-Match` forbids it")),
             Err(Error::NotImplemented { .. }) => Err(unsafe_because("it doesn't know `If-Match`")),
@@ -288,8 +382,9 @@ impl Store for S3Store {
     fn put_target(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         self.prove()?;
         let path = self.path("targets", name)?;
+        let kind = kind_of_target(bytes);
         // Named by its hash: what is damaged there is repaired.
-        let put = self.put(&path, bytes, PutMode::Overwrite, FOR_EVER);
+        let put = self.put(&path, bytes, PutMode::Overwrite, FOR_EVER, &kind);
         self.runtime.block_on(put).map(|_| ()).map_err(|why| self.failed(&why))
     }
 
@@ -316,15 +411,16 @@ impl Store for S3Store {
             Some(Token(etag)) => PutMode::Update(UpdateVersion { e_tag: Some(etag.clone()), version: None }),
         };
         // The token is that of what was written here, and of nothing that came after it.
-        let token = match self.runtime.block_on(self.put(&self.timestamp()?, timestamp, mode, ASK_AGAIN)) {
-            Ok(etag) => etag.map(Token),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. }) => {
-                // A try that was answered too late may have been the one that did it.
-                let head = self.head()?.filter(|head| head.timestamp == timestamp);
-                Some(head.ok_or(StoreError::Moved)?.token)
-            }
-            Err(why) => return Err(self.failed(&why)),
-        };
+        let token =
+            match self.runtime.block_on(self.put(&self.timestamp()?, timestamp, mode, ASK_AGAIN, JSON)) {
+                Ok(etag) => etag.map(Token),
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. }) => {
+                    // A try that was answered too late may have been the one that did it.
+                    let head = self.head()?.filter(|head| head.timestamp == timestamp);
+                    Some(head.ok_or(StoreError::Moved)?.token)
+                }
+                Err(why) => return Err(self.failed(&why)),
+            };
         for (name, bytes) in roots {
             self.put_metadata(name, bytes)?;
         }
@@ -334,6 +430,12 @@ impl Store for S3Store {
     fn sweep(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// What a target file is: mostly a manifest or an index, which says so itself.
+fn kind_of_target(bytes: &[u8]) -> String {
+    let manifest = Manifest::parse(bytes, None);
+    manifest.map_or_else(|_| BYTES.to_owned(), |manifest| manifest.media_type().to_owned())
 }
 
 /// An error with what led to it, on one line.

@@ -1,4 +1,5 @@
-//! Real object stores: moto, which holds to conditions, and s3rver, which takes and ignores them.
+//! Real object stores: moto, which holds to conditions; s3rver, which takes and ignores them; s3s-fs, which holds to
+//! them only while nobody else writes. And one that is too slow.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -12,13 +13,13 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use publish_store::{Access, AwsKeys, Place, Store, StoreError, Token, open};
+use publish_store::{Access, AwsKeys, Place, S3Address, S3Store, S3Times, Store, StoreError, Token, open};
 
 /// A server of our own, stopped by its handle.
 struct Server {
     child: Child,
     port: u16,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Drop for Server {
@@ -44,7 +45,7 @@ fn free_port() -> u16 {
 
 fn start(mut command: Command, port: u16, data: tempfile::TempDir) -> Server {
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let mut server = Server { child, port, _data: data };
+    let mut server = Server { child, port, data };
     let began = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(began.elapsed() < Duration::from_secs(60), "the server didn't start");
@@ -84,6 +85,21 @@ fn s3rver() -> Option<Server> {
     Some(start(command, port, data))
 }
 
+/// s3s-fs with a bucket `trust`: a folder. HALLMARK_S3S_FS names the program, where it isn't on the PATH.
+fn s3s_fs() -> Option<Server> {
+    let program = env::var_os("HALLMARK_S3S_FS").unwrap_or_else(|| "s3s-fs".into());
+    if !Command::new(&program).arg("--version").output().is_ok_and(|output| output.status.success()) {
+        return skipped("no s3s-fs: `cargo install s3s-fs --features binary --locked`");
+    }
+    let data = tempfile::tempdir().unwrap();
+    std::fs::create_dir(data.path().join("trust")).unwrap();
+    let port = free_port();
+    let mut command = Command::new(program);
+    command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+    command.args(["--access-key", "S3RVER", "--secret-key", "S3RVER"]).arg(data.path());
+    Some(start(command, port, data))
+}
+
 fn request(port: u16, line: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let (method, path) = line.split_once(' ').unwrap();
@@ -102,19 +118,41 @@ fn request(port: u16, line: &str) -> String {
 fn store(server: &Server, region: &str) -> Box<dyn Store> {
     let place: Place =
         format!("s3://trust/repo?endpoint=http://127.0.0.1:{}&region={region}", server.port).parse().unwrap();
-    let aws = AwsKeys {
+    open(&place, &Access { aws: Some(keys()) }).unwrap()
+}
+
+fn keys() -> AwsKeys {
+    AwsKeys {
         access_key_id: "S3RVER".into(),
         secret_access_key: "S3RVER".to_owned().into(),
         session_token: None,
         region: None,
-    };
-    open(&place, &Access { aws: Some(aws) }).unwrap()
+    }
 }
 
 #[test]
 fn what_is_put_is_there_and_only_one_publisher_wins() {
     let Some(server) = moto() else { return };
-    let store_of = || store(&server, "us-east-1");
+    keeps_the_contract(&server);
+    let listing = request(server.port, "GET /trust?list-type=2&prefix=repo/.hallmark");
+    assert!(!listing.contains(".hallmark-probe"), "what was tried is cleared away: {listing}");
+}
+
+/// s3s-fs looks first and writes then.
+#[test]
+fn a_store_whose_conditions_hold_for_one_at_a_time_is_refused() {
+    let Some(server) = s3s_fs() else { return };
+    let store = store(&server, "us-east-1");
+    let refused = store.put_metadata("1.targets.json", b"targets").unwrap_err();
+    assert!(matches!(refused, StoreError::Unsafe { .. }), "{refused}");
+    assert!(refused.to_string().contains("at the same moment"), "{refused}");
+    let left = std::fs::read_dir(server.data.path().join("trust/repo")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name == "metadata" || name == "targets"), "{left:?}");
+}
+
+fn keeps_the_contract(server: &Server) {
+    let store_of = || store(server, "us-east-1");
     let one = store_of();
     assert!(one.head().unwrap().is_none());
     assert_eq!(one.metadata("1.root.json", 100).unwrap(), None);
@@ -154,23 +192,73 @@ fn what_is_put_is_there_and_only_one_publisher_wins() {
     let mut files = (0..100).map(|number| (format!("1.bins-{number}.json"), vec![b'x'; 100]));
     one.put_all_metadata(&mut files, &|_| {}).unwrap();
     assert!(one.has_metadata("1.bins-99.json").unwrap());
-    let listing = request(server.port, "GET /trust?list-type=2&prefix=repo/.hallmark");
-    assert!(!listing.contains(".hallmark-probe"), "what was tried is cleared away: {listing}");
 }
 
 #[test]
-fn caches_are_told_what_changes() {
+fn readers_are_told_what_each_file_is_and_what_changes() {
     let Some(server) = moto() else { return };
     let store = store(&server, "us-east-1");
+    let (json, bytes) = ("application/json", "application/octet-stream");
+    let index = "application/vnd.oci.image.index.v1+json";
+    let manifest = format!(r#"{{"schemaVersion":2,"mediaType":"{index}","manifests":[]}}"#);
     store.put_metadata("1.targets.json", b"targets").unwrap();
-    store.advance(None, b"timestamp", &[]).unwrap();
-    let header = |name: &str| {
-        let answer = request(server.port, &format!("GET /trust/repo/metadata/{name}")).to_lowercase();
-        let line = answer.lines().find(|line| line.starts_with("cache-control:")).map(str::to_owned);
-        line.unwrap_or_else(|| panic!("no Cache-Control in {answer}"))
-    };
-    assert_eq!(header("timestamp.json"), "cache-control: no-cache");
-    assert!(header("1.targets.json").ends_with("immutable"));
+    store.put_target("0f.web:1", manifest.as_bytes()).unwrap();
+    store.put_target("1e.web:1", b"bytes").unwrap();
+    store.advance(None, b"timestamp", &[("1.root.json".to_owned(), b"root".to_vec())]).unwrap();
+    let for_ever = "public, max-age=31536000, immutable";
+    for (name, kind, cache) in [
+        ("metadata/timestamp.json", json, "no-cache"),
+        ("metadata/1.targets.json", json, for_ever),
+        ("metadata/1.root.json", json, for_ever),
+        ("targets/0f.web:1", index, for_ever),
+        ("targets/1e.web:1", bytes, for_ever),
+    ] {
+        let answer = request(server.port, &format!("GET /trust/repo/{name}")).to_lowercase();
+        let header = |name: &str| {
+            let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            value.unwrap_or_else(|| panic!("no {name} in {answer}"))
+        };
+        assert_eq!((header("content-type"), header("cache-control")), (kind, cache), "{name}");
+    }
+}
+
+/// Answers a connection so slowly that nobody waits for the end of it.
+fn slow(answer: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // It ends with the test program.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            thread::spawn(move || {
+                for byte in answer.bytes().chain(std::iter::repeat(b' ')) {
+                    if stream.write_all(&[byte]).is_err() {
+                        break;
+                    }
+                    thread::sleep(Duration::from_millis(20));
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn a_store_that_is_too_slow_is_given_up() {
+    for answer in ["", "HTTP/1.1 200 OK\r\nETag: \"x\"\r\nContent-Length: 9999\r\n\r\n"] {
+        let endpoint = format!("http://127.0.0.1:{}", slow(answer)).parse().unwrap();
+        let at = S3Address { bucket: "trust", prefix: "repo", endpoint: Some(&endpoint), region: None };
+        let times = S3Times { request: Duration::from_millis(500), tries: Duration::from_secs(1) };
+        let store = S3Store::new(at, Some(&keys()), times).unwrap();
+        let began = Instant::now();
+        for error in [
+            store.head().map(|_| ()).unwrap_err(),
+            store.put_metadata("1.targets.json", b"targets").unwrap_err(),
+        ] {
+            assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
 }
 
 #[test]
