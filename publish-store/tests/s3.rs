@@ -55,6 +55,19 @@ fn start(mut command: Command, port: u16, data: tempfile::TempDir) -> Server {
     server
 }
 
+/// moto's threads look at a condition first and write then, as nobody should. So they take turns.
+const MOTO: &str = r#"
+import sys, threading, moto.server as moto
+serve, turn = moto.run_simple, threading.Lock()
+def in_turn(app):
+    def answer(environ, start):
+        with turn:
+            return list(app(environ, start))
+    return answer
+moto.run_simple = lambda host, port, app, **more: serve(host, port, in_turn(app), **more)
+moto.main(sys.argv[1:])
+"#;
+
 /// moto with a bucket `trust`.
 fn moto() -> Option<Server> {
     let there = Command::new(python()).args(["-c", "import moto.server"]).output();
@@ -65,8 +78,7 @@ fn moto() -> Option<Server> {
     }
     let port = free_port();
     let mut command = Command::new(python());
-    let main = "import sys; from moto.server import main; main(sys.argv[1:])";
-    command.args(["-c", main, "-H", "127.0.0.1", "-p", &port.to_string()]);
+    command.args(["-c", MOTO, "-H", "127.0.0.1", "-p", &port.to_string()]);
     let server = start(command, port, tempfile::tempdir().unwrap());
     assert!(request(port, "PUT /trust").starts_with("HTTP/1.1 200"));
     Some(server)
