@@ -37,6 +37,8 @@ const BYTES: &str = "application/octet-stream";
 const NO_ETAG: &str = "it names no ETag, without which nobody can say what is overwritten";
 /// What is tried before the first write.
 const PROBE: &str = ".hallmark-probe";
+/// What is shown of an error: a store may answer with a page.
+const SAID_MAX: usize = 300;
 /// How many write at the same moment then.
 const RACERS: usize = 8;
 
@@ -313,7 +315,7 @@ impl S3Store {
     }
 
     fn failed(&self, why: &Error) -> StoreError {
-        let (at, text) = (self.name.clone(), causes(why));
+        let (at, text) = (self.name.clone(), in_short(&causes(why)));
         match why {
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
                 StoreError::Denied { at, why: text }
@@ -438,6 +440,28 @@ fn kind_of_target(bytes: &[u8]) -> String {
     manifest.map_or_else(|_| BYTES.to_owned(), |manifest| manifest.media_type().to_owned())
 }
 
+/// What matters of a sentence of `object_store`: the request and what became of it, without counts of tries and
+/// XML. A sentence of another shape stays as it is.
+fn in_short(text: &str) -> String {
+    let request = text.split_once("Error performing ").and_then(|(_, rest)| rest.split_once(" - "));
+    let short = request.map(|(request, outcome)| {
+        let request = request.split(" in ").next().unwrap_or(request);
+        let outcome = outcome.strip_prefix("Server returned non-2xx status code: ").unwrap_or(outcome);
+        let element = |name: &str| {
+            let (_, rest) = outcome.split_once(&format!("<{name}>"))?;
+            rest.split_once(&format!("</{name}>")).map(|(value, _)| value)
+        };
+        match (element("Code"), element("Message")) {
+            (Some(code), Some(message)) => {
+                let status = outcome.split(": ").next().unwrap_or_default();
+                format!("{status}, {code}: {message} ({request})")
+            }
+            _ => format!("{outcome} ({request})"),
+        }
+    });
+    short.unwrap_or_else(|| text.to_owned()).chars().take(SAID_MAX).collect()
+}
+
 /// An error with what led to it, on one line.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -450,4 +474,28 @@ fn causes(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text.replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_error_the_request_and_the_outcome_are_said() {
+        for (text, said) in [
+            (
+                "Generic S3 error: Error performing PUT http://h/b/x in 7.1ms, after 4 retries, max_retries: 4 - HTTP error: closed",
+                "HTTP error: closed (PUT http://h/b/x)",
+            ),
+            (
+                "no: Error performing GET http://h/b/x in 6ms - Server returned non-2xx status code: 403 Forbidden: \
+                 <Error><Code>AccessDenied</Code><Message>Access Denied</Message><HostId>x</HostId></Error>",
+                "403 Forbidden, AccessDenied: Access Denied (GET http://h/b/x)",
+            ),
+            ("something else", "something else"),
+        ] {
+            assert_eq!(in_short(text), said);
+        }
+        assert_eq!(in_short(&"x".repeat(9999)).len(), SAID_MAX);
+    }
 }

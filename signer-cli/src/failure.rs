@@ -49,6 +49,12 @@ impl Failure {
             StoreError::Unsafe { .. } => Self::refused(what).detail(error).hint(
                 "two publishers would lose each other's changes there: use a store with conditional writes",
             ),
+            StoreError::Denied { .. } => Self::unknown(what)
+                .detail(error)
+                .hint("see that who you are there may read, write and delete; what was staged still is"),
+            StoreError::Unreachable { .. } => Self::unknown(what).detail(error).hint(
+                "try again: what was staged still is, and `signer publish` takes up what was left half done",
+            ),
             _ => Self::unknown(what).detail(error),
         }
     }

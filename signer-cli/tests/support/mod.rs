@@ -3,6 +3,8 @@
 #![allow(unreachable_pub, reason = "a module of several programs")]
 
 pub mod client;
+pub mod faulty;
+pub mod moto;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,192 @@
+//! An object store that vanishes, forbids or stumbles at any write of a publish: the error says so, clients get the
+//! old state or the new one, and the next publish goes on. The store is moto; between it and the real `signer` sits a
+//! proxy of ours.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use support::client::Reader;
+use support::faulty::{Fault, Proxy};
+use support::moto::Moto;
+use support::{Desk, NAME, Said};
+
+/// A publisher whose place is in moto, behind the proxy, and a folder in which clients see what is there.
+struct Story {
+    desk: Desk,
+    moto: Moto,
+    proxy: Proxy,
+}
+
+impl Story {
+    fn begin() -> Option<Self> {
+        let moto = Moto::start()?;
+        moto.request("PUT", "/trust");
+        let proxy = Proxy::to(moto.port);
+        let story = Self { desk: Desk::published(), moto, proxy };
+        story.publish().ok();
+        Some(story)
+    }
+
+    fn signer(&self, arguments: &[&str]) -> Said {
+        let place = format!("s3://trust/repo?endpoint=http://127.0.0.1:{}", self.proxy.port);
+        let mut command = self.desk.command(arguments);
+        command
+            .args(["--to", &place])
+            .env("AWS_ACCESS_KEY_ID", "me")
+            .env("AWS_SECRET_ACCESS_KEY", "hush-hush");
+        let said = Said::of(&command.output().unwrap());
+        assert!(!said.stderr.contains("hush-hush"), "{}", said.stderr);
+        said
+    }
+
+    fn publish(&self) -> Said {
+        self.signer(&["publish"])
+    }
+
+    /// Stages an image under [`NAME`].
+    fn add(&self, content: &str) -> String {
+        let digest = self.desk.image(content);
+        self.signer(&["add", &format!("oci:{content}:1.4"), "--as", NAME]).ok();
+        digest
+    }
+
+    /// Copies what is in the bucket to where clients look, as a mirror would.
+    fn mirror(&self) {
+        let listing = self.moto.request("GET", "/trust?list-type=2&prefix=repo/");
+        for key in listing.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap()) {
+            let to = self.desk.path("mirror").join(key.strip_prefix("repo/").unwrap());
+            if !to.exists() || key.ends_with("/timestamp.json") {
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                fs::write(to, self.moto.request("GET", &format!("/trust/{key}"))).unwrap();
+            }
+        }
+    }
+
+    fn reader(&self) -> Reader {
+        self.mirror();
+        let metadata = self.desk.path("mirror/metadata");
+        Reader::new(fs::read(metadata.join("1.root.json")).unwrap(), metadata)
+    }
+
+    /// What clients are told of [`NAME`], those who were there before and new ones alike.
+    fn told(&self, old: &Reader) -> String {
+        let fresh = self.reader().find(NAME).unwrap().0;
+        assert_eq!(old.find(NAME).unwrap().0, fresh);
+        fresh
+    }
+}
+
+/// What a person reads of each fault.
+fn says(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Before | Fault::After => "can't be reached",
+        Fault::Forbidden => "refused access",
+        Fault::Unavailable => "503",
+    }
+}
+
+#[test]
+fn a_publish_whose_store_fails_at_any_write_is_made_good() {
+    let Some(story) = Story::begin() else { return };
+    let old = story.reader();
+    let mut now = story.told(&old);
+
+    // What a publish writes when nothing goes wrong: what is tried first, two names, targets, snapshot, timestamp.
+    let next = story.add("whole");
+    story.proxy.count();
+    story.publish().ok();
+    let writes = story.proxy.seen();
+    assert_eq!(writes.len(), 6, "{writes:?}");
+    assert!(writes[5].ends_with("/timestamp.json"), "{writes:?}");
+    assert_eq!(story.told(&old), next);
+    now.clone_from(&next);
+
+    for fault in [Fault::Before, Fault::After, Fault::Forbidden, Fault::Unavailable] {
+        for at in 1..=writes.len() {
+            let name = format!("{}-{at}", format!("{fault:?}").to_lowercase());
+            let next = story.add(&name);
+            story.proxy.fail(at, fault);
+            let said = story.publish();
+            story.proxy.mend();
+            eprintln!("{name}: {}", said.stderr.trim());
+            let said = said
+                .failed(3, &["error: s3://trust/repo?endpoint=http://127.0.0.1:", says(fault), "\nhint: "]);
+            assert!(said.stderr.lines().all(|line| line.len() < 400), "{}", said.stderr);
+            let expected = if at == writes.len() && matches!(fault, Fault::After) { &next } else { &now };
+            assert_eq!(&story.told(&old), expected, "{name}");
+            story.publish().ok();
+            assert_eq!(story.told(&old), next, "{name}, and a publish");
+            now = next;
+        }
+    }
+    let left = story.moto.request("GET", "/trust?list-type=2&prefix=repo/.hallmark");
+    let left: BTreeSet<&str> = left.split("<Key>").skip(1).collect();
+    // Where the store vanished or forbade to delete, what was tried can't be taken away.
+    assert!(left.len() <= 2, "{left:?}");
+}
+
+#[test]
+fn a_rotation_whose_store_fails_at_any_write_is_made_good() {
+    let Some(story) = Story::begin() else { return };
+    let old = story.reader();
+    let now = story.told(&old);
+    let rotate = |role: &str| story.signer(&["role", "rotate", role, "--unencrypted-keys"]).ok();
+    rotate("timestamp");
+    story.proxy.count();
+    story.publish().ok();
+    let writes = story.proxy.seen();
+    assert!(writes.last().unwrap().ends_with("/2.root.json"), "{writes:?}");
+    for fault in [Fault::Before, Fault::After] {
+        for at in 2..=writes.len() {
+            // Each root from the one before: what is left half done is brought to its end in between.
+            for role in ["timestamp", "root"] {
+                rotate(role);
+                story.proxy.fail(at, fault);
+                let said = story.publish();
+                story.proxy.mend();
+                eprintln!("{fault:?} at {at} of {role}: {}", said.stderr.trim());
+                assert_eq!(story.told(&old), now);
+                story.publish().ok();
+                assert_eq!(story.told(&old), now);
+                assert!(story.signer(&["diff"]).ok().stdout.starts_with("nothing is staged"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_store_that_does_not_let_us_in_says_so_and_stays_as_it_was() {
+    let Some(moto) = Moto::start() else { return };
+    moto.request("PUT", "/trust");
+    let [publisher, reader, stranger] =
+        ["s3:*", r#"["s3:GetObject", "s3:ListBucket"]"#, "kms:*"].map(|action| moto.user(action));
+    moto.enforce();
+    let desk = Desk::published();
+    let place = format!("s3://trust/repo?endpoint=http://127.0.0.1:{}", moto.port);
+    let run = |user: &(String, String), arguments: &[&str]| {
+        let mut command = desk.command(arguments);
+        command
+            .args(["--to", &place])
+            .env("AWS_ACCESS_KEY_ID", &user.0)
+            .env("AWS_SECRET_ACCESS_KEY", &user.1);
+        let said = Said::of(&command.output().unwrap());
+        assert!(!said.stderr.contains(&user.1), "{}", said.stderr);
+        said
+    };
+    run(&publisher, &["publish"]).ok();
+    desk.image("two");
+    run(&publisher, &["add", "oci:two:1.4", "--as", NAME]).ok();
+    let words = ["refused access", "hint: "];
+    run(&stranger, &["publish"]).failed(3, &words);
+    run(&reader, &["status"]).ok();
+    run(&reader, &["publish"]).failed(3, &words);
+    let wrong = (publisher.0.clone(), "hush".to_owned());
+    run(&wrong, &["publish"]).failed(3, &words);
+    let said = run(&publisher, &["status"]).ok();
+    assert!(said.stdout.contains("staged\n"), "{}", said.stdout);
+    run(&publisher, &["publish"]).ok();
+}
