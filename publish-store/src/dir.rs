@@ -257,5 +257,13 @@ fn flush_folder(path: &Path) -> Result<(), StoreError> {
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> StoreError + '_ {
-    move |error| StoreError::Io { at: path.display().to_string(), error }
+    move |error| StoreError::Io { at: path.display().to_string(), error: bare(error) }
+}
+
+/// What the system said, without the name of a file that was only to become this one.
+fn bare(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
+        Some((said, _)) => io::Error::new(error.kind(), said),
+        None => error,
+    }
 }

@@ -1,7 +1,7 @@
 //! What ends a command early. The error states, the details show, the hint advises.
 
 use std::fmt::{Display, Write as _};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use publish_store::{Store, StoreError};
@@ -33,7 +33,25 @@ impl Failure {
 
     /// The disk said no.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        move |error| Self::unknown(format!("{}: {error}", path.display()))
+        move |error| {
+            // What the system said, without the name of a file that was only to become this one.
+            let said = error.to_string();
+            let said = said.split(" at path ").next().unwrap_or_default();
+            Self::unknown(format!("{}: {said}", path.display())).hint_of_disk(error.kind())
+        }
+    }
+
+    /// What helps where a disk said no.
+    fn hint_of_disk(self, kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                self.hint("make room there, and run it again: nothing was left half written")
+            }
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                self.hint("see that you may write there, and run it again")
+            }
+            _ => self,
+        }
     }
 
     /// The place where the repository is published said no.
@@ -55,6 +73,9 @@ impl Failure {
             StoreError::Unreachable { .. } => Self::unknown(what).detail(error).hint(
                 "try again: what was staged still is, and `signer publish` takes up what was left half done",
             ),
+            StoreError::Io { error: cause, .. } => {
+                Self::unknown(what).detail(error).hint_of_disk(cause.kind())
+            }
             _ => Self::unknown(what).detail(error),
         }
     }

@@ -54,11 +54,19 @@ impl NewKey {
         ));
     }
 
-    /// Writes it.
-    pub(crate) fn save(&self) -> Result<(), Failure> {
-        files::write_once(&self.path, self.pem.as_bytes(), Readers::Owner)?;
+    /// Writes it, and then what it is for: without that it would only lie about.
+    pub(crate) fn save_for(&self, purpose: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
         let public = self.public.key().to_pem().map_err(Failure::refused)?;
-        files::write_once(&self.path.with_extension("pub"), public.as_bytes(), Readers::Everyone)?;
+        let public_path = self.path.with_extension("pub");
+        files::write_once(&self.path, self.pem.as_bytes(), Readers::Owner)?;
+        let done =
+            files::write_once(&public_path, public.as_bytes(), Readers::Everyone).and_then(|()| purpose());
+        if done.is_err() {
+            for path in [&public_path, &self.path] {
+                files::remove(path)?;
+            }
+            return done;
+        }
         terminal::note(&format!("made {}", self.path.display()));
         Ok(())
     }

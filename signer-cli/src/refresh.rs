@@ -4,6 +4,7 @@ use publish_store::{Store, StoreError};
 use tuf_core::{Instant, Role};
 
 use crate::args::RehearsalArgs;
+use crate::commands::publish::PUBLISHED_ALL_THE_SAME;
 use crate::config::Config;
 use crate::draft::{Base, Draft, Signed};
 use crate::failure::Failure;
@@ -108,7 +109,8 @@ impl Job<'_> {
                     Err(StoreError::Moved | StoreError::Taken { .. }) if tries > 0 => continue,
                     Err(error) => return Err(Failure::of_store(self.store, &error)),
                 }
-                files::replace(&self.repository.timestamp(), draft.timestamp(), Readers::Everyone)?;
+                files::replace(&self.repository.timestamp(), draft.timestamp(), Readers::Everyone)
+                    .map_err(|failure| failure.detail(PUBLISHED_ALL_THE_SAME))?;
             }
             let expiries = renewed(expiries, &draft.signed);
             return Ok(Renewed { signed: draft.signed, left, expiries });

@@ -155,6 +155,11 @@ impl Staged {
         files::replace(&self.manifest_path(digest), bytes, Readers::Everyone)
     }
 
+    /// Lets go of a manifest that nothing staged needs.
+    pub(crate) fn drop_manifest(&self, digest: Digest) -> Result<(), Failure> {
+        files::remove(&self.manifest_path(digest))
+    }
+
     /// The bytes of a manifest that was kept, checked again.
     pub(crate) fn manifest(&self, digest: Digest) -> Result<Vec<u8>, Failure> {
         let path = self.manifest_path(digest);

@@ -41,11 +41,17 @@ pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<r
     }
     let dry_run = args.rehearsal.dry_run;
     if !dry_run {
+        let is_new = staged.manifest(image.digest).is_err();
         // Also where it was kept before: what was damaged since is repaired.
         if names.iter().any(|added| added.outcome != Outcome::AlreadyPublished) {
             staged.keep(image.digest, &image.bytes)?;
         }
-        staged.write()?;
+        if let Err(failure) = staged.write() {
+            if is_new {
+                staged.drop_manifest(image.digest)?;
+            }
+            return Err(failure);
+        }
     }
     Ok(report::Add { version: VERSION, dry_run, names, listed: None })
 }

@@ -138,11 +138,9 @@ pub(crate) fn reports(
     let dry_run = rehearsal.dry_run;
     match (new_key, dry_run) {
         (Some(key), true) => key.tell(),
-        (Some(key), false) => key.save()?,
-        (None, _) => {}
-    }
-    if !dry_run {
-        staged.write()?;
+        (Some(key), false) => key.save_for(|| staged.write())?,
+        (None, true) => {}
+        (None, false) => staged.write()?,
     }
     let signs = proposal.documents.iter().map(|one| one.role.name().to_owned()).collect();
     Ok(Edits { version: VERSION, dry_run, staged: edits.iter().map(Edit::words).collect(), signs })

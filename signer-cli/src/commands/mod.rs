@@ -8,7 +8,7 @@ mod diff;
 mod edits;
 pub(crate) mod init;
 mod key;
-mod publish;
+pub(crate) mod publish;
 mod refresh;
 mod remove;
 mod reset;

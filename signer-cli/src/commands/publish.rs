@@ -29,6 +29,10 @@ use crate::terminal;
 /// How often to begin again when others publish at the same time: each of them was done in a moment.
 const TRIES: u32 = 8;
 
+/// Of what goes wrong after clients were led on.
+pub(crate) const PUBLISHED_ALL_THE_SAME: &str =
+    "what was signed is published all the same; here that could not be noted";
+
 /// When to begin to speak of the root's end: a ceremony takes weeks to arrange.
 const ROOT_NOTICE: TimeDelta = TimeDelta::days(30);
 
@@ -82,12 +86,15 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             Err(StoreError::Moved | StoreError::Taken { .. }) if tries > 0 => continue,
             Err(error) => return Err(Failure::of_store(store.as_ref(), &error)),
         }
-        files::replace(&repository.timestamp(), draft.timestamp(), Readers::Everyone)?;
-        match ceremony.is_some() {
-            // What is staged besides stays so.
-            true => staged.forget(&done, &done_edits)?,
-            false => staged.clear()?,
-        }
+        let remember = || {
+            files::replace(&repository.timestamp(), draft.timestamp(), Readers::Everyone)?;
+            match ceremony.is_some() {
+                // What is staged besides stays so.
+                true => staged.forget(&done, &done_edits),
+                false => staged.clear(),
+            }
+        };
+        remember().map_err(|failure| failure.detail(PUBLISHED_ALL_THE_SAME))?;
         let root = draft.signed.iter().find(|one| one.role == Role::Root);
         warn_of_root(root.map_or(published.root.expires, |root| root.expires), around);
         return Ok(report::Publish {

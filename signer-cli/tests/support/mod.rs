@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a module of several programs")]
 
 pub mod client;
+pub mod disk;
 pub mod faulty;
 pub mod moto;
 

@@ -70,10 +70,18 @@ impl Plan {
         if dry_run {
             return Ok(());
         }
+        let mut new = Vec::new();
         for Write { path, bytes, readers, anew } in &self.writes {
-            match anew {
-                true => files::replace(path, bytes, *readers)?,
-                false => files::write_once(path, bytes, *readers)?,
+            if !path.exists() {
+                new.push(path);
+            }
+            let done = match anew {
+                true => files::replace(path, bytes, *readers),
+                false => files::write_once(path, bytes, *readers),
+            };
+            if done.is_err() {
+                new.into_iter().try_for_each(|path| files::remove(path))?;
+                return done;
             }
         }
         Ok(())
