@@ -16,6 +16,7 @@ mod args;
 mod aws;
 mod carry;
 mod ceremony;
+mod clock;
 mod commands;
 mod config;
 mod diff;

@@ -4,6 +4,7 @@ use publish_store::{Store, StoreError};
 use tuf_core::{Instant, Role};
 
 use crate::args::RehearsalArgs;
+use crate::clock;
 use crate::commands::publish::PUBLISHED_ALL_THE_SAME;
 use crate::config::Config;
 use crate::draft::{Base, Draft, Signed};
@@ -91,6 +92,7 @@ impl Job<'_> {
 
     /// Renews what is due. Where another publisher was faster, what is due is asked for again.
     pub(crate) fn run(&self, ring: &mut KeyRing) -> Result<Renewed, Failure> {
+        clock::expect_not_behind(self.repository, self.now)?;
         let _lock = self.repository.lock_unless(RehearsalArgs { dry_run: self.dry_run })?;
         let mut tries = TRIES;
         loop {
@@ -103,6 +105,7 @@ impl Job<'_> {
             let Some(draft) = draft else {
                 return Ok(Renewed { left, expiries, ..Renewed::default() });
             };
+            clock::warn_of_earlier(&draft.signed, &published, self.now)?;
             if !self.dry_run {
                 match draft.write(&base) {
                     Ok(_) => {}

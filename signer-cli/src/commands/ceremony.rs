@@ -8,6 +8,7 @@ use crate::Surroundings;
 use crate::args::RehearsalArgs;
 use crate::args::roles::{CeremonyCommand, CeremonyFileArgs, CeremonySignArgs, MergeArgs, ProposeArgs};
 use crate::ceremony::{Ceremony, Item, signed_by, words};
+use crate::clock;
 use crate::failure::Failure;
 use crate::files;
 use crate::key_ring::KeyRing;
@@ -37,6 +38,7 @@ fn propose(dir: &Path, args: &ProposeArgs, around: &Surroundings) -> Result<repo
     let desk = Desk::open(dir, around)?;
     let published = desk.published()?;
     let staged = Staged::read(&desk.repository)?;
+    clock::expect_not_behind(&desk.repository, around.now)?;
     let proposal = Proposal::of(&published, &staged, &desk.config, around.now)?;
     if proposal.documents.is_empty() {
         return Err(Failure::refused("there is nothing to sign")

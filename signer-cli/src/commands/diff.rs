@@ -10,6 +10,7 @@ use super::publish::{ceremony, open_keys};
 use crate::Surroundings;
 use crate::args::PublishArgs;
 use crate::carry;
+use crate::clock;
 use crate::config::Config;
 use crate::diff::between;
 use crate::draft::{Base, Draft};
@@ -52,6 +53,7 @@ pub(crate) fn dry_run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> 
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
     let store = places::open(&repository, &config, around)?;
+    clock::expect_not_behind(&repository, around.now)?;
     let local = carry::source(&repository, store.as_ref())?;
     let from: &dyn Store = local.as_ref().map_or(store.as_ref(), |local| local);
     let ceremony = ceremony(dir, args)?;
@@ -75,6 +77,7 @@ pub(crate) fn dry_run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> 
             (proposal, draft)
         }
     };
+    clock::warn_of_earlier(&draft.signed, &published, around.now)?;
     let mut roles = Vec::new();
     for signed in &draft.signed {
         let old = published_document(&signed.role, &published)?;

@@ -12,6 +12,7 @@ use crate::args::PublishArgs;
 use crate::args::roles::CeremonyFileArgs;
 use crate::carry;
 use crate::ceremony::{Ceremony, Manifests};
+use crate::clock;
 use crate::config::Config;
 use crate::draft::{Base, Draft, Signed};
 use crate::edit::Edit;
@@ -40,6 +41,7 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
     let store = places::open(&repository, &config, around)?;
+    clock::expect_not_behind(&repository, around.now)?;
     carry::fill(&repository, store.as_ref())?;
     let ceremony = ceremony(dir, args)?;
     let mut ring = KeyRing::new(repository.keys(), &args.passphrase, around);
@@ -80,6 +82,7 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             true => Draft::of_signed(&proposal, &base, manifest, &mut ring)?,
             false => Draft::make(proposal, &base, manifest, &mut ring)?,
         };
+        clock::warn_of_earlier(&draft.signed, &published, around.now)?;
         match draft.write(&base) {
             Ok(_) => {}
             // What was staged is tried again on top of what the other one published.
