@@ -343,7 +343,8 @@ impl Ceremony {
         Ok(())
     }
 
-    /// The proposal to publish, if what is published is still what it starts from.
+    /// The proposal to publish, if what is published is still what it starts from. What is published already, by
+    /// somebody who was interrupted, is left out of its documents.
     pub(crate) fn into_proposal(self, published: &Published<'_>) -> Result<(Proposal, Manifests), Failure> {
         let stale = |role: &Role, expected: u64, got: u64| {
             Failure::refused("this ceremony is out of date")
@@ -352,24 +353,41 @@ impl Ceremony {
         };
         let root = Document::parse(published.root_bytes()).map_err(Failure::refused)?;
         let own = self.roots.last().map_or(0, Document::version);
-        if self.roots.last().map(Document::signed) != Some(root.signed()) {
-            return Err(stale(&Role::Root, own, root.version()));
-        }
-        for one in self.proposed.iter().filter(|one| one.role != Role::Root) {
-            let expected = self.before.get(&one.role).map_or(0, |before| before.document.version());
-            let got = published.role(&one.role)?.map_or(0, |loaded| loaded.statement.version);
-            if expected != got {
-                return Err(stale(&one.role, expected, got));
-            }
-        }
+        let is_base = self.roots.last().map(Document::signed) == Some(root.signed());
         let mut documents = Vec::new();
         for item in &self.proposed {
+            if item.is_published(published)? {
+                continue;
+            }
+            let expected = self.before.get(&item.role).map_or(0, |before| before.document.version());
+            let got = published.role(&item.role)?.map_or(0, |loaded| loaded.statement.version);
+            if item.role != Role::Root && expected != got {
+                return Err(stale(&item.role, expected, got));
+            }
+            if item.role == Role::Root && !is_base {
+                return Err(stale(&Role::Root, own, root.version()));
+            }
             let sets = self.sets(item)?;
             let Item { role, delegator, document } = item.clone();
             documents.push(Proposed { role, document, why: Why::Changed, sets, delegator });
         }
         let changes = self.changes.into_iter().collect();
         Ok((Proposal { documents, changes, edits: self.edits }, Manifests(self.manifests)))
+    }
+}
+
+impl Item {
+    /// Whether what it says, whoever signed it, is what is published.
+    fn is_published(&self, published: &Published<'_>) -> Result<bool, Failure> {
+        let there = match &self.role {
+            Role::Root => Some(Document::parse(published.root_bytes()).map_err(Failure::refused)?),
+            role => published.role(role)?.map(|loaded| loaded.statement.document(role)).transpose()?,
+        };
+        let Some(there) = there.filter(|there| there.version() == self.document.version()) else {
+            return Ok(false);
+        };
+        let canonical = |document: &Document| document.canonical().map_err(Failure::refused);
+        Ok(canonical(&there)? == canonical(&self.document)?)
     }
 }
 

@@ -57,12 +57,13 @@ pub(crate) fn folder(path: &Path) -> Result<(), Failure> {
     fs::create_dir_all(path).map_err(Failure::io(path))
 }
 
-/// Clears away what a crash left unfinished. Only while no other signer is at work.
+/// Clears away what a crash left unfinished. What somebody is writing now is locked, and stays.
 pub(crate) fn clear_unfinished(dir: &Path) -> Result<(), Failure> {
     for entry in fs::read_dir(dir).map_err(Failure::io(dir))? {
         let entry = entry.map_err(Failure::io(dir))?;
-        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
-            fs::remove_file(entry.path()).map_err(Failure::io(&entry.path()))?;
+        let left = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) && left() {
+            remove(&entry.path())?;
         }
     }
     Ok(())
@@ -99,6 +100,7 @@ fn unfinished(path: &Path, bytes: &[u8], readers: Readers) -> Result<NamedTempFi
         let mut builder = tempfile::Builder::new();
         builder.prefix(UNFINISHED).permissions(Permissions::from_mode(mode));
         let mut file = builder.tempfile_in(folder_of(path))?;
+        file.as_file().lock()?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         Ok(file)

@@ -464,9 +464,10 @@ pub struct Publish {
 
 impl Publish {
     fn text(&self) -> String {
-        let mut out = String::from(match self.changes.is_empty() && self.edits.is_empty() {
-            true => "nothing staged: renewed what was published\n",
-            false => "published\n",
+        let mut out = String::from(match (self.changes.is_empty() && self.edits.is_empty(), &*self.signed) {
+            (true, []) => "all of it was published already\n",
+            (true, _) => "nothing staged: renewed what was published\n",
+            (false, _) => "published\n",
         });
         for change in &self.changes {
             change.line(&mut out);

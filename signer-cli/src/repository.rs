@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::args::RehearsalArgs;
 use crate::failure::Failure;
+use crate::files;
 use crate::terminal;
 
 /// How long to wait for another signer: signing takes a second, a slow disk a few.
@@ -93,6 +94,14 @@ impl Repository {
         if rehearsal.dry_run { Ok(None) } else { self.lock().map(Some) }
     }
 
+    /// Clears away what a crash left unfinished: it may be half a private key. What can't be cleared away does no
+    /// harm to what is done now.
+    fn clear_unfinished(&self) {
+        for dir in [self.dir.clone(), self.keys(), self.staged()] {
+            let _ = files::clear_unfinished(&dir);
+        }
+    }
+
     /// Lets one signer in at a time, and waits a while for its turn.
     pub(crate) fn lock(&self) -> Result<Lock, Failure> {
         let path = self.dir.join(".lock");
@@ -102,7 +111,11 @@ impl Repository {
         let mut said = false;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Lock { _file: file }),
+                Ok(()) => {
+                    self.clear_unfinished();
+                    return Ok(Lock { _file: file });
+                }
+
                 Err(TryLockError::Error(error)) => return Err(Failure::io(&path)(error)),
                 Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => {
                     if !said {

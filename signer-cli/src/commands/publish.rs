@@ -73,6 +73,12 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             }
         };
         let (done, done_edits) = (proposal.changes.clone(), proposal.edits.clone());
+        if ceremony.is_some() && proposal.documents.is_empty() {
+            // Somebody was interrupted after clients were led on. What is left is to notice.
+            files::replace(&repository.timestamp(), &published.timestamp.bytes, Readers::Everyone)?;
+            staged.forget(&done, &done_edits)?;
+            return Ok(nothing_left(store.as_ref()));
+        }
         let base = Base { published: &published, config: &config, now: around.now };
         let changes: Result<_, Failure> =
             proposal.changes.iter().map(|(path, staged)| change(path, staged, &published)).collect();
@@ -107,6 +113,18 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             edits,
             signed: draft.signed.iter().map(statement).collect(),
         });
+    }
+}
+
+/// What is said where all of a ceremony is published already.
+fn nothing_left(store: &dyn Store) -> report::Publish {
+    let published = store.describe();
+    report::Publish {
+        version: VERSION,
+        published,
+        changes: Vec::new(),
+        edits: Vec::new(),
+        signed: Vec::new(),
     }
 }
 
