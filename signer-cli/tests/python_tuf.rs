@@ -4,12 +4,12 @@
 
 mod support;
 
-use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use support::moto::python;
+use support::python_tuf::{CLIENT, there_is_no_python_tuf};
 use support::{Desk, NAME};
 
 /// Serves the folder it is started in, on a port that it prints.
@@ -18,24 +18,6 @@ import http.server
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
 print(server.server_address[1], flush=True)
 server.serve_forever()
-"#;
-
-/// Refreshes from a root and downloads a target: argv is address, root, state folder, target path.
-const CLIENT: &str = r#"
-import sys, os
-from tuf.ngclient import Updater
-address, root, state, path = sys.argv[1:]
-os.makedirs(state + "/targets", exist_ok=True)
-updater = Updater(
-    metadata_dir=state + "/metadata", metadata_base_url=address + "/metadata/",
-    target_dir=state + "/targets", target_base_url=address + "/targets/",
-    bootstrap=open(root, "rb").read(),
-)
-updater.refresh()
-info = updater.get_targetinfo(path)
-if info is None:
-    sys.exit("no such target")
-print(updater.download_target(info, state + "/target"))
 "#;
 
 struct Server {
@@ -64,22 +46,6 @@ impl Server {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
         Self { child, address: format!("http://127.0.0.1:{}", port.trim()) }
     }
-}
-
-fn python() -> OsString {
-    env::var_os("HALLMARK_PYTHON").unwrap_or_else(|| "python3".into())
-}
-
-fn there_is_no_python_tuf() -> bool {
-    let import = Command::new(python()).args(["-c", "import tuf.ngclient"]).output();
-    let missing = !import.is_ok_and(|output| output.status.success());
-    if missing {
-        eprintln!(
-            "SKIPPED: python has no tuf. Install the packages tuf and securesystemslib[crypto], and name the \
-             interpreter in HALLMARK_PYTHON"
-        );
-    }
-    missing
 }
 
 /// What python-tuf downloads, or what it says against it.

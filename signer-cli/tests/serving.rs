@@ -16,9 +16,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use oci_image::{HttpFetcher, HttpOptions};
+use support::moto::python;
+use support::python_tuf::{CLIENT, there_is_no_python_tuf};
 use support::{Desk, NAME};
 use tempfile::TempDir;
 use tuf_client::{Client, DirStore, Found, HttpTransport};
+use tuf_core::hash::sha256_hex;
 
 fn example(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples").join(name)).unwrap()
@@ -205,6 +208,15 @@ fn what_nginx_serves_is_verified_and_cached_as_it_may_be() {
             assert!(matches!(status, 403 | 404), "{path}: {status}");
             assert_eq!(headers.get("cache-control"), None, "{path}");
         }
+    }
+
+    if !there_is_no_python_tuf() {
+        let address = format!("http://127.0.0.1:{}", nginx.proxy);
+        let mut client = Command::new(python());
+        client.args(["-c", CLIENT, &address, "trust/root.json", "state", NAME]).current_dir(desk.dir.path());
+        let done = client.output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(format!("sha256:{}", sha256_hex(&fs::read(desk.path("state/target")).unwrap())), one);
     }
 
     // A publish and a rotation are seen at once, by whoever comes from wherever.

@@ -6,6 +6,7 @@ pub mod client;
 pub mod disk;
 pub mod faulty;
 pub mod moto;
+pub mod python_tuf;
 
 use std::fs;
 use std::path::{Path, PathBuf};
