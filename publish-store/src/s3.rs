@@ -282,6 +282,9 @@ impl S3Store {
                 // The winner's answer was lost.
                 (None, _) => self.store.head(path).await.map_err(|why| self.failed(&why))?.e_tag,
             };
+            if etag.is_none() {
+                return Err(StoreError::Unsafe { at: self.name.clone(), why: NO_ETAG });
+            }
             mode = PutMode::Update(UpdateVersion { e_tag: etag, version: None });
         }
         Ok(())

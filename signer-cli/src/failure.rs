@@ -47,8 +47,9 @@ impl Failure {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 self.hint("make room there, and run it again: nothing was left half written")
             }
-            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
-                self.hint("see that you may write there, and run it again")
+            ErrorKind::ReadOnlyFilesystem => self.hint("see that you may write there, and run it again"),
+            ErrorKind::PermissionDenied => {
+                self.hint("see that you may read and write there, and run it again")
             }
             _ => self,
         }

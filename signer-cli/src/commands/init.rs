@@ -71,7 +71,8 @@ pub(crate) fn run(dir: &Path, args: &InitArgs, around: &Surroundings) -> Result<
     let scaffold =
         tempfile::Builder::new().prefix(".signer-init-").tempdir_in(parent).map_err(Failure::io(parent))?;
     let built = Repository::at(&scaffold.path().join("trust"));
-    write(&built, &keys, passphrase.as_ref(), &first)?;
+    write(&built, &keys, passphrase.as_ref(), &first)
+        .map_err(|failure| failure.detail(format!("{} was not made", dir.display())))?;
     // Onto an empty folder or nothing: the system refuses to replace a folder that has something in it.
     fs::rename(built.dir(), dir).map_err(|error| match error.kind() {
         ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists => occupied(dir),
