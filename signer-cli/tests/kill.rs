@@ -224,3 +224,38 @@ fn what_stages_is_staged_or_not() {
         desk.signer(&["reset"]).ok();
     });
 }
+
+#[test]
+fn a_move_to_an_empty_place() {
+    if without_strace() {
+        return;
+    }
+    let desk = Desk::published();
+    // So that a client which knows only the first root must find the ones after it.
+    for role in ["timestamp", "root"] {
+        stage(&desk, &[&["role", "rotate", role, "--unencrypted-keys"], &["publish"]]);
+    }
+    let command = ["publish", "--to", "elsewhere"];
+    let fresh = || {
+        let killed = Desk::new();
+        copy(desk.dir.path(), killed.dir.path());
+        killed
+    };
+    let there = |desk: &Desk| {
+        let metadata = desk.path("elsewhere/metadata");
+        let root = fs::read(desk.path("trust/published/metadata/1.root.json")).unwrap();
+        metadata.join("timestamp.json").exists().then(|| told(&Reader::new(root, metadata)))
+    };
+    let here = told(&desk.reader());
+    let (output, trace) = traced(&fresh(), &command, None);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for point in points(&trace) {
+        let desk = fresh();
+        let (output, _) = traced(&desk, &command, Some(&point));
+        assert_eq!(output.status.signal(), Some(9), "{point:?} was not reached");
+        assert_eq!(told(&desk.reader()), here, "{point:?}");
+        assert!(there(&desk).is_none_or(|told| told == here), "{point:?}");
+        desk.signer(&command).ok();
+        assert_eq!(there(&desk), Some(here.clone()), "{point:?}");
+    }
+}
