@@ -136,9 +136,13 @@ impl Store for DirStore {
                 return Err(StoreError::Taken { name: name.clone() });
             }
         }
+        let put_roots = || roots.iter().try_for_each(|(name, bytes)| self.put_metadata(name, bytes));
+        if from.is_none() {
+            put_roots()?;
+        }
         replace(&self.timestamp(), timestamp)?;
-        for (name, bytes) in roots {
-            self.put_metadata(name, bytes)?;
+        if from.is_some() {
+            put_roots()?;
         }
         Ok(token(timestamp))
     }

@@ -94,7 +94,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn put_target(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// Leads clients on to what was put, if nobody else did since `from`. `roots` become visible with the
-    /// timestamp or right after it, never before.
+    /// timestamp or right after it, never before; where nothing led clients yet, never after it, as the first
+    /// clients may need all of them.
     ///
     /// # Errors
     /// [`StoreError::Moved`] where somebody else did; then nothing was changed.

@@ -411,6 +411,10 @@ impl Store for S3Store {
                 Err(error) => return Err(error),
             }
         }
+        let put_roots = || roots.iter().try_for_each(|(name, bytes)| self.put_metadata(name, bytes));
+        if from.is_none() {
+            put_roots()?;
+        }
         let mode = match from {
             None => PutMode::Create,
             Some(Token(etag)) => PutMode::Update(UpdateVersion { e_tag: Some(etag.clone()), version: None }),
@@ -426,8 +430,8 @@ impl Store for S3Store {
                 }
                 Err(why) => return Err(self.failed(&why)),
             };
-        for (name, bytes) in roots {
-            self.put_metadata(name, bytes)?;
+        if from.is_some() {
+            put_roots()?;
         }
         token.ok_or_else(|| StoreError::Unsafe { at: self.name.clone(), why: NO_ETAG })
     }

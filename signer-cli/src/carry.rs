@@ -35,11 +35,6 @@ pub(crate) fn fill(repository: &Repository, to: &dyn Store) -> Result<(), Failur
         let version = Document::parse(bytes).map_err(malformed("root"))?.version();
         roots.push((metadata_file_name("root", Some(version)), bytes.clone()));
     }
-    // Where nothing leads clients yet, no root comes too early; after the timestamp, those between a client's and
-    // the last would come too late.
-    for (name, bytes) in &roots {
-        to.put_metadata(name, bytes).map_err(failed)?;
-    }
     match to.advance(None, &published.timestamp.bytes, &roots) {
         Ok(_) => terminal::note(&format!("carried what was published over to {}", to.describe())),
         // Another publisher began at the same moment: theirs is there now.
