@@ -3,16 +3,18 @@
 //! proxy of ours.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::arithmetic_side_effects)]
 
 mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 
 use support::client::Reader;
 use support::faulty::{Fault, Proxy};
 use support::moto::Moto;
-use support::{Desk, NAME, Said};
+use support::{Desk, NAME, Said, copy};
 
 /// A publisher whose place is in moto, behind the proxy, and a folder in which clients see what is there.
 struct Story {
@@ -23,17 +25,26 @@ struct Story {
 
 impl Story {
     fn begin() -> Option<Self> {
-        let moto = Moto::start()?;
-        moto.request("PUT", "/trust");
-        let proxy = Proxy::to(moto.port);
-        let story = Self { desk: Desk::published(), moto, proxy };
+        let story = Self::before()?;
         story.publish().ok();
         Some(story)
     }
 
+    /// Nothing is published there yet.
+    fn before() -> Option<Self> {
+        let moto = Moto::start()?;
+        moto.request("PUT", "/trust");
+        let proxy = Proxy::to(moto.port);
+        Some(Self { desk: Desk::published(), moto, proxy })
+    }
+
     fn signer(&self, arguments: &[&str]) -> Said {
-        let place = format!("s3://trust/repo?endpoint=http://127.0.0.1:{}", self.proxy.port);
-        let mut command = self.desk.command(arguments);
+        self.signer_at(&self.desk, "repo", arguments)
+    }
+
+    fn signer_at(&self, desk: &Desk, prefix: &str, arguments: &[&str]) -> Said {
+        let place = format!("s3://trust/{prefix}?endpoint=http://127.0.0.1:{}", self.proxy.port);
+        let mut command = desk.command(arguments);
         command
             .args(["--to", &place])
             .env("AWS_ACCESS_KEY_ID", "me")
@@ -55,20 +66,21 @@ impl Story {
     }
 
     /// Copies what is in the bucket to where clients look, as a mirror would.
-    fn mirror(&self) {
-        let listing = self.moto.request("GET", "/trust?list-type=2&prefix=repo/");
+    fn mirror(&self, prefix: &str) -> PathBuf {
+        let listing = self.moto.request("GET", &format!("/trust?list-type=2&prefix={prefix}/"));
+        let mirror = self.desk.path("mirror").join(prefix);
         for key in listing.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap()) {
-            let to = self.desk.path("mirror").join(key.strip_prefix("repo/").unwrap());
+            let to = mirror.join(key.strip_prefix(prefix).unwrap().trim_start_matches('/'));
             if !to.exists() || key.ends_with("/timestamp.json") {
                 fs::create_dir_all(to.parent().unwrap()).unwrap();
                 fs::write(to, self.moto.request("GET", &format!("/trust/{key}"))).unwrap();
             }
         }
+        mirror.join("metadata")
     }
 
     fn reader(&self) -> Reader {
-        self.mirror();
-        let metadata = self.desk.path("mirror/metadata");
+        let metadata = self.mirror("repo");
         Reader::new(fs::read(metadata.join("1.root.json")).unwrap(), metadata)
     }
 
@@ -154,6 +166,45 @@ fn a_rotation_whose_store_fails_at_any_write_is_made_good() {
                 assert_eq!(story.told(&old), now);
                 assert!(story.signer(&["diff"]).ok().stdout.starts_with("nothing is staged"));
             }
+        }
+    }
+}
+
+#[test]
+fn a_move_to_a_store_that_vanishes_is_made_good() {
+    let Some(story) = Story::before() else { return };
+    let root = fs::read(story.desk.path("trust/root.json")).unwrap();
+    for role in ["timestamp", "root"] {
+        story.desk.signer(&["role", "rotate", role, "--unencrypted-keys"]).ok();
+        story.desk.signer(&["publish"]).ok();
+    }
+    // Once it is elsewhere, what is here is the past: each move begins with a home of its own.
+    let home = || {
+        let desk = Desk::new();
+        copy(&story.desk.path("trust"), &desk.path("trust"));
+        desk
+    };
+    story.proxy.count();
+    story.signer_at(&home(), "whole", &["publish"]).ok();
+    // What is carried over, then what is published on top of it.
+    let writes = story.proxy.seen();
+    let led = writes.iter().position(|path| path.ends_with("/timestamp.json")).unwrap();
+    assert!(writes[led - 3..led].iter().all(|path| path.ends_with(".root.json")), "{writes:?}");
+    for fault in [Fault::Before, Fault::After] {
+        for at in led - 2..=led + 2 {
+            let prefix = format!("{fault:?}-{at}").to_lowercase();
+            let home = home();
+            story.proxy.fail(at, fault);
+            story.signer_at(&home, &prefix, &["publish"]).failed(3, &["can't be reached"]);
+            story.proxy.mend();
+            let metadata = story.mirror(&prefix);
+            let is_there = metadata.join("timestamp.json").exists();
+            assert_eq!(is_there, at > led + 1 || (at == led + 1 && fault == Fault::After), "{prefix}");
+            if is_there {
+                assert!(Reader::new(root.clone(), metadata).find(NAME).is_some(), "{prefix}");
+            }
+            story.signer_at(&home, &prefix, &["publish"]).ok();
+            assert!(Reader::new(root.clone(), story.mirror(&prefix)).find(NAME).is_some(), "{prefix}");
         }
     }
 }
