@@ -138,25 +138,6 @@ fn what_is_under_the_tag_and_no_index_is_not_written_over() {
 }
 
 #[test]
-fn writers_at_once_lose_no_entry() {
-    let fake = Fake::start().unwrap();
-    fake.set_referrers(false);
-    let image = push(&anonymous(&fake), "1");
-    std::thread::scope(|scope| {
-        for note in ["a", "b", "c"] {
-            let (fake, image) = (&fake, &image);
-            scope.spawn(move || {
-                let registry = anonymous(fake);
-                let bytes = artifact(&registry, Some(image), note);
-                let pushed = registry.push_referrer(&bytes, media::OCI_MANIFEST).unwrap().0;
-                let found = registry.referrers(image.digest, None).unwrap();
-                assert!(!found.manifests.is_empty(), "{pushed:?}");
-            });
-        }
-    });
-}
-
-#[test]
 fn another_digest_than_ours_is_a_lie() {
     let lie = format!("201 Created\r\nDocker-Content-Digest: sha256:{}", "0".repeat(64));
     let server = Server::fixed(&lie, b"");
