@@ -38,7 +38,8 @@ fn artifact(registry: &Registry, subject: Option<&Descriptor>, note: &str) -> Ve
         "annotations": {"note": note},
     });
     if let Some(subject) = subject {
-        manifest["subject"] = serde_json::to_value(subject).unwrap();
+        let subject = serde_json::to_value(subject).unwrap();
+        manifest.as_object_mut().unwrap().insert("subject".into(), subject);
     }
     serde_json::to_vec(&manifest).unwrap()
 }
