@@ -12,7 +12,7 @@ use std::sync::Arc;
 use signing_keys::file::{KeyFile, KeyFileError, PrivateKey};
 use signing_keys::{Around, Ask, Cloud, KeyUri, Secret, Why};
 use tuf_core::authoring::Document;
-use tuf_core::crypto::{self, Sign, SignError};
+use tuf_core::crypto::{self, RsaScheme, Sign, SignError};
 use tuf_core::key::{Key, KeyError, PublicKey};
 use tuf_core::{Role, metadata_file_name};
 use zeroize::Zeroizing;
@@ -436,5 +436,9 @@ impl Sign for Declared<'_> {
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         self.signer.sign(message)
+    }
+
+    fn sign_rsa(&self, scheme: RsaScheme, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.signer.sign_rsa(scheme, message)
     }
 }

@@ -10,6 +10,7 @@ use std::process::Command;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("tuf-core", &[]),
     ("oci-image", &[]),
+    ("image-signatures", &["tuf-core", "oci-image"]),
     ("publish-store", &["oci-image"]),
     ("signing-keys", &["tuf-core"]),
     ("tuf-client", &["tuf-core", "oci-image"]),
@@ -38,6 +39,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("cryptoki", &["signing-keys"]),
     ("object_store", &["publish-store"]),
     ("ed25519-dalek", &["tuf-core"]),
+    ("rustls-webpki", &["image-signatures"]),
+    ("x509-cert", &["image-signatures"]),
 ];
 
 /// `(crate, crate that it uses)`.
