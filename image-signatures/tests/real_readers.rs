@@ -15,42 +15,46 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use image_signatures::{CertificateChain, Format, Place, SIMPLE_SIGNING, signature_tag};
-use oci_image::{Descriptor, Digest, ImageSource, Registry, Selector, media};
+use oci_image::{Descriptor, Digest, ImageSource, Registry, Selector, Tag, media};
 use serde_json::{Value, json};
-use support::{LEAF, Server, chain, key, programs, push_image, python, repository, run, sign};
+use support::{LEAF, Server, chain, key, programs, push_image, python, reader, repository, run, sign};
 use tuf_core::crypto::Sign;
 
-/// A policy that takes images of this registry that this key signed, and nothing else.
+/// A policy that takes images of this registry that this key signed, and nothing else. It is in a home of its
+/// own, since only there podman looks for how signatures are fetched.
 struct Policy {
-    policy: PathBuf,
-    registries: PathBuf,
+    home: tempfile::TempDir,
 }
 
 impl Policy {
-    fn new(dir: &Path, host: &str, signer: &dyn Sign) -> Self {
-        let (policy, registries) = (dir.join("policy.json"), dir.join("registries.d"));
-        let public = dir.join("policy.pub");
+    fn new(host: &str, signer: &dyn Sign) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let public = home.path().join("key.pub");
         fs::write(&public, signer.key().to_pem().unwrap()).unwrap();
         let scope = json!([{
             "type": "sigstoreSigned", "keyPath": public, "signedIdentity": { "type": "matchRepository" },
         }]);
         let document =
             json!({ "default": [{ "type": "reject" }], "transports": { "docker": { host: scope } } });
-        fs::write(&policy, document.to_string()).unwrap();
+        fs::write(home.path().join("policy.json"), document.to_string()).unwrap();
+        let registries = home.path().join(".config/containers/registries.d");
         fs::create_dir_all(&registries).unwrap();
         let attachments = format!("docker:\n  {host}:\n    use-sigstore-attachments: true\n");
         fs::write(registries.join("here.yaml"), attachments).unwrap();
-        Self { policy, registries }
+        Self { home }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
     }
 
     /// Copies the image into a folder, if the policy takes it.
-    fn skopeo(&self, image: &str) -> Output {
+    fn skopeo(&self, skopeo: &str, image: &str) -> Output {
         let target = tempfile::tempdir().unwrap();
-        Command::new("skopeo")
+        Command::new(skopeo)
+            .env("HOME", self.home.path())
             .arg("--policy")
-            .arg(&self.policy)
-            .arg("--registries.d")
-            .arg(&self.registries)
+            .arg(self.path("policy.json"))
             .args(["copy", "--quiet", "--src-tls-verify=false", &format!("docker://{image}")])
             .arg(format!("dir:{}", target.path().display()))
             .output()
@@ -58,21 +62,19 @@ impl Policy {
     }
 
     /// Pulls the image into a store of its own, if the policy takes it.
-    fn podman(&self, image: &str) -> Output {
-        let store = tempfile::tempdir().unwrap();
-        let file = |name: &str| store.path().join(name);
+    fn podman(&self, podman: &str, image: &str) -> Output {
+        let (graph, run) = (self.path("graph"), self.path("run"));
         let storage = format!(
             "[storage]\ndriver=\"vfs\"\ngraphroot=\"{}\"\nrunroot=\"{}\"\n",
-            file("graph").display(),
-            file("run").display(),
+            graph.display(),
+            run.display(),
         );
-        fs::write(file("storage.conf"), storage).unwrap();
-        Command::new("podman")
-            .env("CONTAINERS_STORAGE_CONF", file("storage.conf"))
-            .args(["pull", "--quiet", "--tls-verify=false"])
-            .arg("--signature-policy")
-            .arg(&self.policy)
-            .env("CONTAINERS_REGISTRIES_D", &self.registries)
+        fs::write(self.path("storage.conf"), storage).unwrap();
+        Command::new(podman)
+            .env("HOME", self.home.path())
+            .env("CONTAINERS_STORAGE_CONF", self.path("storage.conf"))
+            .args(["pull", "--quiet", "--tls-verify=false", "--signature-policy"])
+            .arg(self.path("policy.json"))
             .arg(image)
             .output()
             .unwrap()
@@ -88,73 +90,207 @@ fn refused(output: &Output, because: &str) {
     assert!(!output.status.success() && words.contains(because), "{because}: {words}");
 }
 
+const NO_SIGNATURE: &str = "A signature was required, but no signature exists";
+const BAD_SIGNATURE: &str = "cryptographic signature verification failed";
+
 #[test]
 fn skopeo_takes_what_was_signed_by_the_key_and_nothing_else() {
-    let Some(()) = programs(&["docker-registry", "skopeo", "openssl"]) else { return };
+    let (Some(()), Some(skopeo)) = (programs(&["docker-registry", "openssl"]), reader("skopeo")) else {
+        return;
+    };
     let server = Server::start();
     let here = repository(&server.host);
-    let signed = push_image(&here.1, "signed");
-    let unsigned = push_image(&here.1, "unsigned");
+    let (signed, unsigned) = (push_image(&here.1, "signed"), push_image(&here.1, "unsigned"));
     assert_ne!(signed.digest, unsigned.digest);
     let image = |end: &str| format!("{}{end}", here.0);
+    let mut before = NO_SIGNATURE;
     for kind in ["ec:P-256", "rsa:2048", "ed25519"] {
         let dir = tempfile::tempdir().unwrap();
-        let ours = key(dir.path(), "ours", kind);
-        let policy = Policy::new(dir.path(), &server.host, &*ours);
-        refused(&policy.skopeo(&image(":unsigned")), "A signature was required, but no signature exists");
-        // The layers of the keys before stay, and are no hindrance.
-        let before = policy.skopeo(&image(":signed"));
-        assert!(!before.status.success(), "{kind}");
+        let (ours, other) = (key(dir.path(), "ours", kind), key(dir.path(), "other", kind));
+        let policy = Policy::new(&server.host, &*ours);
+        refused(&policy.skopeo(&skopeo, &image(":unsigned")), NO_SIGNATURE);
+        refused(&policy.skopeo(&skopeo, &image(":signed")), before);
+        // The signatures by the keys before stay, and are no hindrance.
         sign(&here, &signed, &*ours, &[Format::Podman], None);
-        accepted(&policy.skopeo(&image(":signed")));
-        accepted(&policy.skopeo(&image(&format!("@{}", signed.digest))));
-        let other = key(dir.path(), "other", kind);
-        let policy = Policy::new(dir.path(), &server.host, &*other);
-        refused(&policy.skopeo(&image(":signed")), "cryptographic signature verification failed");
+        accepted(&policy.skopeo(&skopeo, &image(":signed")));
+        accepted(&policy.skopeo(&skopeo, &image(&format!("@{}", signed.digest))));
+        refused(&Policy::new(&server.host, &*other).skopeo(&skopeo, &image(":signed")), BAD_SIGNATURE);
+        before = BAD_SIGNATURE;
     }
     let tag = signature_tag(signed.digest).unwrap();
-    let bytes = here.1.manifest(Selector::Tag(tag.as_str())).unwrap().bytes;
-    let manifest: Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!(manifest["layers"].as_array().unwrap().len(), 3);
+    assert_eq!(layers(&here.1, &tag).len(), 3);
+}
+
+/// Puts the signature of the one image under the tag of the other; and then there, beside the same
+/// signature, another payload, about the other image.
+fn forge(registry: &Registry, one: Digest, two: Digest, payload_too: bool) {
+    let tag = |image| signature_tag(image).unwrap();
+    let bytes = registry.manifest(Selector::Tag(tag(one).as_str())).unwrap().bytes;
+    let mut manifest: Value = serde_json::from_slice(&bytes).unwrap();
+    if payload_too {
+        let payload = String::from_utf8(blob(registry, &manifest["layers"][0])).unwrap();
+        let digest = registry.push_blob(payload.replace(&one.hex(), &two.hex()).as_bytes()).unwrap();
+        manifest["layers"][0]["digest"] = json!(digest);
+    }
+    let bytes = manifest.to_string();
+    registry.push_manifest(Selector::Tag(tag(two).as_str()), bytes.as_bytes(), media::OCI_MANIFEST).unwrap();
 }
 
 #[test]
 fn skopeo_refuses_a_signature_that_was_moved_or_changed() {
-    let Some(()) = programs(&["docker-registry", "skopeo", "openssl"]) else { return };
+    let (Some(()), Some(skopeo)) = (programs(&["docker-registry", "openssl"]), reader("skopeo")) else {
+        return;
+    };
     let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
     let here = repository(&server.host);
     let (one, two) = (push_image(&here.1, "1"), push_image(&here.1, "2"));
     let ours = key(dir.path(), "ours", "ec:P-256");
-    let policy = Policy::new(dir.path(), &server.host, &*ours);
+    let policy = Policy::new(&server.host, &*ours);
     sign(&here, &one, &*ours, &[Format::Cosign2], None);
-    accepted(&policy.skopeo(&format!("{}:1", here.0)));
-    let tag = |image: &Descriptor| signature_tag(image.digest).unwrap();
-    let bytes = here.1.manifest(Selector::Tag(tag(&one).as_str())).unwrap().bytes;
-    // The signature of the one under the tag of the other.
-    here.1.push_manifest(Selector::Tag(tag(&two).as_str()), &bytes, media::OCI_MANIFEST).unwrap();
-    refused(&policy.skopeo(&format!("{}:2", here.0)), "digest");
-    // Another payload beside the same signature.
-    let mut manifest: Value = serde_json::from_slice(&bytes).unwrap();
-    let payload = blob(&here.1, &manifest["layers"][0]);
-    let payload = String::from_utf8(payload).unwrap().replace(&one.digest.hex(), &two.digest.hex());
-    let digest = here.1.push_blob(payload.as_bytes()).unwrap();
-    manifest["layers"][0]["digest"] = json!(digest);
-    let bytes = manifest.to_string();
-    here.1.push_manifest(Selector::Tag(tag(&two).as_str()), bytes.as_bytes(), media::OCI_MANIFEST).unwrap();
-    refused(&policy.skopeo(&format!("{}:2", here.0)), "cryptographic signature verification failed");
+    accepted(&policy.skopeo(&skopeo, &format!("{}:1", here.0)));
+    forge(&here.1, one.digest, two.digest, false);
+    refused(&policy.skopeo(&skopeo, &format!("{}:2", here.0)), "digest");
+    forge(&here.1, one.digest, two.digest, true);
+    refused(&policy.skopeo(&skopeo, &format!("{}:2", here.0)), BAD_SIGNATURE);
 }
 
 #[test]
 fn podman_pulls_what_was_signed_and_nothing_else() {
-    let Some(()) = programs(&["docker-registry", "podman", "openssl"]) else { return };
+    let (Some(()), Some(podman)) = (programs(&["docker-registry", "openssl"]), reader("podman")) else {
+        return;
+    };
     let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
     let here = repository(&server.host);
     let image = push_image(&here.1, "1");
     let ours = key(dir.path(), "ours", "ec:P-256");
-    let policy = Policy::new(dir.path(), &server.host, &*ours);
-    refused(&policy.podman(&format!("{}:1", here.0)), "signature");
+    let policy = Policy::new(&server.host, &*ours);
+    refused(&policy.podman(&podman, &format!("{}:1", here.0)), NO_SIGNATURE);
     sign(&here, &image, &*ours, &[Format::Podman], None);
-    accepted(&policy.podman(&format!("{}:1", here.0)));
+    accepted(&policy.podman(&podman, &format!("{}:1", here.0)));
+}
+
+/// cosign, with a home of its own, where it finds and asks nobody.
+fn cosign(cosign: &str, key: &dyn Sign, image: &str, more: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    let public = home.path().join("cosign.pub");
+    fs::write(&public, key.key().to_pem().unwrap()).unwrap();
+    Command::new(cosign)
+        .env("HOME", home.path())
+        .args(["verify", "--insecure-ignore-tlog=true", "--allow-http-registry=true", "--key"])
+        .arg(public)
+        .args(more)
+        .arg(image)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn cosign_2_verifies_the_tag_and_nothing_else() {
+    let (Some(()), Some(program)) = (programs(&["docker-registry", "openssl"]), reader("cosign2")) else {
+        return;
+    };
+    let server = Server::start();
+    let here = repository(&server.host);
+    let (one, two) = (push_image(&here.1, "1"), push_image(&here.1, "2"));
+    let image = |tag: &str| format!("{}:{tag}", here.0);
+    for kind in ["ec:P-256", "rsa:2048", "ed25519"] {
+        let dir = tempfile::tempdir().unwrap();
+        let (ours, other) = (key(dir.path(), "ours", kind), key(dir.path(), "other", kind));
+        sign(&here, &one, &*ours, &[Format::Cosign2], None);
+        let output = cosign(&program, &*ours, &image("1"), &[]);
+        accepted(&output);
+        assert!(String::from_utf8_lossy(&output.stdout).contains(&one.digest.to_string()));
+        refused(&cosign(&program, &*other, &image("1"), &[]), "no matching signatures");
+        refused(&cosign(&program, &*ours, &image("2"), &[]), "no signatures found");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let ours = key(dir.path(), "ours", "ec:P-256");
+    let three = push_image(&here.1, "3");
+    sign(&here, &three, &*ours, &[Format::Cosign2], None);
+    forge(&here.1, three.digest, two.digest, false);
+    refused(&cosign(&program, &*ours, &image("2"), &[]), "no matching signatures");
+}
+
+#[test]
+fn cosign_3_verifies_the_bundle_and_the_tag() {
+    let (Some(()), Some(program)) = (programs(&["docker-registry", "openssl"]), reader("cosign3")) else {
+        return;
+    };
+    let server = Server::start();
+    let here = repository(&server.host);
+    let image = |tag: &str| format!("{}:{tag}", here.0);
+    for (format, tag) in [(Format::Cosign3, "bundle"), (Format::Cosign2, "tag")] {
+        let one = push_image(&here.1, tag);
+        for kind in ["ec:P-256", "rsa:2048", "ed25519"] {
+            let dir = tempfile::tempdir().unwrap();
+            let (ours, other) = (key(dir.path(), "ours", kind), key(dir.path(), "other", kind));
+            sign(&here, &one, &*ours, &[format], None);
+            let output = cosign(&program, &*ours, &image(tag), &[]);
+            accepted(&output);
+            assert!(String::from_utf8_lossy(&output.stdout).contains(&one.digest.to_string()));
+            let output = cosign(&program, &*other, &image(tag), &[]);
+            assert!(!output.status.success(), "{kind} {tag}");
+        }
+    }
+    push_image(&here.1, "unsigned");
+    let dir = tempfile::tempdir().unwrap();
+    refused(
+        &cosign(&program, &*key(dir.path(), "ours", "ec:P-256"), &image("unsigned"), &[]),
+        "no signatures found",
+    );
+}
+
+/// notation, which trusts the last certificate of this chain.
+fn notation(notation: &str, chain: &str, image: &str) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("notation");
+    let store = config.join("truststore/x509/ca/acme");
+    fs::create_dir_all(&store).unwrap();
+    let root = chain.rfind("-----BEGIN").unwrap();
+    fs::write(store.join("root.crt"), &chain[root..]).unwrap();
+    let policy = json!({ "version": "1.0", "trustPolicies": [{
+        "name": "all", "registryScopes": ["*"], "signatureVerification": { "level": "strict" },
+        "trustStores": ["ca:acme"], "trustedIdentities": ["x509.subject: C=DE, ST=Here, O=Acme, CN=Acme releases"],
+    }] });
+    fs::write(config.join("trustpolicy.json"), policy.to_string()).unwrap();
+    Command::new(notation)
+        .env("HOME", home.path())
+        .env("XDG_CONFIG_HOME", home.path())
+        .args(["verify", "--insecure-registry", image])
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn notation_verifies_each_kind_of_key_that_it_knows() {
+    let (Some(()), Some(program)) = (programs(&["docker-registry", "openssl"]), reader("notation")) else {
+        return;
+    };
+    let server = Server::start();
+    let here = repository(&server.host);
+    for kind in ["ec:P-256", "ec:P-384", "rsa:2048", "rsa:3072", "rsa:4096"] {
+        let dir = tempfile::tempdir().unwrap();
+        let image = push_image(&here.1, kind.replace(':', "-").as_str());
+        let at = format!("{}@{}", here.0, image.digest);
+        let ours = key(dir.path(), "ours", kind);
+        let pem = chain(dir.path(), "ours", LEAF);
+        let certificates = CertificateChain::from_pem(&pem).unwrap();
+        refused(&notation(&program, &pem, &at), "no signature is associated");
+        sign(&here, &image, &*ours, &[Format::Notation], Some(&certificates));
+        accepted(&notation(&program, &pem, &at));
+        // Another root of the same name.
+        let other = tempfile::tempdir().unwrap();
+        key(other.path(), "ours", kind);
+        refused(
+            &notation(&program, &chain(other.path(), "ours", LEAF), &at),
+            "signature verification failed",
+        );
+    }
+}
+
+fn layers(registry: &Registry, tag: &Tag) -> Vec<Value> {
+    let bytes = registry.manifest(Selector::Tag(tag.as_str())).unwrap().bytes;
+    serde_json::from_slice::<Value>(&bytes).unwrap()["layers"].as_array().unwrap().clone()
 }
 
 fn blob(registry: &Registry, layer: &Value) -> Vec<u8> {
@@ -312,8 +448,7 @@ fn openssl_verifies_a_cosign_signature() {
     let ours = key(dir.path(), "ours", "ec:P-256");
     sign(&here, &image, &*ours, &[Format::Cosign2], None);
     let tag = signature_tag(image.digest).unwrap();
-    let bytes = here.1.manifest(Selector::Tag(tag.as_str())).unwrap().bytes;
-    let layer = serde_json::from_slice::<Value>(&bytes).unwrap()["layers"][0].clone();
+    let layer = layers(&here.1, &tag).remove(0);
     let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     fs::write(file("payload"), blob(&here.1, &layer)).unwrap();
     fs::write(file("ours.pub"), ours.key().to_pem().unwrap()).unwrap();

@@ -32,6 +32,19 @@ pub fn programs(names: &[&str]) -> Option<()> {
     }
 }
 
+/// A program that reads signatures, from the folder that `HALLMARK_READERS` names: `cosign2`, `cosign3`,
+/// `notation`, `podman`, `skopeo`. Debian 12's own podman and skopeo were built to read none.
+pub fn reader(name: &str) -> Option<String> {
+    let Some(folder) = std::env::var_os("HALLMARK_READERS").map(PathBuf::from) else {
+        return skip(&format!("HALLMARK_READERS names no folder with {name}"));
+    };
+    let program = folder.join(name);
+    match program.is_file() {
+        true => Some(program.to_str().unwrap().to_owned()),
+        false => skip(&format!("there is no {}", program.display())),
+    }
+}
+
 /// A Python that has `cryptography`.
 pub fn python() -> Option<PathBuf> {
     let python = std::env::var_os("HALLMARK_PYTHON").map_or_else(|| "python3".into(), PathBuf::from);
@@ -84,12 +97,13 @@ pub fn chain(dir: &Path, name: &str, leaf_extensions: &str) -> String {
         (path("ca.key"), path("ca.crt"), path("leaf.crt"), path("csr"), path("ext"));
     let curve = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
     run("openssl", &[&curve[..], &["-out", &ca_key]].concat());
-    let root = ["-subj", "/C=DE/O=Acme/CN=Acme root", "-addext", "keyUsage=critical,keyCertSign", "-sha384"];
+    let root =
+        ["-subj", "/C=DE/ST=Here/O=Acme/CN=Acme root", "-addext", "keyUsage=critical,keyCertSign", "-sha384"];
     run(
         "openssl",
         &[&["req", "-x509", "-new", "-days", "36500", "-key", &ca_key, "-out", &ca], &root[..]].concat(),
     );
-    let subject = ["-subj", "/C=DE/O=Acme/CN=Acme releases"];
+    let subject = ["-subj", "/C=DE/ST=Here/O=Acme/CN=Acme releases"];
     run("openssl", &[&["req", "-new", "-key", &path("key"), "-out", &request], &subject[..]].concat());
     fs::write(&extensions, leaf_extensions).unwrap();
     let by = ["-CA", &ca, "-CAkey", &ca_key, "-CAcreateserial", "-days", "36500", "-sha384"];
@@ -131,7 +145,7 @@ pub fn push_image(registry: &Registry, tag: &str) -> Descriptor {
     registry.push_manifest(Selector::Tag(tag), bytes.as_bytes(), media::OCI_MANIFEST).unwrap()
 }
 
-/// Signs, for all of these at once, in 2026.
+/// Signs, for all of these at once.
 pub fn sign(
     (name, registry): &(ImageName, Registry),
     image: &Descriptor,
@@ -140,8 +154,7 @@ pub fn sign(
     chain: Option<&CertificateChain>,
 ) -> Vec<Written> {
     let formats: BTreeSet<_> = formats.iter().copied().collect();
-    let now = "2026-11-26T12:00:00Z".parse().unwrap();
-    let signing = Signing { name, image, formats: &formats, key, chain, now };
+    let signing = Signing { name, image, formats: &formats, key, chain, now: chrono::Utc::now() };
     signing.make().unwrap().push(registry).unwrap()
 }
 
