@@ -84,8 +84,9 @@ impl Signing<'_> {
         }
         for format in self.of(&[Format::Notation]) {
             // What the key is comes first: no certificate helps a key that can't be used.
-            let chain = self.chain.ok_or(SigningError::NoCertificates);
-            let one = notation::make(self.image, self.key, chain?, self.now)?;
+            keys::Jwa::of(&key).map_err(|why| SigningError::Key { format, why })?;
+            let chain = self.chain.ok_or(SigningError::NoCertificates)?;
+            let one = notation::make(self.image, self.key, chain, self.now)?;
             made.push((vec![format], Made::Referrer(one)));
         }
         Ok(Signatures { image: self.image.clone(), key, made })

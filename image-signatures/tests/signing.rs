@@ -59,6 +59,7 @@ fn signatures_of_others_stay_and_our_own_is_written_once() {
         "config": { "mediaType": media::OCI_CONFIG, "digest": Digest::of(b"{}"), "size": 2 },
     });
     let bytes = there.to_string();
+    fake.put_blob("acme/web", b"theirs");
     fake.put_manifest("acme/web", tag.as_str(), media::OCI_MANIFEST, bytes.as_bytes());
     let (ours, other) = (p256(), p256());
     let first = sign(&here, &image, &ours, &[Format::Cosign2, Format::Podman], None);
@@ -178,7 +179,7 @@ fn what_was_pushed_before_a_failure_is_named() {
     let signing = Signing { name: &here.0, image: &image, formats: &formats, key: &key, chain: None, now };
     let made = signing.make().unwrap();
     let empty = Digest::of(b"{}").to_string();
-    fake.set_fault(Where::Path(format!("/v2/acme/web/blobs/{empty}")), Fault::Unavailable);
+    fake.set_fault(Where::blob("acme/web", &empty), Fault::Unavailable);
     let error = made.push(&here.1).unwrap_err();
     assert_eq!((error.format, error.written.len()), (Format::Cosign3, 1));
     assert_eq!(error.written[0].formats, [Format::Cosign2]);

@@ -104,7 +104,7 @@ pub(crate) enum Action<'a> {
     Head,
     /// POST of bytes of this media type, once: a secret may be among them.
     Post(&'a str, &'a [u8]),
-    /// POST without a body: it begins something, so it isn't repeated.
+    /// POST without a body: it begins something, so it isn't repeated when nobody knows what became of it.
     Begin,
     /// PUT of these bytes, once: the end of what was begun.
     Finish(&'a [u8]),
@@ -113,9 +113,14 @@ pub(crate) enum Action<'a> {
 }
 
 impl Action<'_> {
-    /// Whether the request may be repeated when nobody knows what became of it.
-    fn repeats(self) -> bool {
-        matches!(self, Self::Get | Self::Head | Self::Put(_))
+    /// Whether the request may be repeated after this fault: always, where twice is as once; else only
+    /// where it was turned away before anything was done (RFC 6585, section 4), and no secret was in it.
+    fn repeats_after(self, fault: &Fault) -> bool {
+        match self {
+            Self::Get | Self::Head | Self::Put(_) => fault.passes,
+            Self::Begin | Self::Finish(_) => fault.passes && fault.turned_away,
+            Self::Post(..) => false,
+        }
     }
 
     /// Why a redirect isn't followed, if so.
@@ -207,7 +212,7 @@ impl HttpFetcher {
     pub(crate) fn open(&self, call: &Call<'_>) -> Result<Streaming, SourceError> {
         let limits = &self.options.limits;
         let mut back_off = limits.back_off;
-        let mut left = if call.action.repeats() { limits.retries } else { 0 };
+        let mut left = limits.retries;
         loop {
             let fault = match self.follow(call) {
                 Ok(answer) if answer.is_fault() => Fault::of(answer),
@@ -217,7 +222,7 @@ impl HttpFetcher {
             let wait = fault.retry_after.unwrap_or(back_off);
             // Whoever would only wake up after the end need not sleep.
             let too_late = call.deadline.left().is_some_and(|left| wait >= left);
-            if left == 0 || !fault.passes || wait > limits.retry_after || too_late {
+            if left == 0 || !call.action.repeats_after(&fault) || wait > limits.retry_after || too_late {
                 return Err(fault.error);
             }
             std::thread::sleep(wait);
@@ -321,6 +326,8 @@ impl Streaming {
 struct Fault {
     error: SourceError,
     passes: bool,
+    /// Whether nothing was done there: status 429.
+    turned_away: bool,
     retry_after: Option<Duration>,
 }
 
@@ -334,7 +341,7 @@ impl Fault {
         let colon = if message.is_empty() { "" } else { ": " };
         let why = format!("HTTP status {status}{colon}{message}");
         let error = SourceError::Unreachable { at, why };
-        Self { error, passes, retry_after: retry_after.map(Duration::from_secs) }
+        Self { error, passes, turned_away: status == 429, retry_after: retry_after.map(Duration::from_secs) }
     }
 
     fn sending(error: reqwest::Error, url: &Url, deadline: Deadline) -> Self {
@@ -344,13 +351,13 @@ impl Fault {
         let passes = !error.is_connect() && !error.is_timeout() && !error.is_builder();
         let why = if error.is_timeout() { "no answer in time".into() } else { chain(&error.without_url()) };
         let error = SourceError::Unreachable { at: shown(url), why };
-        Self { error, passes, retry_after: None }
+        Self { error, passes, turned_away: false, retry_after: None }
     }
 }
 
 impl From<SourceError> for Fault {
     fn from(error: SourceError) -> Self {
-        Self { error, passes: false, retry_after: None }
+        Self { error, passes: false, turned_away: false, retry_after: None }
     }
 }
 

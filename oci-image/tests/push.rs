@@ -214,6 +214,33 @@ fn what_another_writer_overwrote_is_written_again() {
 }
 
 #[test]
+fn an_entry_that_another_writers_index_lost_is_written_again() {
+    let fake = Fake::start().unwrap();
+    fake.set_referrers(false);
+    let registry = anonymous(&fake);
+    let image = push(&registry, "1");
+    let tag = image.digest.to_string().replace(':', "-");
+    let theirs = push(&registry, "theirs");
+    let index =
+        json!({"schemaVersion": 2, "mediaType": media::OCI_INDEX, "manifests": [&theirs]}).to_string();
+    // Twice, as two others do who had read the index before ours was in it.
+    for _ in 0..2 {
+        fake.overwrite_after_next("acme/web", &tag, media::OCI_INDEX, index.as_bytes());
+    }
+    let bytes = artifact(&registry, Some(&image), "ours");
+    fake.clear_log();
+    let (ours, place) = registry.push_referrer(&bytes, media::OCI_MANIFEST).unwrap();
+    assert_eq!(place, ReferrersPlace::Tag);
+    let writes = |log: Vec<test_repos::http::LoggedRequest>| {
+        log.iter().filter(|one| one.method == "PUT" && one.path.ends_with(&tag)).count()
+    };
+    assert_eq!(writes(fake.log()), 3);
+    let found = registry.referrers(image.digest, None).unwrap().manifests;
+    let digests: Vec<_> = found.iter().map(|entry| entry.digest).collect();
+    assert_eq!(digests, [theirs.digest, ours.digest]);
+}
+
+#[test]
 fn who_is_overwritten_again_and_again_gives_up_and_says_so() {
     let fake = Fake::start().unwrap();
     let tag: Tag = "list".parse().unwrap();
@@ -246,6 +273,43 @@ fn writers_at_once_lose_no_entry() {
     let mut got: Vec<_> = found.manifests.iter().map(|entry| entry.annotations["note"].as_str()).collect();
     got.sort_unstable();
     assert_eq!(got, notes);
+}
+
+#[test]
+fn a_busy_registry_is_asked_again_at_each_step_of_a_push() {
+    // Turned away once at each step: HEAD, POST, PUT of the blob, PUT of the manifest.
+    let seen = std::sync::Mutex::new(std::collections::BTreeSet::new());
+    let server = Server::start(move |head, stream| {
+        let line = head.lines().next().unwrap_or_default().to_owned();
+        if seen.lock().unwrap().insert(line.clone()) {
+            return reply(stream, "429 Too Many Requests\r\nRetry-After: 0", b"");
+        }
+        match line.split(' ').next() {
+            Some("head") => reply(stream, "404 Not Found", b""),
+            Some("post") => reply(stream, "202 Accepted\r\nLocation: /v2/acme/web/blobs/uploads/1", b""),
+            _ => reply(stream, "201 Created", b""),
+        }
+    });
+    let registry = server.registry();
+    let blob = registry.push_blob(b"x").unwrap();
+    let manifest = registry.push_manifest(Selector::Tag("1"), b"{}", media::OCI_MANIFEST).unwrap();
+    assert_eq!((blob, manifest.digest), (Digest::of(b"x"), Digest::of(b"{}")));
+    assert_eq!(server.count(), 8);
+}
+
+#[test]
+fn an_upload_is_not_begun_twice_when_nobody_knows_what_became_of_it() {
+    for (fault, requests) in
+        [("503 Busy", 1), ("429 Slow Down\r\nRetry-After: 3600", 1), ("429 Slow Down", 3)]
+    {
+        let server = Server::start(move |head, stream| match head.starts_with("head") {
+            true => reply(stream, "404 Not Found", b""),
+            false => reply(stream, fault, b""),
+        });
+        let error = server.registry().push_blob(b"x").unwrap_err();
+        assert!(error.unreachable(), "{error}");
+        assert_eq!(server.count() - 1, requests, "{fault}");
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Writing to a repository: blobs, manifests and tags (distribution specification 1.1, "Push").
 //!
 //! A blob is named by our own digest, and a registry that answers with another one is not believed. What
-//! was begun is not repeated: an upload that broke off is begun anew by whoever calls.
+//! was begun is not repeated, unless a busy registry turned it away: an upload that broke off is begun anew by
+//! whoever calls.
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use url::Url;
