@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use chrono::{DateTime, SecondsFormat, Utc};
 use oci_image::Digest;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tuf_core::crypto::Sign;
 use tuf_core::key::PublicKey;
 
@@ -140,6 +140,19 @@ pub(crate) fn make(image: Digest, key: &dyn Sign, now: DateTime<Utc>) -> Result<
     let annotations: BTreeMap<_, _> =
         annotations.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Ok(Referrer { artifact_type: BUNDLE, layer_type: BUNDLE, blob, annotations })
+}
+
+/// Whether a blob is this key's signature of this image, and no statement about it.
+pub(crate) fn is_by(key: &PublicKey, image: Digest, blob: &[u8]) -> bool {
+    let Ok(bundle) = serde_json::from_slice::<Bundle>(blob) else { return false };
+    let envelope = &bundle.dsse_envelope;
+    if bundle.media_type != BUNDLE || envelope.payload_type != IN_TOTO || envelope.signatures.len() != 1 {
+        return false;
+    }
+    let Some(payload) = envelope.verified(key) else { return false };
+    let Ok(statement) = serde_json::from_slice::<Value>(&payload) else { return false };
+    statement.get("predicateType").and_then(Value::as_str) == Some(COSIGN_SIGN)
+        && statement.pointer("/subject/0/digest/sha256").and_then(Value::as_str) == Some(&image.hex())
 }
 
 /// As cosign and sigstore-go make it.

@@ -4,7 +4,6 @@ use oci_image::SourceError;
 
 use crate::chain::ChainError;
 use crate::format::Format;
-use crate::signing::Written;
 
 /// A signature could not be made. Nothing was pushed.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +38,14 @@ pub enum SigningError {
 
 /// A signature could not be pushed. Others may have been.
 #[derive(Debug, thiserror::Error)]
-#[error("the signature for {format} was not pushed: {source}")]
+#[error("the signature for {} was not pushed: {source}", names(.formats))]
 pub struct PushError {
     /// For whom.
-    pub format: Format,
+    pub formats: Vec<Format>,
     /// Why.
     pub source: SourceError,
-    /// What was written before.
-    pub written: Vec<Written>,
+}
+
+fn names(formats: &[Format]) -> String {
+    formats.iter().map(Format::to_string).collect::<Vec<_>>().join(", ")
 }

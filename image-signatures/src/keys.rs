@@ -1,16 +1,16 @@
 //! What a key signs for each reader, and the check that follows at once.
 
-use der::Decode as _;
 use der::asn1::{AnyRef, UintRef};
+use der::{Decode as _, Encode as _, Tag};
 use tuf_core::crypto::{self, RsaScheme, Sign};
-use tuf_core::key::{PublicKey, RsaHash};
+use tuf_core::key::{Key, PublicKey, RsaHash};
 
 use crate::error::SigningError;
 use crate::format::Format;
 
 /// The key's material, or why it can't be read.
-pub(crate) fn material(format: Format, key: &dyn Sign) -> Result<PublicKey, SigningError> {
-    key.key().material().map_err(|why| SigningError::Key { format, why: why.to_string() })
+pub(crate) fn material(format: Format, key: &Key) -> Result<PublicKey, SigningError> {
+    key.material().map_err(|why| SigningError::Key { format, why: why.to_string() })
 }
 
 /// Signs as cosign and podman read it: SHA-256 whatever the key (containers/image fixes it, and cosign has it
@@ -20,18 +20,26 @@ pub(crate) fn sign_for_cosign(
     key: &dyn Sign,
     message: &[u8],
 ) -> Result<Vec<u8>, SigningError> {
-    match material(format, key)? {
-        PublicKey::Ed25519(_) | PublicKey::EcdsaP256(_) => {
+    let material = material(format, key.key())?;
+    expect_for_cosign(&material).map_err(|why| SigningError::Key { format, why })?;
+    match material {
+        PublicKey::RsaPss(_, der) => sign_rsa(format, key, RsaScheme::Pkcs1Sha256, &der, message),
+        _ => {
             let signature = crypto::sign_checked(key, message, crypto::default());
             signature.map_err(|why| SigningError::NotSigned { format, why: why.what })
         }
+    }
+}
+
+/// Why cosign and podman can't use such a key, if so.
+pub(crate) fn expect_for_cosign(key: &PublicKey) -> Result<(), String> {
+    match key {
+        PublicKey::Ed25519(_) | PublicKey::EcdsaP256(_) | PublicKey::RsaPss(..) => Ok(()),
         PublicKey::EcdsaP384(_) => {
-            let why = "expected a key that signs with SHA-256, as its readers do, got one over P-384, which \
-                       signs with SHA-384"
-                .into();
-            Err(SigningError::Key { format, why })
+            Err("expected a key that signs with SHA-256, as its readers do, got one over P-384, which signs \
+                 with SHA-384"
+                .into())
         }
-        PublicKey::RsaPss(_, der) => sign_rsa(format, key, RsaScheme::Pkcs1Sha256, &der, message),
     }
 }
 
@@ -88,7 +96,7 @@ impl Jwa {
             Self::Es256 => 32,
             Self::Es384 => 48,
             Self::Ps(hash) => {
-                let PublicKey::RsaPss(_, der) = material(format, key)? else {
+                let PublicKey::RsaPss(_, der) = material(format, key.key())? else {
                     return Err(SigningError::Key { format, why: "expected an RSA key".into() });
                 };
                 return sign_rsa(format, key, RsaScheme::Pss(hash), &der, message);
@@ -100,6 +108,20 @@ impl Jwa {
             format,
             why: "expected an ECDSA signature in DER".into(),
         })
+    }
+
+    /// Whether this is the key's signature in JOSE's form.
+    pub(crate) fn verify(self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+        match (self, key) {
+            (Self::Ps(hash), PublicKey::RsaPss(_, der)) => {
+                crypto::verify_rsa(RsaScheme::Pss(hash), der, message, signature)
+            }
+            (Self::Es256 | Self::Es384, _) => {
+                let der = der_ecdsa(signature);
+                der.is_some_and(|der| crypto::default().verify(key, message, &der))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -137,6 +159,16 @@ fn raw_ecdsa(der: &[u8], length: usize) -> Option<Vec<u8>> {
     Some(raw)
 }
 
+/// The other way round.
+fn der_ecdsa(raw: &[u8]) -> Option<Vec<u8>> {
+    let (r, s) = raw.split_at_checked(raw.len().checked_div(2)?)?;
+    let mut numbers = Vec::new();
+    for number in [r, s] {
+        UintRef::new(number).ok()?.encode_to_vec(&mut numbers).ok()?;
+    }
+    AnyRef::new(Tag::Sequence, &numbers).ok()?.to_der().ok()
+}
+
 /// Two positive numbers, without leading zeros.
 fn two_numbers(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let numbers = AnyRef::from_der(der).ok()?.sequence(|reader| -> der::Result<_> {
@@ -154,6 +186,7 @@ mod tests {
     fn short_numbers_are_filled_up_with_zeros() {
         let der = [0x30, 7, 2, 1, 5, 2, 2, 0, 0x81];
         assert_eq!(raw_ecdsa(&der, 2).unwrap(), [0, 5, 0, 0x81]);
+        assert_eq!(der_ecdsa(&[0, 5, 0, 0x81]).unwrap(), der);
         assert_eq!(raw_ecdsa(&der, 0), None);
         assert_eq!(raw_ecdsa(&der[..8], 2), None);
     }

@@ -10,6 +10,7 @@ use oci_image::{Descriptor, Digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tuf_core::crypto::Sign;
+use tuf_core::key::PublicKey;
 
 use crate::chain::CertificateChain;
 use crate::error::SigningError;
@@ -71,12 +72,10 @@ pub(crate) fn make(
     now: DateTime<Utc>,
 ) -> Result<Referrer, SigningError> {
     let format = Format::Notation;
-    let material = keys::material(format, key)?;
+    let material = keys::material(format, key.key())?;
     let algorithm = Jwa::of(&material).map_err(|why| SigningError::Key { format, why })?;
     chain.expect_usable(key.key(), now)?;
-    let payload = json!({
-        "targetArtifact": { "mediaType": image.media_type, "digest": image.digest, "size": image.size },
-    });
+    let payload = payload(image);
     let protected = json!({
         "alg": algorithm.name(),
         "cty": PAYLOAD,
@@ -99,6 +98,26 @@ pub(crate) fn make(
         serde_json::to_vec(&jws).map_err(|why| SigningError::NotSigned { format, why: why.to_string() })?;
     let annotations = annotations(chain, now);
     Ok(Referrer { artifact_type: NOTATION, layer_type: JOSE, blob, annotations })
+}
+
+fn payload(image: &Descriptor) -> Value {
+    json!({ "targetArtifact": { "mediaType": image.media_type, "digest": image.digest, "size": image.size } })
+}
+
+/// Whether a blob is this key's signature of this image, with these certificates and without an end.
+pub(crate) fn is_by(key: &PublicKey, chain: &CertificateChain, image: &Descriptor, blob: &[u8]) -> bool {
+    let Ok(jws) = serde_json::from_slice::<Jws>(blob) else { return false };
+    let Some((protected, signed)) = jws.unverified() else { return false };
+    let (Ok(algorithm), Ok(signature)) = (Jwa::of(key), URL_SAFE_NO_PAD.decode(&jws.signature)) else {
+        return false;
+    };
+    let certificates = chain.certificates().map(|der| STANDARD.encode(der));
+    signed == payload(image)
+        && protected.get("alg").and_then(Value::as_str) == Some(algorithm.name())
+        // Whatever else is critical, such as an end, is none of ours.
+        && protected.get("crit") == Some(&json!([SCHEME]))
+        && jws.header.x5c.iter().cloned().eq(certificates)
+        && algorithm.verify(key, jws.signing_input().as_bytes(), &signature)
 }
 
 /// The thumbprints are a JSON list in a text, in lower-case hex as notation writes them.

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use oci_image::{Descriptor, Digest, ImageName, ReferrersPlace, Registry, SourceError, Tag};
 use tuf_core::crypto::Sign;
-use tuf_core::key::PublicKey;
+use tuf_core::key::{Key, PublicKey};
 
 use crate::chain::CertificateChain;
 use crate::error::{PushError, SigningError};
 use crate::format::Format;
+use crate::keys::Jwa;
 use crate::referrer::Referrer;
 use crate::simple_signing::SimpleSigning;
 use crate::{bundle, keys, notation};
@@ -41,7 +42,8 @@ pub struct Signatures {
 #[derive(Debug)]
 enum Made {
     Simple(SimpleSigning),
-    Referrer(Referrer),
+    Bundle(Referrer),
+    Notation(Referrer, CertificateChain),
 }
 
 /// What was written where.
@@ -53,6 +55,8 @@ pub struct Written {
     pub manifest: Digest,
     /// Where it is found.
     pub place: Place,
+    /// Whether one by the same key over the same bytes was there, so that nothing was written.
+    pub was_there: bool,
 }
 
 /// Where a signature is found.
@@ -70,8 +74,7 @@ impl Signing<'_> {
     /// # Errors
     /// Says for whom the key or its certificates can't be used, or why the key didn't sign.
     pub fn make(&self) -> Result<Signatures, SigningError> {
-        let first = self.formats.first().ok_or(SigningError::Nothing)?;
-        let key = keys::material(*first, self.key)?;
+        let key = expect_usable(self.formats, self.key.key(), self.chain, self.now)?;
         let mut made = Vec::new();
         let simple: Vec<_> = self.of(&[Format::Cosign2, Format::Podman]);
         if let Some(format) = simple.first() {
@@ -80,14 +83,12 @@ impl Signing<'_> {
         }
         for format in self.of(&[Format::Cosign3]) {
             let one = bundle::make(self.image.digest, self.key, self.now)?;
-            made.push((vec![format], Made::Referrer(one)));
+            made.push((vec![format], Made::Bundle(one)));
         }
         for format in self.of(&[Format::Notation]) {
-            // What the key is comes first: no certificate helps a key that can't be used.
-            keys::Jwa::of(&key).map_err(|why| SigningError::Key { format, why })?;
             let chain = self.chain.ok_or(SigningError::NoCertificates)?;
             let one = notation::make(self.image, self.key, chain, self.now)?;
-            made.push((vec![format], Made::Referrer(one)));
+            made.push((vec![format], Made::Notation(one, chain.clone())));
         }
         Ok(Signatures { image: self.image.clone(), key, made })
     }
@@ -97,36 +98,70 @@ impl Signing<'_> {
     }
 }
 
-impl Signatures {
-    /// Pushes them beside the image, and says what was written where. A signature by the same key over the
-    /// same bytes that is under the tag already is left as it is.
-    ///
-    /// # Errors
-    /// Says which signature was not pushed and why, and what was written before it.
-    pub fn push(&self, registry: &Registry) -> Result<Vec<Written>, PushError> {
-        let mut written = Vec::new();
-        for (formats, made) in &self.made {
-            match self.push_one(made, registry) {
-                Ok((manifest, place)) => written.push(Written { formats: formats.clone(), manifest, place }),
-                Err(source) => {
-                    let format = formats.first().copied().unwrap_or(Format::Cosign2);
-                    return Err(PushError { format, source, written });
-                }
+/// Whether the readers of these formats can use the key, and notation its certificates, at this time.
+/// Returns the key's material. Nothing is signed.
+///
+/// # Errors
+/// The first format that can't, and why.
+pub fn expect_usable(
+    formats: &BTreeSet<Format>,
+    key: &Key,
+    chain: Option<&CertificateChain>,
+    now: DateTime<Utc>,
+) -> Result<PublicKey, SigningError> {
+    let first = formats.first().ok_or(SigningError::Nothing)?;
+    let material = keys::material(*first, key)?;
+    for format in formats.iter().copied() {
+        let refused = |why| SigningError::Key { format, why };
+        match format {
+            Format::Cosign2 | Format::Cosign3 | Format::Podman => {
+                keys::expect_for_cosign(&material).map_err(refused)?;
+            }
+            // What the key is comes first: no certificate helps a key that can't be used.
+            Format::Notation => {
+                Jwa::of(&material).map_err(refused)?;
+                chain.ok_or(SigningError::NoCertificates)?.expect_usable(key, now)?;
             }
         }
-        Ok(written)
+    }
+    Ok(material)
+}
+
+impl Signatures {
+    /// Pushes them beside the image, and says of each what was written where, or why not. A signature by the
+    /// same key over the same image that is there already is left as it is, and no other one is written.
+    pub fn push(&self, registry: &Registry) -> Vec<Result<Written, PushError>> {
+        let each = self.made.iter().map(|(formats, made)| {
+            let done = self.push_one(made, registry);
+            done.map(|(manifest, place, was_there)| Written {
+                formats: formats.clone(),
+                manifest,
+                place,
+                was_there,
+            })
+            .map_err(|source| PushError { formats: formats.clone(), source })
+        });
+        each.collect()
     }
 
-    fn push_one(&self, made: &Made, registry: &Registry) -> Result<(Digest, Place), SourceError> {
-        match made {
+    /// Who reads each of them.
+    pub fn formats(&self) -> impl Iterator<Item = &[Format]> {
+        self.made.iter().map(|(formats, _)| formats.as_slice())
+    }
+
+    fn push_one(&self, made: &Made, registry: &Registry) -> Result<(Digest, Place, bool), SourceError> {
+        let (referrer, is_ours): (_, &dyn Fn(&[u8]) -> bool) = match made {
             Made::Simple(one) => {
-                let (tag, manifest) = one.push(registry, self.image.digest, &self.key)?;
-                Ok((manifest.digest, Place::Tag(tag)))
+                let (tag, manifest, was_there) = one.push(registry, self.image.digest, &self.key)?;
+                return Ok((manifest.digest, Place::Tag(tag), was_there));
             }
-            Made::Referrer(one) => {
-                let (manifest, place) = one.push(registry, &self.image)?;
-                Ok((manifest.digest, Place::Referrer(place)))
-            }
+            Made::Bundle(one) => (one, &|blob| bundle::is_by(&self.key, self.image.digest, blob)),
+            Made::Notation(one, chain) => (one, &|blob| notation::is_by(&self.key, chain, &self.image, blob)),
+        };
+        if let Some((manifest, place)) = referrer.find(registry, &self.image, is_ours)? {
+            return Ok((manifest, Place::Referrer(place), true));
         }
+        let (manifest, place) = referrer.push(registry, &self.image)?;
+        Ok((manifest.digest, Place::Referrer(place), false))
     }
 }

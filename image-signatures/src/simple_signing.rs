@@ -72,25 +72,28 @@ impl SimpleSigning {
         Some(Claim { name, image: text("/critical/image/docker-manifest-digest")?.parse().ok()? })
     }
 
-    /// Adds it to what is under the tag, and returns the manifest that is there then.
+    /// Adds it to what is under the tag, and returns the manifest that is there then, and whether it was there
+    /// before.
     pub(crate) fn push(
         &self,
         registry: &Registry,
         image: Digest,
         key: &PublicKey,
-    ) -> Result<(Tag, Descriptor), SourceError> {
+    ) -> Result<(Tag, Descriptor, bool), SourceError> {
         let tag = signature_tag(image)?;
         registry.push_blob(&self.payload)?;
+        let mut was_there = true;
         let written = registry.amend_manifest(&tag, media::OCI_MANIFEST, &mut |there| {
             let Some(manifest) = self.added(there, key).map_err(|why| at(&tag, why))? else {
                 return Ok(None);
             };
+            was_there = false;
             let config = config(&manifest);
             let descriptor = Descriptor::of(media::OCI_CONFIG, &config);
             registry.push_blob(&config)?;
             with_config(manifest, &descriptor).map(Some).map_err(|why| at(&tag, why))
         })?;
-        Ok((tag, written))
+        Ok((tag, written, was_there))
     }
 
     /// The manifest with this signature in it; `None` if one by the same key over the same bytes is there.

@@ -89,7 +89,7 @@ fn what_is_under_the_tag_and_holds_no_signatures_is_not_written_over() {
     let formats = BTreeSet::from([Format::Cosign2]);
     let (key, now) = (p256(), chrono::Utc::now());
     let signing = Signing { name, image: &image, formats: &formats, key: &key, chain: None, now };
-    let error = signing.make().unwrap().push(registry).unwrap_err();
+    let error = signing.make().unwrap().push(registry).pop().unwrap().unwrap_err();
     let expected = format!("expected an OCI manifest of signatures, got media type \"{}\"", media::OCI_INDEX);
     assert!(error.source.to_string().ends_with(&expected), "{error}");
     assert_eq!(fake.manifest("acme/web", tag.as_str()).unwrap().1, index.as_bytes());
@@ -121,6 +121,57 @@ fn referrers_say_what_they_are_with_and_without_the_registrys_list() {
         let bundle = manifest(&fake, &written[0].manifest.to_string());
         let annotation = &bundle["annotations"]["dev.sigstore.bundle.predicateType"];
         assert_eq!(annotation, "https://sigstore.dev/cosign/sign/v1");
+    }
+}
+
+#[test]
+fn who_signs_once_more_writes_nothing_and_another_key_does() {
+    let Some(()) = programs(&["openssl"]) else { return };
+    let all = [Format::Cosign2, Format::Cosign3, Format::Notation];
+    for (api, kind) in [(true, "ec:P-256"), (false, "rsa:2048")] {
+        let (fake, dir) = (Fake::start().unwrap(), tempfile::tempdir().unwrap());
+        fake.set_referrers(api);
+        let here = repository(&fake.host());
+        let (image, other) = (push_image(&here.1, "1"), push_image(&here.1, "2"));
+        let ours = key(dir.path(), "ours", kind);
+        let certificates = CertificateChain::from_pem(&chain(dir.path(), "ours", LEAF)).unwrap();
+        let was_there = |image: &Descriptor, key: &dyn Sign, certificates| {
+            let written = sign(&here, image, key, &all, Some(certificates));
+            written.into_iter().map(|one| one.was_there).collect::<Vec<_>>()
+        };
+        assert_eq!(was_there(&image, &*ours, &certificates), [false; 3]);
+        fake.clear_log();
+        assert_eq!(was_there(&image, &*ours, &certificates), [true; 3]);
+        assert!(fake.log().iter().all(|one| one.method == "GET" || one.method == "HEAD"));
+        assert_eq!(was_there(&other, &*ours, &certificates), [false; 3]);
+        // Another certificate of the same key is another signature, for notation alone.
+        let renewed = CertificateChain::from_pem(&chain(dir.path(), "ours", LEAF)).unwrap();
+        assert_eq!(was_there(&image, &*ours, &renewed), [true, true, false]);
+        let theirs = key(dir.path(), "theirs", kind);
+        let certificates = CertificateChain::from_pem(&chain(dir.path(), "theirs", LEAF)).unwrap();
+        assert_eq!(was_there(&image, &*theirs, &certificates), [false; 3]);
+        assert_eq!(here.1.referrers(image.digest, None).unwrap().manifests.len(), 5);
+    }
+}
+
+#[test]
+fn what_somebody_put_beside_ours_is_passed_over() {
+    let fake = Fake::start().unwrap();
+    let here = repository(&fake.host());
+    let image = push_image(&here.1, "1");
+    for layers in [json!([]), json!("x"), json!([Descriptor::of(BUNDLE, b"{")])] {
+        fake.put_blob("acme/web", b"{");
+        let document = json!({
+            "schemaVersion": 2, "mediaType": media::OCI_MANIFEST, "artifactType": BUNDLE, "layers": layers,
+            "subject": &image, "config": { "mediaType": media::OCI_EMPTY, "digest": Digest::of(b"{}"), "size": 2 },
+        });
+        let bytes = document.to_string();
+        let digest = Digest::of(bytes.as_bytes()).to_string();
+        fake.put_manifest("acme/web", &digest, media::OCI_MANIFEST, bytes.as_bytes());
+    }
+    let ours = p256();
+    for was_there in [false, true] {
+        assert_eq!(sign(&here, &image, &ours, &[Format::Cosign3], None)[0].was_there, was_there);
     }
 }
 
@@ -170,7 +221,7 @@ fn nothing_is_pushed_before_all_signatures_are_made_and_hold() {
 }
 
 #[test]
-fn what_was_pushed_before_a_failure_is_named() {
+fn each_signature_is_pushed_or_named() {
     let fake = Fake::start().unwrap();
     let here = repository(&fake.host());
     let image = push_image(&here.1, "1");
@@ -180,12 +231,14 @@ fn what_was_pushed_before_a_failure_is_named() {
     let made = signing.make().unwrap();
     let empty = Digest::of(b"{}").to_string();
     fake.set_fault(Where::blob("acme/web", &empty), Fault::Unavailable);
-    let error = made.push(&here.1).unwrap_err();
-    assert_eq!((error.format, error.written.len()), (Format::Cosign3, 1));
-    assert_eq!(error.written[0].formats, [Format::Cosign2]);
+    let done = made.push(&here.1);
+    assert_eq!(done[0].as_ref().unwrap().formats, [Format::Cosign2]);
+    let error = done[1].as_ref().unwrap_err().to_string();
+    assert!(error.starts_with("the signature for cosign3 was not pushed: could not reach "), "{error}");
     fake.clear_faults();
     // Once more, and all is there once.
-    assert_eq!(made.push(&here.1).unwrap().len(), 2);
+    let again: Vec<_> = made.push(&here.1).into_iter().map(|one| one.unwrap().was_there).collect();
+    assert_eq!(again, [true, false]);
     let tag = signature_tag(image.digest).unwrap();
     assert_eq!(manifest(&fake, tag.as_str())["layers"].as_array().unwrap().len(), 1);
     assert_eq!(here.1.referrers(image.digest, None).unwrap().manifests.len(), 1);

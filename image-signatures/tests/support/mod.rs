@@ -155,7 +155,7 @@ pub fn sign(
 ) -> Vec<Written> {
     let formats: BTreeSet<_> = formats.iter().copied().collect();
     let signing = Signing { name, image, formats: &formats, key, chain, now: chrono::Utc::now() };
-    signing.make().unwrap().push(registry).unwrap()
+    signing.make().unwrap().push(registry).into_iter().map(Result::unwrap).collect()
 }
 
 /// docker-registry on a free port, gone when dropped.
