@@ -150,15 +150,20 @@ impl Signatures {
     }
 
     fn push_one(&self, made: &Made, registry: &Registry) -> Result<(Digest, Place, bool), SourceError> {
-        let (referrer, is_ours): (_, &dyn Fn(&[u8]) -> bool) = match made {
+        let (image, key) = (&self.image, &self.key);
+        let (referrer, there) = match made {
             Made::Simple(one) => {
-                let (tag, manifest, was_there) = one.push(registry, self.image.digest, &self.key)?;
+                let (tag, manifest, was_there) = one.push(registry, image.digest, key)?;
                 return Ok((manifest.digest, Place::Tag(tag), was_there));
             }
-            Made::Bundle(one) => (one, &|blob| bundle::is_by(&self.key, self.image.digest, blob)),
-            Made::Notation(one, chain) => (one, &|blob| notation::is_by(&self.key, chain, &self.image, blob)),
+            Made::Bundle(one) => {
+                (one, one.find(registry, image, &|blob| bundle::is_by(key, image.digest, blob))?)
+            }
+            Made::Notation(one, chain) => {
+                (one, one.find(registry, image, &|blob| notation::is_by(key, chain, image, blob))?)
+            }
         };
-        if let Some((manifest, place)) = referrer.find(registry, &self.image, is_ours)? {
+        if let Some((manifest, place)) = there {
             return Ok((manifest, Place::Referrer(place), true));
         }
         let (manifest, place) = referrer.push(registry, &self.image)?;

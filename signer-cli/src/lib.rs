@@ -24,6 +24,7 @@ mod edit;
 mod exit;
 mod failure;
 mod files;
+mod for_others;
 mod holders;
 mod image;
 mod key_ring;

@@ -15,6 +15,7 @@ use crate::reports::Report;
 use crate::reports::ceremony::Ceremony;
 use crate::reports::duty::Duty;
 use crate::reports::edits::{Delegations, Edits, Reset};
+use crate::reports::for_others::ForOthers;
 use crate::reports::keys::Keys;
 use crate::terminal::shown;
 
@@ -91,6 +92,7 @@ impl Answer {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Status(status) => status.exit(),
+            Self::Publish(publish) => publish.exit(),
             Self::Other(report) => report.exit(),
             _ => Exit::Done,
         }
@@ -428,9 +430,17 @@ pub struct Publish {
     pub edits: Vec<String>,
     /// What was signed, in the order of writing.
     pub signed: Vec<Statement>,
+    /// The signatures for other tools, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_others: Option<ForOthers>,
 }
 
 impl Publish {
+    /// What was asked for is published. What was asked for besides may not be.
+    fn exit(&self) -> Exit {
+        self.for_others.as_ref().map_or(Exit::Done, ForOthers::exit)
+    }
+
     fn text(&self) -> String {
         let mut out = String::from(match self.changes.is_empty() && self.edits.is_empty() {
             true => "nothing staged: renewed what was published\n",
@@ -450,6 +460,9 @@ impl Publish {
             };
             let expires = expires.format("%Y-%m-%d %H:%M UTC");
             let _ = writeln!(out, "  {role:<9} {version:>4}  {reason}, expires {expires}");
+        }
+        if let Some(for_others) = &self.for_others {
+            for_others.lines(&mut out);
         }
         out
     }

@@ -15,7 +15,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("signing-keys", &["tuf-core"]),
     ("tuf-client", &["tuf-core", "oci-image"]),
     ("verifier-lib", &["tuf-core", "tuf-client", "oci-image"]),
-    ("signer-cli", &["tuf-core", "tuf-client", "oci-image", "publish-store", "signing-keys"]),
+    (
+        "signer-cli",
+        &["tuf-core", "tuf-client", "oci-image", "image-signatures", "publish-store", "signing-keys"],
+    ),
     // test-repos: `verify demo` runs the attack catalogue (docs/src/adr/0002).
     ("verify-cli", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "test-repos"]),
     ("test-repos", &["tuf-core"]),

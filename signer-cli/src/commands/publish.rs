@@ -17,6 +17,7 @@ use crate::draft::{Base, Draft, Signed};
 use crate::edit::Edit;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
+use crate::for_others::{ForOthers, Images, added};
 use crate::key_ring::KeyRing;
 use crate::places;
 use crate::proposal::{Proposal, Why};
@@ -44,12 +45,17 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
         }
     };
     let mut ring = KeyRing::new(repository.keys(), &args.passphrase, around);
+    let mut for_others = ForOthers::of(&args.for_others, &config, &repository, around)?;
     let mut ready = match ceremony {
         Some(_) => None,
         None => Some(open_keys(&repository, store.as_ref(), &config, &mut ring, around)?),
     };
+    if let (Some(for_others), Some(ready)) = (&mut for_others, &ready) {
+        // Registries may take their time: outside the lock.
+        prepare(for_others, &ready.proposal, &ready.published, &mut ring)?;
+    }
 
-    let _lock = repository.lock()?;
+    let lock = repository.lock()?;
     store.sweep().map_err(|error| Failure::of_store(store.as_ref(), &error))?;
     let mut tries = TRIES;
     loop {
@@ -76,11 +82,16 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
         let changes: Result<_, Failure> =
             proposal.changes.iter().map(|(path, staged)| change(path, staged, &published)).collect();
         let (changes, edits) = (changes?, proposal.edits.iter().map(Edit::words).collect());
+        let for_them = for_others.as_mut();
+        let images = for_them.map(|one| prepare(one, &proposal, &published, &mut ring)).transpose()?;
         let manifest = |digest| manifests.get(digest).map_or_else(|| staged.manifest(digest), Ok);
         let draft = match ceremony.is_some() {
             true => Draft::of_signed(&proposal, &base, manifest, &mut ring)?,
             false => Draft::make(proposal, &base, manifest, &mut ring)?,
         };
+        if let (Some(for_others), Some(images)) = (&mut for_others, &images) {
+            for_others.make(images, &ring)?;
+        }
         match draft.write(&base) {
             Ok(_) => {}
             // What was staged is tried again on top of what the other one published.
@@ -95,14 +106,33 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
         }
         let root = draft.signed.iter().find(|one| one.role == Role::Root);
         warn_of_root(root.map_or(published.root.expires, |root| root.expires), around);
+        // What follows is nobody's business in this folder.
+        drop(lock);
+        let for_others = for_others.as_ref().zip(images).map(|(one, images)| one.push(&images));
         return Ok(report::Publish {
             version: VERSION,
             published: store.describe(),
             changes,
             edits,
             signed: draft.signed.iter().map(statement).collect(),
+            for_others,
         });
     }
+}
+
+/// Opens the key that signs for other tools, and looks for the images that it will sign.
+pub(super) fn prepare(
+    for_others: &mut ForOthers<'_>,
+    proposal: &Proposal,
+    published: &Published<'_>,
+    ring: &mut KeyRing,
+) -> Result<Images, Failure> {
+    let images = added(proposal, published)?;
+    if !images.is_empty() {
+        for_others.open_key(ring, &proposal.online_sets(&Role::Targets, published)?)?;
+        for_others.find(&images)?;
+    }
+    Ok(images)
 }
 
 /// What a publish is made of.

@@ -1,0 +1,316 @@
+//! Signatures that other tools read, for the images that a publish adds or moves.
+//!
+//! All are made and checked before anything is published, so that a key that a format can't take, or an image
+//! that isn't in its registry, stops a publish that has written nothing. They are pushed after it: whoever
+//! trusts them alone must not meet an image sooner than those who ask the metadata.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use image_signatures::{
+    CertificateChain, Format, Place, PushError, Signatures, Signing, SigningError, Written, expect_usable,
+};
+use oci_image::{Descriptor, Digest, ImageName, Reference, ReferrersPlace, Registry};
+use tuf_core::Role;
+
+use crate::Surroundings;
+use crate::args::AccessArgs;
+use crate::args::others::ForArgs;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::files;
+use crate::image::{self, Image};
+use crate::key_ring::KeyRing;
+use crate::proposal::{KeySet, Proposal};
+use crate::published::Published;
+use crate::reports::for_others::{ForOthers as Report, Outcome, Signature};
+use crate::repository::Repository;
+use crate::rules::is_yanked;
+use crate::staged::{Change, digest_of};
+
+/// The largest file of certificates: see `image_signatures`.
+const CERTIFICATES_MAX: u64 = 128 * 1024;
+
+/// An image in a registry, by its digest.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Wanted {
+    name: ImageName,
+    digest: Digest,
+}
+
+/// Images, and under which name each is known.
+pub(crate) type Images = BTreeMap<Wanted, Reference>;
+
+/// What is to be signed for whom, as far as it is known.
+pub(crate) struct ForOthers<'a> {
+    formats: BTreeSet<Format>,
+    key: Option<String>,
+    certificate: Option<PathBuf>,
+    chain: Option<CertificateChain>,
+    access: &'a AccessArgs,
+    around: &'a Surroundings,
+    /// The key that was opened.
+    opened: Option<(String, PathBuf)>,
+    registries: BTreeMap<ImageName, Registry>,
+    found: BTreeMap<Wanted, Descriptor>,
+    made: BTreeMap<Wanted, Signatures>,
+}
+
+impl<'a> ForOthers<'a> {
+    /// What was asked for here or in signer.toml; nothing where no format was.
+    pub(crate) fn of(
+        args: &'a ForArgs,
+        config: &Config,
+        repository: &Repository,
+        around: &'a Surroundings,
+    ) -> Result<Option<Self>, Failure> {
+        let formats = args.formats.as_ref().map_or(&config.for_others.formats, |formats| &formats.0).clone();
+        if formats.is_empty() {
+            if args.formats.is_none() && (args.for_key.is_some() || args.certificate.is_some()) {
+                return Err(nobody());
+            }
+            return Ok(None);
+        }
+        let beside = |path: &PathBuf| repository.dir().join(path);
+        let certificate =
+            args.certificate.clone().or_else(|| config.for_others.certificate.as_ref().map(beside));
+        Ok(Some(Self {
+            formats,
+            key: args.for_key.clone().or_else(|| config.for_others.key.clone()),
+            chain: certificate.as_deref().map(read_chain).transpose()?,
+            certificate,
+            access: &args.access,
+            around,
+            opened: None,
+            registries: BTreeMap::new(),
+            found: BTreeMap::new(),
+            made: BTreeMap::new(),
+        }))
+    }
+
+    /// Opens the key, and refuses one that a format can't take. `sets` are the keys of targets.
+    pub(crate) fn open_key(&mut self, ring: &mut KeyRing, sets: &[KeySet]) -> Result<(), Failure> {
+        let name = match &self.key {
+            Some(name) => name.clone(),
+            None => only_one(ring.names_for(&Role::Targets, sets)?)?,
+        };
+        let path = ring.open_named(&name)?;
+        let signer = ring.opened(&path).ok_or_else(|| Failure::unknown(format!("key {name} isn't open")))?;
+        expect_usable(&self.formats, signer.key(), self.chain.as_ref(), self.around.now)
+            .map_err(|why| not_made(&why, &name))?;
+        self.opened = Some((name, path));
+        Ok(())
+    }
+
+    /// Asks the registries for the images, once.
+    pub(crate) fn find(&mut self, images: &Images) -> Result<(), Failure> {
+        for (wanted, known_as) in images {
+            if self.found.contains_key(wanted) {
+                continue;
+            }
+            if !self.registries.contains_key(&wanted.name) {
+                let registry = image::registry(&wanted.name, self.access, self.around)?;
+                self.registries.insert(wanted.name.clone(), registry);
+            }
+            let Some(registry) = self.registries.get(&wanted.name) else { continue };
+            let image =
+                Image::fetch_from(registry, &known_as.with_digest(wanted.digest)).map_err(not_there)?;
+            let descriptor = Descriptor::of(image.manifest.media_type(), &image.bytes);
+            self.found.insert(wanted.clone(), descriptor);
+        }
+        Ok(())
+    }
+
+    /// Makes and checks the signatures of these images, which were found. Nothing is pushed.
+    pub(crate) fn make(&mut self, images: &Images, ring: &KeyRing) -> Result<(), Failure> {
+        let Some((key_name, path)) = &self.opened else { return Ok(()) };
+        let Some(key) = ring.opened(path) else { return Ok(()) };
+        for wanted in images.keys() {
+            if self.made.contains_key(wanted) {
+                continue;
+            }
+            let Some(image) = self.found.get(wanted) else { continue };
+            let (formats, chain, now) = (&self.formats, self.chain.as_ref(), self.around.now);
+            let signing = Signing { name: &wanted.name, image, formats, key, chain, now };
+            let made = signing.make().map_err(|why| not_made(&why, key_name))?;
+            self.made.insert(wanted.clone(), made);
+        }
+        Ok(())
+    }
+
+    /// Says what [`Self::push`] would push.
+    pub(crate) fn rehearse(&self, images: &Images) -> Report {
+        let signatures = images.keys().filter_map(|wanted| Some((wanted, self.made.get(wanted)?)));
+        let signatures = signatures.flat_map(|(wanted, made)| {
+            made.formats().map(|formats| line(wanted, formats, Outcome::WouldBePushed)).collect::<Vec<_>>()
+        });
+        Report { key: self.key_name(), signatures: signatures.collect(), repeat: None }
+    }
+
+    /// Pushes what was made for these images, and says of each what became of it.
+    pub(crate) fn push(&self, images: &Images) -> Report {
+        let (mut signatures, mut again) = (Vec::new(), BTreeSet::new());
+        for (wanted, known_as) in images {
+            let (Some(made), Some(registry)) = (self.made.get(wanted), self.registries.get(&wanted.name))
+            else {
+                continue;
+            };
+            for done in made.push(registry) {
+                if done.is_err() {
+                    again.insert(known_as.to_string());
+                }
+                signatures.push(match done {
+                    Ok(written) => pushed(wanted, &written),
+                    Err(error) => not_pushed(wanted, &error),
+                });
+            }
+        }
+        let repeat = (!again.is_empty()).then(|| self.command(&again));
+        Report { key: self.key_name(), signatures, repeat }
+    }
+
+    /// What does once more what was not done.
+    fn command(&self, names: &BTreeSet<String>) -> String {
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let formats: Vec<_> = self.formats.iter().map(Format::to_string).collect();
+        let mut command = format!("signer sign-for {} --for {}", names.join(" "), formats.join(","));
+        for (option, value) in [
+            (" --for-key ", self.key.clone()),
+            (" --certificate ", self.certificate.as_ref().map(|path| path.display().to_string())),
+        ] {
+            if let Some(value) = value {
+                command.push_str(option);
+                command.push_str(&value);
+            }
+        }
+        command
+    }
+
+    fn key_name(&self) -> String {
+        self.opened.as_ref().map(|(name, _)| name.clone()).unwrap_or_default()
+    }
+}
+
+/// No tool was named.
+pub(crate) fn nobody() -> Failure {
+    Failure::usage("expected the tools to sign for, got none")
+        .hint("--for cosign2,podman names some, and so does [for-others] in signer.toml")
+}
+
+/// The images to which a name leads for the first time. What is yanked is signed for nobody.
+pub(crate) fn added(proposal: &Proposal, published: &Published<'_>) -> Result<Images, Failure> {
+    let mut images = BTreeMap::new();
+    for (path, change) in &proposal.changes {
+        let Change::Add { digest, custom, .. } = change else { continue };
+        let was = published.target(path)?.and_then(|target| digest_of(&target));
+        if was == Some(*digest) || is_yanked(custom) {
+            continue;
+        }
+        let known_as: Reference = path.parse().map_err(Failure::refused)?;
+        let wanted = Wanted { name: known_as.name().clone(), digest: *digest };
+        // By the digest it is the same image tomorrow.
+        if known_as.digest().is_some() || !images.contains_key(&wanted) {
+            images.insert(wanted, known_as);
+        }
+    }
+    Ok(images)
+}
+
+/// What these names mean in the published metadata.
+pub(crate) fn named(names: &[Reference], published: &Published<'_>) -> Result<Images, Failure> {
+    let mut images = BTreeMap::new();
+    for name in names {
+        let path = match (name.digest(), name.tag_path()) {
+            (Some(digest), _) => name.digest_path(digest),
+            (None, path) => path.unwrap_or_default(),
+        };
+        let refused = || Failure::refused(format!("refused {path}"));
+        let target = published.target(&path)?.ok_or_else(|| {
+            refused()
+                .detail("expected a name that is published, got another")
+                .hint("`signer status` lists them")
+        })?;
+        if crate::rules::custom_of(&target).is_some_and(|custom| is_yanked(&custom)) {
+            return Err(refused().detail("it is yanked: nobody shall run it"));
+        }
+        let digest = digest_of(&target)
+            .ok_or_else(|| refused().detail("expected a SHA-256 in its target, got none"))?;
+        images.insert(Wanted { name: name.name().clone(), digest }, name.clone());
+    }
+    Ok(images)
+}
+
+/// Other tools look for signatures beside the image.
+fn not_there(failure: Failure) -> Failure {
+    let failure = failure.detail("nothing was published, and nothing signed for other tools");
+    match failure.exit() {
+        Exit::Refused => failure.hint(
+            "signatures for other tools lie beside the image: push it there first, or publish with --for none",
+        ),
+        _ => failure,
+    }
+}
+
+fn only_one(names: Vec<String>) -> Result<String, Failure> {
+    let refused = |got: String| {
+        Failure::usage("no key to sign with for other tools")
+            .detail(format!("expected one key of targets in keys/, got {got}"))
+            .hint("name one with --for-key")
+    };
+    match <[String; 1]>::try_from(names) {
+        Ok([name]) => Ok(name),
+        Err(names) if names.is_empty() => Err(refused("none".into())),
+        Err(names) => Err(refused(names.join(", "))),
+    }
+}
+
+fn read_chain(path: &Path) -> Result<CertificateChain, Failure> {
+    let unusable =
+        |why: &dyn std::fmt::Display| Failure::usage(format!("{} can't be used", path.display())).detail(why);
+    let bytes = files::read(path, CERTIFICATES_MAX).map_err(Failure::into_usage)?;
+    let pem = String::from_utf8(bytes).map_err(|_| unusable(&"expected certificates in PEM, got no text"))?;
+    CertificateChain::from_pem(&pem).map_err(|why| unusable(&why))
+}
+
+fn not_made(why: &SigningError, key: &str) -> Failure {
+    let failure = match why {
+        SigningError::NoCertificates => Failure::usage("an image can't be signed for other tools")
+            .hint("--certificate names a file with the key's certificate and those above it"),
+        SigningError::Key { .. } => Failure::refused("an image can't be signed for other tools")
+            .hint("--for-key names another key; `signer key new NAME --kind ecdsa-p256` makes one for all"),
+        _ => Failure::refused("an image can't be signed for other tools"),
+    };
+    failure.detail(format!("key {key}: {why}")).detail("nothing was written")
+}
+
+fn line(wanted: &Wanted, formats: &[Format], outcome: Outcome) -> Signature {
+    Signature {
+        image: format!("{}@{}", wanted.name, wanted.digest),
+        formats: formats.iter().map(Format::to_string).collect(),
+        outcome,
+        manifest: None,
+        place: None,
+        why: None,
+        unreachable: false,
+    }
+}
+
+fn pushed(wanted: &Wanted, written: &Written) -> Signature {
+    let outcome = if written.was_there { Outcome::WasThere } else { Outcome::Pushed };
+    let place = match &written.place {
+        Place::Tag(tag) => format!("tag {tag}"),
+        Place::Referrer(ReferrersPlace::Api) => "listed by the registry".to_owned(),
+        Place::Referrer(ReferrersPlace::Tag) => format!("listed under tag sha256-{}", wanted.digest.hex()),
+    };
+    let manifest = Some(written.manifest.to_string());
+    Signature { manifest, place: Some(place), ..line(wanted, &written.formats, outcome) }
+}
+
+fn not_pushed(wanted: &Wanted, error: &PushError) -> Signature {
+    Signature {
+        why: Some(error.source.to_string()),
+        unreachable: error.source.unreachable(),
+        ..line(wanted, &error.formats, Outcome::NotPushed)
+    }
+}
