@@ -63,8 +63,8 @@ Examples:
   signer publish --to 's3://bucket/trust?region=eu-central-1'
   signer publish --for cosign2,cosign3,podman
 
-Exit: 0 done, 1 refused, 2 wrong call or passphrase, 3 could not be done now. With --for, 1 and 3 also
-mean: published, but a signature for another tool was not pushed; what was is on stdout";
+Exit: 0 done, 1 refused, 2 wrong call or passphrase, 3 could not be done now. With --for, 1 and 3
+also mean: published, but a signature for another tool was not pushed. Then stdout says which.";
 
 /// How a report is written: for people, or for programs (`docs/schema`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -405,9 +405,86 @@ fn a_key_in_a_token_or_behind_a_program_signs_for_others() {
     };
     for key in ["ec", "rsa"] {
         signer(&["key", "import", key, &format!("pkcs11:token=tuf;object={key}")]).ok();
+    }
+    // RSA by other schemes than that of metadata, behind a program.
+    let (program, inner) = (desk.path("sign.py"), desk.path("inner.pem"));
+    let kind = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"];
+    run("openssl", &[&kind[..], &[inner.to_str().unwrap()]].concat());
+    fs::write(&program, PROGRAM).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let uri = format!("exec:{}?arg={}", program.display(), inner.display());
+    signer(&["key", "import", "program", &uri]).ok();
+    for key in ["ec", "rsa", "program"] {
         let digest = stage.push(key, key);
         signer(&["add", &stage.name(key)]).ok();
-        signer(&["publish", "--for", "cosign2", "--for-key", key]).ok();
+        signer(&["publish", "--for", "cosign2,cosign3", "--for-key", key]).ok();
         by_openssl(&stage, &digest, key);
+    }
+    // A token that isn't there: nothing is published.
+    stage.push("later", "later");
+    signer(&["add", &stage.name("later")]).ok();
+    fs::remove_dir_all(desk.path("tokens")).unwrap();
+    fs::create_dir(desk.path("tokens")).unwrap();
+    signer(&["publish", "--for", "cosign2", "--for-key", "ec"]).failed(3, &["ec.uri can't be reached"]);
+    assert_eq!(desk.trusted(&stage.name("later")), None);
+}
+
+/// A program that signs with openssl, by the scheme that it is asked for.
+const PROGRAM: &str = r#"#!/usr/bin/env python3
+import base64, json, subprocess, sys, tempfile
+
+def openssl(*arguments):
+    return subprocess.run(["openssl", *arguments], check=True, capture_output=True).stdout
+
+question, key = json.load(sys.stdin), sys.argv[1]
+if question["request"] == "public-key":
+    answer = {"public_key": openssl("pkey", "-in", key, "-pubout").decode()}
+else:
+    scheme = question.get("scheme", "rsassa-pss-sha256")
+    pss = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"] if "pss" in scheme else []
+    with tempfile.NamedTemporaryFile() as message:
+        message.write(base64.b64decode(question["message"]))
+        message.flush()
+        made = openssl("dgst", "-" + scheme.split("-")[-1], "-sign", key, *pss, message.name)
+    answer = {"signature": base64.b64encode(made).decode()}
+json.dump(answer, sys.stdout)
+"#;
+
+#[test]
+fn a_key_in_an_ssh_agent_signs_for_others() {
+    let needed = ["docker-registry", "skopeo", "curl", "ssh-agent", "ssh-add", "ssh-keygen"];
+    let (Some(()), Some(program)) = (programs(&needed), reader("cosign2")) else { return };
+    let stage = Stage::new();
+    let socket = stage.desk.path("agent.sock");
+    let mut agent = Command::new("ssh-agent");
+    let agent = agent.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let _agent = Ended(agent.unwrap());
+    assert!((0..100).any(|_| {
+        sleep(Duration::from_millis(20));
+        socket.exists()
+    }));
+    for (key, kind) in [("ed", "ed25519"), ("ec", "ecdsa")] {
+        let file = stage.desk.path(&format!("id_{kind}"));
+        run("ssh-keygen", &["-q", "-t", kind, "-N", "", "-C", key, "-f", file.to_str().unwrap()]);
+        let added = Command::new("ssh-add").env("SSH_AUTH_SOCK", &socket).arg(&file).output().unwrap();
+        accepted(&added);
+        let signer = |arguments: &[&str]| {
+            Said::of(&stage.desk.command(arguments).env("SSH_AUTH_SOCK", &socket).output().unwrap())
+        };
+        signer(&["key", "import", key, &format!("ssh-agent:{key}")]).ok();
+        stage.push(key, key);
+        signer(&["add", &stage.name(key)]).ok();
+        signer(&["publish", "--for", "cosign2", "--for-key", key]).ok();
+        accepted(&cosign(&program, &stage.public(key), &stage.name(key)));
+    }
+}
+
+/// A process that ends with this.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

@@ -38,7 +38,7 @@ impl FromStr for Formats {
 /// For whom, by which key, and how the registry is reached.
 #[derive(Debug, Args)]
 pub(crate) struct ForArgs {
-    /// Sign the images for other tools too: cosign2, cosign3, notation, podman, with commas; or none
+    /// Sign images for other tools: cosign2, cosign3, notation, podman, with commas; or none
     #[arg(long = "for", value_name = "FORMATS")]
     pub(crate) formats: Option<Formats>,
     /// The key in keys/ that signs for them; else that of targets

@@ -100,7 +100,7 @@ impl ForOthers {
             one.line(out);
         }
         if let Some(repeat) = &self.repeat {
-            let _ = writeln!(out, "what was not pushed is, with\n  {repeat}");
+            let _ = writeln!(out, "to push what was not\n  {repeat}");
         }
     }
 }
