@@ -1,6 +1,6 @@
 //! Why there is no signature, or why it isn't where it should be.
 
-use oci_image::SourceError;
+use oci_image::{Digest, SourceError};
 
 use crate::chain::ChainError;
 use crate::format::Format;
@@ -12,6 +12,14 @@ pub enum SigningError {
     /// No format was asked for.
     #[error("expected at least one format to sign for, got none")]
     Nothing,
+    /// An index has too many images.
+    #[error("podman needs a signature of each image of an index: expected at most {expected}, got {got}")]
+    Parts {
+        /// How many may be signed.
+        expected: usize,
+        /// How many there are.
+        got: usize,
+    },
     /// The readers of this format can't use such a key.
     #[error("{format} can't use this key: {why}")]
     Key {
@@ -42,6 +50,8 @@ pub enum SigningError {
 pub struct PushError {
     /// For whom.
     pub formats: Vec<Format>,
+    /// What should have been signed: the image, or a part of it.
+    pub image: Digest,
     /// Why.
     pub source: SourceError,
 }

@@ -15,12 +15,17 @@ use crate::referrer::Referrer;
 use crate::simple_signing::SimpleSigning;
 use crate::{bundle, keys, notation};
 
+/// The most images of an index that are signed one by one. Official ones have some twenty.
+const PARTS_MAX: usize = 100;
+
 /// Who signs what for whom.
 pub struct Signing<'a> {
     /// The image's name, under which podman looks for it.
     pub name: &'a ImageName,
     /// The image's manifest or index: media type, digest and size, which the caller has verified.
     pub image: &'a Descriptor,
+    /// What the image is an index of. podman asks for a signature of the one that it takes, not of the index.
+    pub parts: &'a [Descriptor],
     /// For whom.
     pub formats: &'a BTreeSet<Format>,
     /// By which key. notation's readers can't use Ed25519, cosign's and podman's no P-384.
@@ -39,9 +44,10 @@ pub struct Signatures {
     made: Vec<(Vec<Format>, Made)>,
 }
 
+/// One signature, of the image or of a part of it.
 #[derive(Debug)]
 enum Made {
-    Simple(SimpleSigning),
+    Simple(Digest, SimpleSigning),
     Bundle(Referrer),
     Notation(Referrer, CertificateChain),
 }
@@ -51,6 +57,8 @@ enum Made {
 pub struct Written {
     /// Who reads it.
     pub formats: Vec<Format>,
+    /// What was signed: the image, or a part of it.
+    pub image: Digest,
     /// The manifest that holds the signature.
     pub manifest: Digest,
     /// Where it is found.
@@ -79,7 +87,16 @@ impl Signing<'_> {
         let simple: Vec<_> = self.of(&[Format::Cosign2, Format::Podman]);
         if let Some(format) = simple.first() {
             let one = SimpleSigning::make(*format, self.name, self.image.digest, self.key)?;
-            made.push((simple, Made::Simple(one)));
+            made.push((simple, Made::Simple(self.image.digest, one)));
+        }
+        for format in self.of(&[Format::Podman]) {
+            if self.parts.len() > PARTS_MAX {
+                return Err(SigningError::Parts { expected: PARTS_MAX, got: self.parts.len() });
+            }
+            for part in self.parts {
+                let one = SimpleSigning::make(format, self.name, part.digest, self.key)?;
+                made.push((vec![format], Made::Simple(part.digest, one)));
+            }
         }
         for format in self.of(&[Format::Cosign3]) {
             let one = bundle::make(self.image.digest, self.key, self.now)?;
@@ -133,27 +150,34 @@ impl Signatures {
     pub fn push(&self, registry: &Registry) -> Vec<Result<Written, PushError>> {
         let each = self.made.iter().map(|(formats, made)| {
             let done = self.push_one(made, registry);
-            done.map(|(manifest, place, was_there)| Written {
-                formats: formats.clone(),
-                manifest,
-                place,
-                was_there,
-            })
-            .map_err(|source| PushError { formats: formats.clone(), source })
+            let (formats, image) = (formats.clone(), self.image_of(made));
+            match done {
+                Ok((manifest, place, was_there)) => {
+                    Ok(Written { formats, image, manifest, place, was_there })
+                }
+                Err(source) => Err(PushError { formats, image, source }),
+            }
         });
         each.collect()
     }
 
-    /// Who reads each of them.
-    pub fn formats(&self) -> impl Iterator<Item = &[Format]> {
-        self.made.iter().map(|(formats, _)| formats.as_slice())
+    /// Who reads each of them, and what it signs.
+    pub fn each(&self) -> impl Iterator<Item = (&[Format], Digest)> {
+        self.made.iter().map(|(formats, made)| (formats.as_slice(), self.image_of(made)))
+    }
+
+    fn image_of(&self, made: &Made) -> Digest {
+        match made {
+            Made::Simple(image, _) => *image,
+            Made::Bundle(_) | Made::Notation(..) => self.image.digest,
+        }
     }
 
     fn push_one(&self, made: &Made, registry: &Registry) -> Result<(Digest, Place, bool), SourceError> {
         let (image, key) = (&self.image, &self.key);
         let (referrer, there) = match made {
-            Made::Simple(one) => {
-                let (tag, manifest, was_there) = one.push(registry, image.digest, key)?;
+            Made::Simple(image, one) => {
+                let (tag, manifest, was_there) = one.push(registry, *image, key)?;
                 return Ok((manifest.digest, Place::Tag(tag), was_there));
             }
             Made::Bundle(one) => {

@@ -40,7 +40,7 @@ fn why_not(key: &dyn Sign, formats: &[Format], chain: Option<&CertificateChain>)
         ("r.io/web".parse().unwrap(), Descriptor::of(media::OCI_MANIFEST, b"{}"));
     let formats: BTreeSet<_> = formats.iter().copied().collect();
     let now = chrono::Utc::now();
-    let signing = Signing { name: &name, image: &image, formats: &formats, key, chain, now };
+    let signing = Signing { name: &name, image: &image, parts: &[], formats: &formats, key, chain, now };
     signing.make().unwrap_err().to_string()
 }
 
@@ -88,7 +88,7 @@ fn what_is_under_the_tag_and_holds_no_signatures_is_not_written_over() {
     let (name, registry) = &here;
     let formats = BTreeSet::from([Format::Cosign2]);
     let (key, now) = (p256(), chrono::Utc::now());
-    let signing = Signing { name, image: &image, formats: &formats, key: &key, chain: None, now };
+    let signing = Signing { name, image: &image, parts: &[], formats: &formats, key: &key, chain: None, now };
     let error = signing.make().unwrap().push(registry).pop().unwrap().unwrap_err();
     let expected = format!("expected an OCI manifest of signatures, got media type \"{}\"", media::OCI_INDEX);
     assert!(error.source.to_string().ends_with(&expected), "{error}");
@@ -176,6 +176,48 @@ fn what_somebody_put_beside_ours_is_passed_over() {
 }
 
 #[test]
+fn podman_gets_a_signature_of_each_part_of_an_index() {
+    let fake = Fake::start().unwrap();
+    let (name, registry) = repository(&fake.host());
+    let parts = [push_image(&registry, "1"), push_image(&registry, "2")];
+    let image = push_image(&registry, "index");
+    let (key, now) = (p256(), chrono::Utc::now());
+    for (formats, signed) in [
+        (BTreeSet::from([Format::Cosign2, Format::Cosign3]), vec![image.digest; 2]),
+        (BTreeSet::from([Format::Podman]), vec![image.digest, parts[0].digest, parts[1].digest]),
+    ] {
+        let signing = Signing {
+            name: &name,
+            image: &image,
+            parts: &parts,
+            formats: &formats,
+            key: &key,
+            chain: None,
+            now,
+        };
+        let written: Vec<_> =
+            signing.make().unwrap().push(&registry).into_iter().map(Result::unwrap).collect();
+        assert_eq!(written.iter().map(|one| one.image).collect::<Vec<_>>(), signed);
+    }
+    for digest in [image.digest, parts[0].digest, parts[1].digest] {
+        let tag = signature_tag(digest).unwrap();
+        let layers = manifest(&fake, tag.as_str())["layers"].as_array().unwrap().clone();
+        let payload = fake.blob("acme/web", layers[0]["digest"].as_str().unwrap()).unwrap();
+        let payload: Value = serde_json::from_slice(&payload).unwrap();
+        assert_eq!(
+            (layers.len(), &payload["critical"]["image"]["docker-manifest-digest"]),
+            (1, &json!(digest))
+        );
+    }
+    let parts = vec![image.clone(); 101];
+    let formats = BTreeSet::from([Format::Podman]);
+    let signing =
+        Signing { name: &name, image: &image, parts: &parts, formats: &formats, key: &key, chain: None, now };
+    let expected = "podman needs a signature of each image of an index: expected at most 100, got 101";
+    assert_eq!(signing.make().unwrap_err().to_string(), expected);
+}
+
+#[test]
 fn a_key_that_readers_cant_use_is_refused_with_the_reason() {
     let seed = Ed25519Signer::from_seed(&[7; 32]);
     let too_long = "expected a key that signs with SHA-256, as its readers do, got one over P-384, which signs \
@@ -227,7 +269,8 @@ fn each_signature_is_pushed_or_named() {
     let image = push_image(&here.1, "1");
     let formats = BTreeSet::from([Format::Cosign2, Format::Cosign3]);
     let (key, now) = (p256(), chrono::Utc::now());
-    let signing = Signing { name: &here.0, image: &image, formats: &formats, key: &key, chain: None, now };
+    let signing =
+        Signing { name: &here.0, image: &image, parts: &[], formats: &formats, key: &key, chain: None, now };
     let made = signing.make().unwrap();
     let empty = Digest::of(b"{}").to_string();
     fake.set_fault(Where::blob("acme/web", &empty), Fault::Unavailable);

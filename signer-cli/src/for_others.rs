@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use image_signatures::{
     CertificateChain, Format, Place, PushError, Signatures, Signing, SigningError, Written, expect_usable,
 };
-use oci_image::{Descriptor, Digest, ImageName, Reference, ReferrersPlace, Registry};
+use oci_image::{Descriptor, Digest, ImageName, Manifest, Reference, ReferrersPlace, Registry};
 use tuf_core::Role;
 
 use crate::Surroundings;
@@ -53,7 +53,8 @@ pub(crate) struct ForOthers<'a> {
     /// The key that was opened.
     opened: Option<(String, PathBuf)>,
     registries: BTreeMap<ImageName, Registry>,
-    found: BTreeMap<Wanted, Descriptor>,
+    /// Each with what it is an index of.
+    found: BTreeMap<Wanted, (Descriptor, Vec<Descriptor>)>,
     made: BTreeMap<Wanted, Signatures>,
 }
 
@@ -117,7 +118,11 @@ impl<'a> ForOthers<'a> {
             let image =
                 Image::fetch_from(registry, &known_as.with_digest(wanted.digest)).map_err(not_there)?;
             let descriptor = Descriptor::of(image.manifest.media_type(), &image.bytes);
-            self.found.insert(wanted.clone(), descriptor);
+            let parts = match image.manifest {
+                Manifest::Index(index) => index.manifests,
+                _ => Vec::new(),
+            };
+            self.found.insert(wanted.clone(), (descriptor, parts));
         }
         Ok(())
     }
@@ -130,9 +135,9 @@ impl<'a> ForOthers<'a> {
             if self.made.contains_key(wanted) {
                 continue;
             }
-            let Some(image) = self.found.get(wanted) else { continue };
+            let Some((image, parts)) = self.found.get(wanted) else { continue };
             let (formats, chain, now) = (&self.formats, self.chain.as_ref(), self.around.now);
-            let signing = Signing { name: &wanted.name, image, formats, key, chain, now };
+            let signing = Signing { name: &wanted.name, image, parts, formats, key, chain, now };
             let made = signing.make().map_err(|why| not_made(&why, key_name))?;
             self.made.insert(wanted.clone(), made);
         }
@@ -143,7 +148,9 @@ impl<'a> ForOthers<'a> {
     pub(crate) fn rehearse(&self, images: &Images) -> Report {
         let signatures = images.keys().filter_map(|wanted| Some((wanted, self.made.get(wanted)?)));
         let signatures = signatures.flat_map(|(wanted, made)| {
-            made.formats().map(|formats| line(wanted, formats, Outcome::WouldBePushed)).collect::<Vec<_>>()
+            made.each()
+                .map(|(formats, image)| line(&wanted.name, image, formats, Outcome::WouldBePushed))
+                .collect::<Vec<_>>()
         });
         Report { key: self.key_name(), signatures: signatures.collect(), repeat: None }
     }
@@ -161,8 +168,8 @@ impl<'a> ForOthers<'a> {
                     again.insert(known_as.to_string());
                 }
                 signatures.push(match done {
-                    Ok(written) => pushed(wanted, &written),
-                    Err(error) => not_pushed(wanted, &error),
+                    Ok(written) => pushed(&wanted.name, &written),
+                    Err(error) => not_pushed(&wanted.name, &error),
                 });
             }
         }
@@ -284,9 +291,9 @@ fn not_made(why: &SigningError, key: &str) -> Failure {
     failure.detail(format!("key {key}: {why}")).detail("nothing was written")
 }
 
-fn line(wanted: &Wanted, formats: &[Format], outcome: Outcome) -> Signature {
+fn line(name: &ImageName, image: Digest, formats: &[Format], outcome: Outcome) -> Signature {
     Signature {
-        image: format!("{}@{}", wanted.name, wanted.digest),
+        image: format!("{name}@{image}"),
         formats: formats.iter().map(Format::to_string).collect(),
         outcome,
         manifest: None,
@@ -296,21 +303,21 @@ fn line(wanted: &Wanted, formats: &[Format], outcome: Outcome) -> Signature {
     }
 }
 
-fn pushed(wanted: &Wanted, written: &Written) -> Signature {
+fn pushed(name: &ImageName, written: &Written) -> Signature {
     let outcome = if written.was_there { Outcome::WasThere } else { Outcome::Pushed };
     let place = match &written.place {
         Place::Tag(tag) => format!("tag {tag}"),
         Place::Referrer(ReferrersPlace::Api) => "listed by the registry".to_owned(),
-        Place::Referrer(ReferrersPlace::Tag) => format!("listed under tag sha256-{}", wanted.digest.hex()),
+        Place::Referrer(ReferrersPlace::Tag) => format!("listed under tag sha256-{}", written.image.hex()),
     };
     let manifest = Some(written.manifest.to_string());
-    Signature { manifest, place: Some(place), ..line(wanted, &written.formats, outcome) }
+    Signature { manifest, place: Some(place), ..line(name, written.image, &written.formats, outcome) }
 }
 
-fn not_pushed(wanted: &Wanted, error: &PushError) -> Signature {
+fn not_pushed(name: &ImageName, error: &PushError) -> Signature {
     Signature {
         why: Some(error.source.to_string()),
         unreachable: error.source.unreachable(),
-        ..line(wanted, &error.formats, Outcome::NotPushed)
+        ..line(name, error.image, &error.formats, Outcome::NotPushed)
     }
 }

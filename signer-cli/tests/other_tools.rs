@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{Desk, Said};
-use test_repos::images::ImageBuilder;
+use test_repos::images::{ImageBuilder, IndexBuilder};
 
 /// Says SKIPPED, or fails where nothing may be skipped.
 fn skip<T>(why: &str) -> Option<T> {
@@ -175,13 +175,16 @@ fn home(host: &str, public: &std::path::Path) -> tempfile::TempDir {
     home
 }
 
-fn skopeo(program: &PathBuf, home: &tempfile::TempDir, image: &str) -> Output {
+fn skopeo(program: &PathBuf, home: &tempfile::TempDir, image: &str, more: &[&str]) -> Output {
     let target = tempfile::tempdir().unwrap();
     Command::new(program)
         .env("HOME", home.path())
         .arg("--policy")
         .arg(home.path().join("policy.json"))
-        .args(["copy", "--quiet", "--src-tls-verify=false", &format!("docker://{image}")])
+        .args(more.iter().filter(|one| one.starts_with("--override")))
+        .args(["copy", "--quiet", "--src-tls-verify=false"])
+        .args(more.iter().filter(|one| !one.starts_with("--override")))
+        .arg(format!("docker://{image}"))
         .arg(format!("dir:{}", target.path().display()))
         .output()
         .unwrap()
@@ -216,20 +219,47 @@ fn podman_and_skopeo_take_what_was_published_and_refuse_what_was_changed() {
     stage.desk.signer(&["key", "new", "release", "--kind", "ecdsa-p256", "--unencrypted"]).ok();
     let one = stage.publish("one", "1", &["--for", "podman", "--for-key", "release"]);
     let home = home(&stage.server.host, &stage.public("release"));
-    accepted(&skopeo(&skopeo_program, &home, &stage.name("1")));
+    accepted(&skopeo(&skopeo_program, &home, &stage.name("1"), &[]));
     accepted(&podman(&podman_program, &home, &stage.name("1")));
     // Somebody who may write to the registry lets the tag mean another image.
     let two = stage.push("two", "1");
     assert_ne!(one, two);
-    refused(&skopeo(&skopeo_program, &home, &stage.name("1")), "no signature exists");
+    refused(&skopeo(&skopeo_program, &home, &stage.name("1"), &[]), "no signature exists");
     refused(&podman(&podman_program, &home, &stage.name("1")), "no signature exists");
     // And then puts the signature there that the first one has.
     let signature = stage.get(&format!("manifests/{}.sig", one.replace(':', "-")));
     stage.put(&format!("{}.sig", two.replace(':', "-")), &String::from_utf8(signature).unwrap());
-    refused(&skopeo(&skopeo_program, &home, &stage.name("1")), "digest");
+    refused(&skopeo(&skopeo_program, &home, &stage.name("1"), &[]), "digest");
     refused(&podman(&podman_program, &home, &stage.name("1")), "digest");
     // What signer trusts has not moved.
     assert_eq!(stage.desk.trusted(&stage.name("1")), Some(one));
+}
+
+#[test]
+fn podman_and_skopeo_take_an_image_for_several_platforms() {
+    let (Some(()), Some(skopeo_program), Some(podman_program)) =
+        (programs(&["docker-registry", "skopeo"]), reader("skopeo"), reader("podman"))
+    else {
+        return;
+    };
+    let stage = Stage::new();
+    let image = |platform: &str| {
+        let builder = ImageBuilder::new().file("content", platform.as_bytes());
+        builder.platform(platform).build().unwrap()
+    };
+    let index = IndexBuilder::new().image(image("linux/amd64")).image(image("linux/arm64")).build().unwrap();
+    index.write_layout(stage.desk.path("index"), "1").unwrap();
+    let source = format!("oci:{}:1", stage.desk.path("index").display());
+    let all =
+        ["copy", "--quiet", "--all", "--insecure-policy", "--preserve-digests", "--dest-tls-verify=false"];
+    run("skopeo", &[&all[..], &[&source, &format!("docker://{}", stage.name("1"))]].concat());
+    stage.desk.signer(&["add", &stage.name("1")]).ok();
+    let said = stage.desk.signer(&["publish", "--for", "podman", "--format", "json"]).ok();
+    assert_eq!(said.json()["for_others"]["signatures"].as_array().unwrap().len(), 3);
+    let home = home(&stage.server.host, &stage.public("targets"));
+    accepted(&skopeo(&skopeo_program, &home, &stage.name("1"), &["--override-arch=arm64"]));
+    accepted(&skopeo(&skopeo_program, &home, &stage.name("1"), &["--all"]));
+    accepted(&podman(&podman_program, &home, &stage.name("1")));
 }
 
 fn cosign(program: &PathBuf, public: &std::path::Path, image: &str) -> Output {

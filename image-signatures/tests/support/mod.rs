@@ -154,7 +154,7 @@ pub fn sign(
     chain: Option<&CertificateChain>,
 ) -> Vec<Written> {
     let formats: BTreeSet<_> = formats.iter().copied().collect();
-    let signing = Signing { name, image, formats: &formats, key, chain, now: chrono::Utc::now() };
+    let signing = Signing { name, image, parts: &[], formats: &formats, key, chain, now: chrono::Utc::now() };
     signing.make().unwrap().push(registry).into_iter().map(Result::unwrap).collect()
 }
 

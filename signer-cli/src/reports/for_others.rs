@@ -27,7 +27,7 @@ pub struct ForOthers {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Signature {
-    /// The image: `registry/repository@sha256:…`.
+    /// What was signed: `registry/repository@sha256:…`. For podman each image of an index is signed besides.
     pub image: String,
     /// Who reads it: `cosign2`, `cosign3`, `notation`, `podman`.
     #[serde(rename = "for")]
