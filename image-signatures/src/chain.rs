@@ -6,7 +6,8 @@
 use chrono::{DateTime, Utc};
 use der::oid::AssociatedOid;
 use der::{Decode, Encode as _};
-use rustls_pki_types::SignatureVerificationAlgorithm;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 use tuf_core::key::Key;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
@@ -113,11 +114,18 @@ impl CertificateChain {
                 "{got} of them, and 1 to {CERTIFICATES_MAX} can be used"
             )));
         }
-        let with_der = |certificate: Certificate| {
-            let der = certificate.to_der().map_err(|why| ChainError::NotPem(why.to_string()))?;
-            Ok((certificate, der))
+        let received = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+        let received = received.map_err(|why| ChainError::NotPem(why.to_string()))?;
+        // The parser forgives some lengths. What is weighed must be what is sent: so it is refused if, written
+        // anew, it isn't the same.
+        let same = |(certificate, received): (&Certificate, &CertificateDer<'_>)| {
+            certificate.to_der().is_ok_and(|der| der == received.as_ref())
         };
-        certificates.into_iter().map(with_der).collect::<Result<_, _>>().map(Self)
+        if certificates.len() != received.len() || !certificates.iter().zip(&received).all(same) {
+            return Err(ChainError::NotPem("a certificate that isn't DER, or something else".into()));
+        }
+        let received = received.iter().map(|der| der.to_vec());
+        Ok(Self(certificates.into_iter().zip(received).collect()))
     }
 
     /// Each in DER, that of the key first.

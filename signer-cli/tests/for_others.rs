@@ -230,3 +230,34 @@ fn a_key_with_a_passphrase_signs_and_a_wrong_one_writes_nothing() {
     stage.desk.signer_with("words", &publish).ok();
     assert_eq!(stage.signatures(&digest).len(), 1);
 }
+
+#[test]
+fn what_several_people_signed_is_signed_for_others_when_it_is_published() {
+    let stage = Stage::new();
+    let desk = &stage.desk;
+    let digest = stage.add("one", "1");
+    desk.signer(&["ceremony", "propose", "--out", "done.json"]).ok();
+    // Who publishes it needs no key of targets, and another one for other tools.
+    for half in ["targets.pem", "targets.pub"] {
+        fs::remove_file(desk.path("trust/keys").join(half)).unwrap();
+    }
+    let publish = ["publish", "--ceremony", "done.json", "--for", THREE];
+    desk.signer(&publish).failed(2, &["expected one key of targets in keys/, got none", "--for-key"]);
+    assert_eq!(desk.trusted(&stage.name("1")), None);
+    desk.signer(&[&publish[..], &["--for-key", "release"]].concat()).ok();
+    assert_eq!(desk.trusted(&stage.name("1")), Some(digest.clone()));
+    assert_eq!(stage.signatures(&digest).len(), 1);
+}
+
+#[test]
+fn two_who_publish_at_once_sign_each_image_once() {
+    let stage = Stage::new();
+    let digest = stage.add("one", "1");
+    let publish = ["publish", "--for", "podman", "--for-key", "release"];
+    let both = [stage.desk.start(&publish), stage.desk.start(&publish)];
+    for one in both {
+        Said::of(&one.wait_with_output().unwrap()).ok();
+    }
+    assert_eq!(stage.signatures(&digest).len(), 1);
+    assert_eq!(stage.desk.trusted(&stage.name("1")), Some(digest));
+}
