@@ -53,7 +53,7 @@ pub struct PushError {
     /// What should have been signed: the image, or a part of it.
     pub image: Digest,
     /// Why.
-    pub source: SourceError,
+    pub source: Box<SourceError>,
 }
 
 fn names(formats: &[Format]) -> String {

@@ -24,5 +24,5 @@ pub use chain::{CertificateChain, ChainError};
 pub use error::{PushError, SigningError};
 pub use format::{BadFormat, Format};
 pub use notation::{Jws, JwsHeader, NOTATION};
-pub use signing::{Place, Signatures, Signing, Written, expect_usable};
+pub use signing::{Place, Pushed, Signatures, Signing, Written, expect_usable, push_all};
 pub use simple_signing::{Claim, SIMPLE_SIGNING, SimpleSigning, signature_tag};

@@ -1,6 +1,8 @@
 //! All signatures of one image: made and checked first, then pushed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use oci_image::{Descriptor, Digest, ImageName, ReferrersPlace, Registry, SourceError, Tag};
@@ -17,6 +19,13 @@ use crate::{bundle, keys, notation};
 
 /// The most images of an index that are signed one by one. Official ones have some twenty.
 const PARTS_MAX: usize = 100;
+
+/// How many lists in registries are written at once. Each is looked at again after a while, and registries
+/// let clients have some ten connections.
+const AT_ONCE: usize = 8;
+
+/// What became of one signature.
+pub type Pushed = Result<Written, PushError>;
 
 /// Who signs what for whom.
 pub struct Signing<'a> {
@@ -144,21 +153,59 @@ pub fn expect_usable(
     Ok(material)
 }
 
+/// Pushes the signatures of many images, several at once, and returns what became of each, in their order.
+/// See [`Signatures::push`].
+pub fn push_all(images: &[(&Signatures, &Registry)]) -> Vec<Vec<Pushed>> {
+    // What refers to the same image is in one list, of which we don't want to be two writers.
+    let mut lists: BTreeMap<(usize, Option<Digest>), Vec<usize>> = BTreeMap::new();
+    for (image, (signatures, _)) in images.iter().enumerate() {
+        for (number, (_, made)) in signatures.made.iter().enumerate() {
+            let tag = match made {
+                Made::Simple(digest, _) => Some(*digest),
+                Made::Bundle(_) | Made::Notation(..) => None,
+            };
+            lists.entry((image, tag)).or_default().push(number);
+        }
+    }
+    let lists: Vec<_> = lists.into_iter().collect();
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..lists.len().min(AT_ONCE) {
+            scope.spawn(|| {
+                while let Some(((image, _), numbers)) = lists.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let Some((signatures, registry)) = images.get(*image) else { continue };
+                    for number in numbers {
+                        let Some(made) = signatures.made.get(*number) else { continue };
+                        let pushed = signatures.push_to(made, registry);
+                        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                        done.insert((*image, *number), pushed);
+                    }
+                }
+            });
+        }
+    });
+    let mut each: Vec<Vec<Pushed>> = images.iter().map(|_| Vec::new()).collect();
+    for ((image, _), pushed) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(image) = each.get_mut(image) {
+            image.push(pushed);
+        }
+    }
+    each
+}
+
 impl Signatures {
     /// Pushes them beside the image, and says of each what was written where, or why not. A signature by the
     /// same key over the same image that is there already is left as it is, and no other one is written.
-    pub fn push(&self, registry: &Registry) -> Vec<Result<Written, PushError>> {
-        let each = self.made.iter().map(|(formats, made)| {
-            let done = self.push_one(made, registry);
-            let (formats, image) = (formats.clone(), self.image_of(made));
-            match done {
-                Ok((manifest, place, was_there)) => {
-                    Ok(Written { formats, image, manifest, place, was_there })
-                }
-                Err(source) => Err(PushError { formats, image, source }),
-            }
-        });
-        each.collect()
+    pub fn push(&self, registry: &Registry) -> Vec<Pushed> {
+        push_all(&[(self, registry)]).pop().unwrap_or_default()
+    }
+
+    fn push_to(&self, (formats, made): &(Vec<Format>, Made), registry: &Registry) -> Pushed {
+        let (formats, image) = (formats.clone(), self.image_of(made));
+        match self.push_one(made, registry) {
+            Ok((manifest, place, was_there)) => Ok(Written { formats, image, manifest, place, was_there }),
+            Err(source) => Err(PushError { formats, image, source: Box::new(source) }),
+        }
     }
 
     /// Who reads each of them, and what it signs.

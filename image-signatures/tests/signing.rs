@@ -13,7 +13,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use image_signatures::{
-    BUNDLE, CertificateChain, Format, NOTATION, Place, SIMPLE_SIGNING, Signing, signature_tag,
+    BUNDLE, CertificateChain, Format, NOTATION, Place, SIMPLE_SIGNING, Signing, push_all, signature_tag,
 };
 use oci_image::{Descriptor, Digest, ImageName, ReferrersPlace, media};
 use serde_json::{Value, json};
@@ -215,6 +215,30 @@ fn podman_gets_a_signature_of_each_part_of_an_index() {
         Signing { name: &name, image: &image, parts: &parts, formats: &formats, key: &key, chain: None, now };
     let expected = "podman needs a signature of each image of an index: expected at most 100, got 101";
     assert_eq!(signing.make().unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn many_are_pushed_at_once_and_told_in_their_order() {
+    let fake = Fake::start().unwrap();
+    fake.set_referrers(false);
+    let (name, registry) = repository(&fake.host());
+    let images: Vec<_> = (0..20).map(|number| push_image(&registry, &format!("t{number}"))).collect();
+    let formats = BTreeSet::from([Format::Cosign2, Format::Cosign3]);
+    let (key, now) = (p256(), chrono::Utc::now());
+    let made = images.iter().map(|image| {
+        let (name, formats, key) = (&name, &formats, &key);
+        Signing { name, image, parts: &[], formats, key, chain: None, now }.make().unwrap()
+    });
+    let made: Vec<_> = made.collect();
+    let jobs: Vec<_> = made.iter().map(|one| (one, &registry)).collect();
+    for (image, done) in images.iter().zip(push_all(&jobs)) {
+        let told: Vec<_> = done.iter().map(|one| one.as_ref().unwrap()).collect();
+        assert!(told.iter().all(|one| one.image == image.digest && !one.was_there));
+        assert_eq!([&told[0].formats[..], &told[1].formats[..]], [[Format::Cosign2], [Format::Cosign3]]);
+        let tag = signature_tag(image.digest).unwrap();
+        assert_eq!(manifest(&fake, tag.as_str())["layers"].as_array().unwrap().len(), 1);
+        assert_eq!(registry.referrers(image.digest, None).unwrap().manifests.len(), 1);
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use image_signatures::{
     CertificateChain, Format, Place, PushError, Signatures, Signing, SigningError, Written, expect_usable,
+    push_all,
 };
 use oci_image::{Descriptor, Digest, ImageName, Manifest, Reference, ReferrersPlace, Registry};
 use tuf_core::Role;
@@ -157,21 +158,21 @@ impl<'a> ForOthers<'a> {
 
     /// Pushes what was made for these images, and says of each what became of it.
     pub(crate) fn push(&self, images: &Images) -> Report {
+        let there = |(wanted, known_as)| {
+            Some((wanted, known_as, self.made.get(wanted)?, self.registries.get(&wanted.name)?))
+        };
+        let jobs: Vec<(&Wanted, &Reference, _, _)> = images.iter().filter_map(there).collect();
         let (mut signatures, mut again) = (Vec::new(), BTreeSet::new());
-        for (wanted, known_as) in images {
-            let (Some(made), Some(registry)) = (self.made.get(wanted), self.registries.get(&wanted.name))
-            else {
-                continue;
-            };
-            for done in made.push(registry) {
-                if done.is_err() {
-                    again.insert(known_as.to_string());
-                }
-                signatures.push(match done {
-                    Ok(written) => pushed(&wanted.name, &written),
-                    Err(error) => not_pushed(&wanted.name, &error),
-                });
+        let done =
+            push_all(&jobs.iter().map(|(_, _, made, registry)| (*made, *registry)).collect::<Vec<_>>());
+        for ((wanted, known_as, ..), done) in jobs.iter().zip(done) {
+            if done.iter().any(Result::is_err) {
+                again.insert(known_as.to_string());
             }
+            signatures.extend(done.iter().map(|one| match one {
+                Ok(written) => pushed(&wanted.name, written),
+                Err(error) => not_pushed(&wanted.name, error),
+            }));
         }
         let repeat = (!again.is_empty()).then(|| self.command(&again));
         Report { key: self.key_name(), signatures, repeat }
