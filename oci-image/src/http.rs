@@ -100,6 +100,8 @@ pub(crate) struct Call<'a> {
 pub(crate) enum Action<'a> {
     /// GET.
     Get,
+    /// GET of what is here or nowhere: redirects to other hosts are refused.
+    GetHere,
     /// HEAD.
     Head,
     /// POST of bytes of this media type, once: a secret may be among them.
@@ -117,7 +119,7 @@ impl Action<'_> {
     /// where it was turned away before anything was done (RFC 6585, section 4), and no secret was in it.
     fn repeats_after(self, fault: &Fault) -> bool {
         match self {
-            Self::Get | Self::Head | Self::Put(_) => fault.passes,
+            Self::Get | Self::GetHere | Self::Head | Self::Put(_) => fault.passes,
             Self::Begin | Self::Finish(_) => fault.passes && fault.turned_away,
             Self::Post(..) => false,
         }
@@ -126,7 +128,7 @@ impl Action<'_> {
     /// Why a redirect isn't followed, if so.
     fn stays(self) -> Option<&'static str> {
         match self {
-            Self::Get | Self::Head => None,
+            Self::Get | Self::GetHere | Self::Head => None,
             Self::Post(..) => Some("a secret was sent here and must not travel on"),
             Self::Begin | Self::Finish(_) | Self::Put(_) => Some("what is written must not travel on"),
         }
@@ -245,6 +247,10 @@ impl HttpFetcher {
                 return Err(SourceError::Redirect { from, to, why }.into());
             }
             let next = address::next(&url, &location, allow_http)?;
+            if next.origin() != url.origin() && matches!(call.action, Action::GetHere) {
+                let why = "what is asked for is here or nowhere";
+                return Err(SourceError::Redirect { from: shown(&url), to: shown(&next), why }.into());
+            }
             if next.origin() != url.origin() {
                 SECRET_HEADERS.iter().for_each(|name| drop(headers.remove(name)));
             }
@@ -260,7 +266,7 @@ impl HttpFetcher {
             return Err(deadline.passed(shown(url), 0).into());
         }
         let request = match call.action {
-            Action::Get => client.get(url.clone()),
+            Action::Get | Action::GetHere => client.get(url.clone()),
             Action::Head => client.head(url.clone()),
             // Some servers want a length even where there is nothing (RFC 9110, section 8.6).
             Action::Begin => client.post(url.clone()).header(header::CONTENT_LENGTH, 0),

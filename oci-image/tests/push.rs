@@ -313,6 +313,31 @@ fn an_upload_is_not_begun_twice_when_nobody_knows_what_became_of_it() {
 }
 
 #[test]
+fn where_the_list_of_referrers_leads_elsewhere_or_is_none_the_tag_is_asked_for() {
+    // As one registry has it: a page for people on another host, which turns programs away.
+    let people = Server::fixed("429 Slow Down", b"<html>");
+    let elsewhere = format!("303 See Other\r\nLocation: {}", people.url("/packages"));
+    for list in [&elsewhere, "403 Forbidden", "405 Not Allowed", "400 Bad Request", "404 Not Found"] {
+        let list = list.to_owned();
+        let server = Server::start(move |head, stream| match head.contains("/referrers/") {
+            true => reply(stream, &list, b""),
+            false => reply(stream, "404 Not Found", b""),
+        });
+        let found = server.registry().referrers(Digest::of(b"image"), None).unwrap();
+        assert_eq!((found.manifests, found.place), (vec![], ReferrersPlace::Tag));
+    }
+    assert_eq!(people.count(), 0);
+    // On the same host it may lead further; and a registry that is busy has said nothing.
+    let server = Server::start(move |head, stream| match head.contains("/referrers/") {
+        true => reply(stream, "307 Moved\r\nLocation: /list", b""),
+        false => reply(stream, "200 OK", br#"{"manifests":[]}"#),
+    });
+    assert_eq!(server.registry().referrers(Digest::of(b"image"), None).unwrap().place, ReferrersPlace::Api);
+    let busy = Server::fixed("503 Busy", b"");
+    assert!(busy.registry().referrers(Digest::of(b"image"), None).unwrap_err().unreachable());
+}
+
+#[test]
 fn pages_of_referrers_are_followed_on_the_same_host_only() {
     let entry =
         |name: &[u8]| json!({"mediaType": media::OCI_MANIFEST, "digest": Digest::of(name), "size": 1});

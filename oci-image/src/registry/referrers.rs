@@ -103,10 +103,13 @@ impl Registry {
         let first = self.referrers_address(subject, kind, deadline)?;
         let (mut found, mut next) = (Vec::new(), Some(first.clone()));
         while let Some(url) = next {
-            let answer = self.request(&url, HeaderMap::new(), Action::Get, deadline)?;
-            // Some registries have a page for people there, or another error than 404.
-            let is_none = matches!(answer.status, 400 | 404..=406) || answer.url.origin() != first.origin();
-            if is_none && url == first {
+            // Some registries lead to a page for people there, or have another error than 404. Who isn't let
+            // in hears so when the tag is asked for.
+            let answer = match self.request(&url, HeaderMap::new(), Action::GetHere, deadline) {
+                Err(SourceError::Redirect { .. }) if url == first => return Ok(None),
+                answer => answer?,
+            };
+            if matches!(answer.status, 400 | 401 | 403..=406) && url == first {
                 return Ok(None);
             }
             let answer = self.expect_success(answer, "list of referrers")?;
