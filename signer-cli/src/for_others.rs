@@ -5,6 +5,7 @@
 //! trusts them alone must not meet an image sooner than those who ask the metadata.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use image_signatures::{
@@ -23,12 +24,14 @@ use crate::failure::Failure;
 use crate::files;
 use crate::image::{self, Image};
 use crate::key_ring::KeyRing;
+use crate::owed::Owed;
 use crate::proposal::{KeySet, Proposal};
 use crate::published::Published;
 use crate::reports::for_others::{ForOthers as Report, Outcome, Signature};
 use crate::repository::Repository;
 use crate::rules::is_yanked;
 use crate::staged::{Change, digest_of};
+use crate::terminal;
 
 /// The largest file of certificates: see `image_signatures`.
 const CERTIFICATES_MAX: u64 = 128 * 1024;
@@ -40,8 +43,28 @@ pub(crate) struct Wanted {
     digest: Digest,
 }
 
+impl Wanted {
+    /// The image of this digest, under that name without its tag.
+    pub(crate) fn of(known_as: &Reference, digest: Digest) -> Self {
+        Self { name: known_as.name().clone(), digest }
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.digest)
+    }
+}
+
 /// Images, and under which name each is known.
 pub(crate) type Images = BTreeMap<Wanted, Reference>;
+
+/// Images whose signatures were pushed, with those readers for whom one wasn't.
+pub(crate) type Tried = Vec<(Wanted, BTreeSet<Format>)>;
 
 /// What is to be signed for whom, as far as it is known.
 pub(crate) struct ForOthers<'a> {
@@ -105,6 +128,41 @@ impl<'a> ForOthers<'a> {
         Ok(())
     }
 
+    /// Who shall read the signatures.
+    pub(crate) fn formats(&self) -> &BTreeSet<Format> {
+        &self.formats
+    }
+
+    /// Opens the key and looks for what is to be signed: what a publish adds, and of what is owed that which is
+    /// there. New images must be there, and the key usable; for old ones nothing is held up.
+    pub(crate) fn prepare(
+        &mut self,
+        added: Images,
+        owed: Images,
+        ring: &mut KeyRing,
+        sets: &[KeySet],
+    ) -> Result<Images, Failure> {
+        let mut images = added;
+        if images.is_empty() && owed.is_empty() {
+            return Ok(images);
+        }
+        match self.open_key(ring, sets) {
+            Err(failure) if images.is_empty() => {
+                still_owed(&failure);
+                return Ok(images);
+            }
+            opened => opened?,
+        }
+        self.find(&images).map_err(not_there)?;
+        for (wanted, known_as) in owed {
+            match self.find(&Images::from([(wanted.clone(), known_as.clone())])) {
+                Ok(()) => drop(images.insert(wanted, known_as)),
+                Err(failure) => still_owed(&failure),
+            }
+        }
+        Ok(images)
+    }
+
     /// Asks the registries for the images, once.
     pub(crate) fn find(&mut self, images: &Images) -> Result<(), Failure> {
         for (wanted, known_as) in images {
@@ -116,8 +174,7 @@ impl<'a> ForOthers<'a> {
                 self.registries.insert(wanted.name.clone(), registry);
             }
             let Some(registry) = self.registries.get(&wanted.name) else { continue };
-            let image =
-                Image::fetch_from(registry, &known_as.with_digest(wanted.digest)).map_err(not_there)?;
+            let image = Image::fetch_from(registry, &known_as.with_digest(wanted.digest))?;
             let descriptor = Descriptor::of(image.manifest.media_type(), &image.bytes);
             let parts = match image.manifest {
                 Manifest::Index(index) => index.manifests,
@@ -157,25 +214,29 @@ impl<'a> ForOthers<'a> {
     }
 
     /// Pushes what was made for these images, and says of each what became of it.
-    pub(crate) fn push(&self, images: &Images) -> Report {
+    /// And what is missing still.
+    pub(crate) fn push(&self, images: &Images) -> (Report, Tried) {
         let there = |(wanted, known_as)| {
             Some((wanted, known_as, self.made.get(wanted)?, self.registries.get(&wanted.name)?))
         };
         let jobs: Vec<(&Wanted, &Reference, _, _)> = images.iter().filter_map(there).collect();
-        let (mut signatures, mut again) = (Vec::new(), BTreeSet::new());
+        let (mut signatures, mut again, mut tried) = (Vec::new(), BTreeSet::new(), Vec::new());
         let done =
             push_all(&jobs.iter().map(|(_, _, made, registry)| (*made, *registry)).collect::<Vec<_>>());
         for ((wanted, known_as, ..), done) in jobs.iter().zip(done) {
-            if done.iter().any(Result::is_err) {
+            let missing = done.iter().filter_map(|one| one.as_ref().err());
+            let missing: BTreeSet<_> = missing.flat_map(|error| error.formats.clone()).collect();
+            if !missing.is_empty() {
                 again.insert(known_as.to_string());
             }
+            tried.push(((*wanted).clone(), missing));
             signatures.extend(done.iter().map(|one| match one {
                 Ok(written) => pushed(&wanted.name, written),
                 Err(error) => not_pushed(&wanted.name, error),
             }));
         }
         let repeat = (!again.is_empty()).then(|| self.command(&again));
-        Report { key: self.key_name(), signatures, repeat }
+        (Report { key: self.key_name(), signatures, repeat }, tried)
     }
 
     /// What does once more what was not done.
@@ -249,8 +310,20 @@ pub(crate) fn named(names: &[Reference], published: &Published<'_>) -> Result<Im
     Ok(images)
 }
 
+/// Crosses out what was pushed, also where another signer wrote things down in the meantime.
+pub(crate) fn settle(repository: &Repository, tried: &Tried, formats: &BTreeSet<Format>) {
+    let settled = repository.lock().and_then(|_lock| Owed::read(repository)?.settle(tried, formats));
+    if let Err(failure) = settled {
+        terminal::warn(&format!("what was signed for other tools could not be noted: {}", failure.line()));
+    }
+}
+
+fn still_owed(failure: &Failure) {
+    terminal::warn(&format!("a signature for another tool is missing still: {}", failure.line()));
+}
+
 /// Other tools look for signatures beside the image.
-fn not_there(failure: Failure) -> Failure {
+pub(crate) fn not_there(failure: Failure) -> Failure {
     let failure = failure.detail("nothing was published, and nothing signed for other tools");
     match failure.exit() {
         Exit::Refused => failure.hint(

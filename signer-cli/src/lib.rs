@@ -31,6 +31,7 @@ mod key_ring;
 mod monitor;
 mod network;
 mod new_key;
+mod owed;
 mod passphrase;
 mod places;
 mod proposal;

@@ -348,6 +348,9 @@ pub struct Status {
     /// Who must sign what by when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub duties: Vec<Duty>,
+    /// Signatures for other tools that may be missing in their registries, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<String>,
     /// Whether something is due; only where that was asked for, by `--check`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<bool>,
@@ -380,6 +383,12 @@ impl Status {
         }
         for edit in &self.edits {
             let _ = writeln!(out, "  {edit}");
+        }
+        if !self.owed.is_empty() {
+            out.push_str("signatures for other tools that may be missing\n");
+        }
+        for owed in &self.owed {
+            let _ = writeln!(out, "  {owed}");
         }
         out
     }

@@ -261,3 +261,64 @@ fn two_who_publish_at_once_sign_each_image_once() {
     assert_eq!(stage.signatures(&digest).len(), 1);
     assert_eq!(stage.desk.trusted(&stage.name("1")), Some(digest));
 }
+
+#[test]
+fn what_died_between_the_metadata_and_the_signatures_is_made_good_by_the_next_publish() {
+    let stage = Stage::new();
+    let desk = &stage.desk;
+    let digest = stage.add("one", "1");
+    // Before each write it asks what is there, and gets no answer.
+    let tag = format!("{}.sig", digest.replace(':', "-"));
+    stage.registry.set_fault(Place::manifest("acme/web", &tag), Fault::Stall);
+    stage.registry.set_fault(Place::referrers("acme/web"), Fault::Stall);
+    let mut publisher = desk.start(&["publish", "--for", THREE, "--for-key", "release"]);
+    let published = || desk.trusted(&stage.name("1")) == Some(digest.clone());
+    let up = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        published() && stage.registry.log().iter().any(|one| one.path.ends_with(&tag))
+    });
+    assert!(up, "it has published, and is about to push");
+    publisher.kill().unwrap();
+    publisher.wait().unwrap();
+    stage.registry.clear_faults();
+    assert!(stage.signatures(&digest).is_empty());
+    let status = desk.signer(&["status"]).ok();
+    assert!(status.stdout.contains(" for cosign2, cosign3, podman\n"), "{}", status.stdout);
+    // For one reader now: the others wait on. Nothing is staged.
+    let said = desk.signer(&["publish", "--for", "cosign3", "--for-key", "release", "--format", "json"]).ok();
+    assert_eq!(outcomes(&said), [("cosign3".into(), "pushed".into())]);
+    let status = desk.signer(&["status"]).ok();
+    assert!(status.stdout.contains(" for cosign2, podman\n"), "{}", status.stdout);
+    let said = desk.signer(&["publish", "--for", THREE, "--for-key", "release", "--format", "json"]).ok();
+    let expected = [("cosign2,podman".into(), "pushed".into()), ("cosign3".into(), "was-there".into())];
+    assert_eq!(outcomes(&said), expected);
+    assert!(!desk.path("trust/for-others.json").exists());
+    let said = desk.signer(&["publish", "--for", THREE, "--for-key", "release"]).ok();
+    assert!(said.stdout.ends_with("no image is new, so none was signed\n"), "{}", said.stdout);
+}
+
+#[test]
+fn what_is_owed_holds_nobody_up_and_is_forgotten_with_its_name() {
+    let stage = Stage::new();
+    let desk = &stage.desk;
+    let digest = stage.add("one", "1");
+    stage.registry.set_fault(Place::blobs("acme/web"), Fault::Unavailable);
+    let publish = ["publish", "--for", "podman", "--for-key", "release"];
+    assert_eq!(desk.signer(&publish).code, 3);
+    // Neither a registry that is silent nor a key that isn't there stops a renewal.
+    stage.registry.set_fault(Place::manifests("acme/web"), Fault::Unavailable);
+    let said = desk.signer(&publish).ok();
+    assert!(said.stderr.contains("is missing still: could not read"), "{}", said.stderr);
+    fs::rename(desk.path("trust/keys/release.pem"), desk.path("release.pem")).unwrap();
+    let said = desk.signer(&publish).ok();
+    assert!(said.stderr.contains("is missing still: keys/ has no key called release"), "{}", said.stderr);
+    fs::rename(desk.path("release.pem"), desk.path("trust/keys/release.pem")).unwrap();
+    stage.registry.clear_faults();
+    // Once nobody shall run it, no signature is owed to it.
+    desk.signer(&["yank", &stage.name("1"), "--reason", "loses data"]).ok();
+    desk.signer(&publish).ok();
+    assert!(!desk.path("trust/for-others.json").exists());
+    assert!(stage.signatures(&digest).is_empty());
+    fs::write(desk.path("trust/for-others.json"), "{}").unwrap();
+    desk.signer(&publish).failed(1, &["for-others.json can't be used", "hint: remove the file"]);
+}

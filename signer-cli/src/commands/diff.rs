@@ -15,6 +15,7 @@ use crate::draft::{Base, Draft};
 use crate::failure::Failure;
 use crate::for_others::ForOthers;
 use crate::key_ring::KeyRing;
+use crate::owed::Owed;
 use crate::places;
 use crate::proposal::{Proposal, free_version};
 use crate::published::{Published, Statement, malformed};
@@ -68,7 +69,8 @@ pub(crate) fn dry_run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> 
     let for_others = match &mut for_others {
         None => None,
         Some(one) => {
-            let images = prepare(one, &proposal, &published, &mut ring)?;
+            let mut owed = Owed::read(&repository)?;
+            let images = prepare(one, &mut owed, &proposal, &published, &mut ring)?;
             one.make(&images, &ring)?;
             Some(one.rehearse(&images))
         }

@@ -17,8 +17,9 @@ use crate::draft::{Base, Draft, Signed};
 use crate::edit::Edit;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
-use crate::for_others::{ForOthers, Images, added};
+use crate::for_others::{ForOthers, Images, added, settle};
 use crate::key_ring::KeyRing;
+use crate::owed::Owed;
 use crate::places;
 use crate::proposal::{Proposal, Why};
 use crate::published::Published;
@@ -52,7 +53,8 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
     };
     if let (Some(for_others), Some(ready)) = (&mut for_others, &ready) {
         // Registries may take their time: outside the lock.
-        prepare(for_others, &ready.proposal, &ready.published, &mut ring)?;
+        let mut owed = Owed::read(&repository)?;
+        prepare(for_others, &mut owed, &ready.proposal, &ready.published, &mut ring)?;
     }
 
     let lock = repository.lock()?;
@@ -83,7 +85,9 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             proposal.changes.iter().map(|(path, staged)| change(path, staged, &published)).collect();
         let (changes, edits) = (changes?, proposal.edits.iter().map(Edit::words).collect());
         let for_them = for_others.as_mut();
-        let images = for_them.map(|one| prepare(one, &proposal, &published, &mut ring)).transpose()?;
+        let mut owed = Owed::read(&repository)?;
+        let images =
+            for_them.map(|one| prepare(one, &mut owed, &proposal, &published, &mut ring)).transpose()?;
         let manifest = |digest| manifests.get(digest).map_or_else(|| staged.manifest(digest), Ok);
         let draft = match ceremony.is_some() {
             true => Draft::of_signed(&proposal, &base, manifest, &mut ring)?,
@@ -91,6 +95,7 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
         };
         if let (Some(for_others), Some(images)) = (&mut for_others, &images) {
             for_others.make(images, &ring)?;
+            owed.promise(images, for_others.formats())?;
         }
         match draft.write(&base) {
             Ok(_) => {}
@@ -106,9 +111,15 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
         }
         let root = draft.signed.iter().find(|one| one.role == Role::Root);
         warn_of_root(root.map_or(published.root.expires, |root| root.expires), around);
-        // What follows is nobody's business in this folder.
+        // Registries may take their time: nobody waits for them.
         drop(lock);
-        let for_others = for_others.as_ref().zip(images).map(|(one, images)| one.push(&images));
+        let for_others = for_others.as_ref().zip(images).map(|(one, images)| {
+            let (report, tried) = one.push(&images);
+            if !tried.is_empty() {
+                settle(&repository, &tried, one.formats());
+            }
+            report
+        });
         return Ok(report::Publish {
             version: VERSION,
             published: store.describe(),
@@ -123,16 +134,14 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
 /// Opens the key that signs for other tools, and looks for the images that it will sign.
 pub(super) fn prepare(
     for_others: &mut ForOthers<'_>,
+    owed: &mut Owed,
     proposal: &Proposal,
     published: &Published<'_>,
     ring: &mut KeyRing,
 ) -> Result<Images, Failure> {
-    let images = added(proposal, published)?;
-    if !images.is_empty() {
-        for_others.open_key(ring, &proposal.online_sets(&Role::Targets, published)?)?;
-        for_others.find(&images)?;
-    }
-    Ok(images)
+    let old = owed.still_meant(for_others.formats(), proposal, published)?;
+    let sets = proposal.online_sets(&Role::Targets, published)?;
+    for_others.prepare(added(proposal, published)?, old, ring, &sets)
 }
 
 /// What a publish is made of.

@@ -8,7 +8,7 @@ use crate::Surroundings;
 use crate::args::others::SignForArgs;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::for_others::{self, ForOthers, named};
+use crate::for_others::{self, ForOthers, named, not_there, settle};
 use crate::key_ring::KeyRing;
 use crate::places;
 use crate::proposal::Proposal;
@@ -28,11 +28,15 @@ pub(crate) fn run(dir: &Path, args: &SignForArgs, around: &Surroundings) -> Resu
     let images = named(&args.names, &published)?;
     let mut ring = KeyRing::new(repository.keys(), &args.passphrase, around);
     for_others.open_key(&mut ring, &Proposal::default().online_sets(&Role::Targets, &published)?)?;
-    for_others.find(&images)?;
+    for_others.find(&images).map_err(not_there)?;
     for_others.make(&images, &ring)?;
     let for_others = match args.dry_run {
         true => for_others.rehearse(&images),
-        false => for_others.push(&images),
+        false => {
+            let (report, tried) = for_others.push(&images);
+            settle(&repository, &tried, for_others.formats());
+            report
+        }
     };
     Ok(SignFor { version: VERSION, for_others })
 }
