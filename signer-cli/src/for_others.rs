@@ -72,6 +72,7 @@ pub(crate) struct ForOthers<'a> {
     key: Option<String>,
     certificate: Option<PathBuf>,
     chain: Option<CertificateChain>,
+    repository: PathBuf,
     access: &'a AccessArgs,
     around: &'a Surroundings,
     /// The key that was opened.
@@ -105,6 +106,7 @@ impl<'a> ForOthers<'a> {
             key: args.for_key.clone().or_else(|| config.for_others.key.clone()),
             chain: certificate.as_deref().map(read_chain).transpose()?,
             certificate,
+            repository: repository.dir().to_owned(),
             access: &args.access,
             around,
             opened: None,
@@ -244,20 +246,37 @@ impl<'a> ForOthers<'a> {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let formats: Vec<_> = self.formats.iter().map(Format::to_string).collect();
         let mut command = format!("signer sign-for {} --for {}", names.join(" "), formats.join(","));
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let repository = Some(self.repository.display().to_string()).filter(|dir| dir != "./trust");
         for (option, value) in [
-            (" --for-key ", self.key.clone()),
-            (" --certificate ", self.certificate.as_ref().map(|path| path.display().to_string())),
+            ("--for-key", self.key.clone()),
+            ("--certificate", path(&self.certificate)),
+            ("--repo", repository),
+            ("--to", self.around.publish_to.clone()),
+            ("--authfile", path(&self.access.authfile)),
+            ("--ca-file", path(&self.access.ca_file)),
         ] {
             if let Some(value) = value {
-                command.push_str(option);
-                command.push_str(&value);
+                command.push_str(&format!(" {option} {}", quoted(&value)));
             }
+        }
+        if self.access.allow_http {
+            command.push_str(" --allow-http");
         }
         command
     }
 
     fn key_name(&self) -> String {
         self.opened.as_ref().map(|(name, _)| name.clone()).unwrap_or_default()
+    }
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
+    match !word.is_empty() && word.bytes().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
@@ -393,5 +412,24 @@ fn not_pushed(name: &ImageName, error: &PushError) -> Signature {
         why: Some(error.source.to_string()),
         unreachable: error.source.unreachable(),
         ..line(name, error.image, &error.formats, Outcome::NotPushed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_can_be_typed() {
+        for (word, shown) in [
+            ("./trust", "./trust"),
+            ("my chain.pem", "'my chain.pem'"),
+            ("s3://b/p?region=x", "'s3://b/p?region=x'"),
+            ("it's", "'it'\\''s'"),
+            ("$(id)", "'$(id)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), shown);
+        }
     }
 }

@@ -322,3 +322,22 @@ fn what_is_owed_holds_nobody_up_and_is_forgotten_with_its_name() {
     fs::write(desk.path("trust/for-others.json"), "{}").unwrap();
     desk.signer(&publish).failed(1, &["for-others.json can't be used", "hint: remove the file"]);
 }
+
+#[test]
+fn the_command_that_is_shown_names_all_that_was_named() {
+    let stage = Stage::new();
+    let desk = &stage.desk;
+    stage.add("one", "1");
+    fs::rename(desk.path("trust"), desk.path("my trust")).unwrap();
+    stage.registry.set_fault(Place::blobs("acme/web"), Fault::Unavailable);
+    let said = desk.signer(&["--repo", "my trust", "publish", "--for", "podman", "--format", "json"]);
+    assert_eq!(said.code, 3, "{}", said.stderr);
+    let repeat = said.json()["for_others"]["repeat"].as_str().unwrap().to_owned();
+    assert!(repeat.ends_with(" --for podman --repo 'my trust'"), "{repeat}");
+    stage.registry.clear_faults();
+    // As a shell reads it.
+    let signer = env!("CARGO_BIN_EXE_signer");
+    let mut shell = std::process::Command::new("sh");
+    let command = repeat.replacen("signer", signer, 1);
+    Said::of(&shell.args(["-c", &command]).current_dir(desk.dir.path()).output().unwrap()).ok();
+}
