@@ -286,8 +286,21 @@ pub(crate) fn nobody() -> Failure {
         .hint("--for cosign2,podman names some, and so does [for-others] in signer.toml")
 }
 
+/// Opens the key that signs for other tools, and looks for the images that it will sign.
+pub(crate) fn prepare(
+    for_others: &mut ForOthers<'_>,
+    owed: &mut Owed,
+    proposal: &Proposal,
+    published: &Published<'_>,
+    ring: &mut KeyRing,
+) -> Result<Images, Failure> {
+    let old = owed.still_meant(for_others.formats(), proposal, published)?;
+    let sets = proposal.online_sets(&Role::Targets, published)?;
+    for_others.prepare(added(proposal, published)?, old, ring, &sets)
+}
+
 /// The images to which a name leads for the first time. What is yanked is signed for nobody.
-pub(crate) fn added(proposal: &Proposal, published: &Published<'_>) -> Result<Images, Failure> {
+fn added(proposal: &Proposal, published: &Published<'_>) -> Result<Images, Failure> {
     let mut images = BTreeMap::new();
     for (path, change) in &proposal.changes {
         let Change::Add { digest, custom, .. } = change else { continue };

@@ -6,14 +6,14 @@ use publish_store::Store;
 use tuf_core::Role;
 use tuf_core::authoring::Document;
 
-use super::publish::{open_keys, prepare};
+use super::publish::open_keys;
 use crate::Surroundings;
 use crate::args::PublishArgs;
 use crate::config::Config;
 use crate::diff::between;
 use crate::draft::{Base, Draft};
 use crate::failure::Failure;
-use crate::for_others::ForOthers;
+use crate::for_others::{ForOthers, prepare};
 use crate::key_ring::KeyRing;
 use crate::owed::Owed;
 use crate::places;

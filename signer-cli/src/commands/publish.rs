@@ -17,7 +17,7 @@ use crate::draft::{Base, Draft, Signed};
 use crate::edit::Edit;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
-use crate::for_others::{ForOthers, Images, added, settle};
+use crate::for_others::{ForOthers, prepare, settle};
 use crate::key_ring::KeyRing;
 use crate::owed::Owed;
 use crate::places;
@@ -129,19 +129,6 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             for_others,
         });
     }
-}
-
-/// Opens the key that signs for other tools, and looks for the images that it will sign.
-pub(super) fn prepare(
-    for_others: &mut ForOthers<'_>,
-    owed: &mut Owed,
-    proposal: &Proposal,
-    published: &Published<'_>,
-    ring: &mut KeyRing,
-) -> Result<Images, Failure> {
-    let old = owed.still_meant(for_others.formats(), proposal, published)?;
-    let sets = proposal.online_sets(&Role::Targets, published)?;
-    for_others.prepare(added(proposal, published)?, old, ring, &sets)
 }
 
 /// What a publish is made of.
