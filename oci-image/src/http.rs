@@ -1,4 +1,4 @@
-//! HTTP GET for bytes from strangers: bounded in size, time and redirects; secrets stay with the host
+//! HTTP for bytes from strangers: bounded in size, time and redirects; secrets stay with the host
 //! they were meant for.
 //!
 //! Registries and TUF repositories are both read through this. It decides nothing about the bytes.
@@ -89,10 +89,55 @@ pub(crate) struct Streaming {
 pub(crate) struct Call<'a> {
     pub(crate) url: &'a Url,
     pub(crate) headers: HeaderMap,
-    /// What to POST: its media type, and its bytes. Without, it is a GET.
-    pub(crate) post: Option<(&'a str, &'a [u8])>,
+    /// What is to be done there.
+    pub(crate) action: Action<'a>,
     /// When it ends, whatever has come.
     pub(crate) deadline: Deadline,
+}
+
+/// What a request does.
+#[derive(Clone, Copy)]
+pub(crate) enum Action<'a> {
+    /// GET.
+    Get,
+    /// GET of what is here or nowhere: redirects to other hosts are refused.
+    GetHere,
+    /// HEAD.
+    Head,
+    /// POST of bytes of this media type, once: a secret may be among them.
+    Post(&'a str, &'a [u8]),
+    /// POST without a body: it begins something, so it isn't repeated when nobody knows what became of it.
+    Begin,
+    /// PUT of these bytes, once: the end of what was begun.
+    Finish(&'a [u8]),
+    /// PUT of these bytes; doing it twice is as doing it once (RFC 9110, section 9.2.2).
+    Put(&'a [u8]),
+}
+
+impl Action<'_> {
+    /// Whether the request may be repeated after this fault: always, where twice is as once; else only
+    /// where it was turned away before anything was done (RFC 6585, section 4), and no secret was in it.
+    fn repeats_after(self, fault: &Fault) -> bool {
+        match self {
+            Self::Get | Self::GetHere | Self::Head | Self::Put(_) => fault.passes,
+            Self::Begin | Self::Finish(_) => fault.passes && fault.turned_away,
+            Self::Post(..) => false,
+        }
+    }
+
+    /// Why a redirect isn't followed, if so.
+    fn stays(self) -> Option<&'static str> {
+        match self {
+            Self::Get | Self::GetHere | Self::Head => None,
+            Self::Post(..) => Some("a secret was sent here and must not travel on"),
+            Self::Begin | Self::Finish(_) | Self::Put(_) => Some("what is written must not travel on"),
+        }
+    }
+
+    /// Whether something is to be changed there.
+    pub(crate) fn writes(self) -> bool {
+        matches!(self, Self::Begin | Self::Finish(_) | Self::Put(_))
+    }
 }
 
 impl HttpFetcher {
@@ -128,7 +173,7 @@ impl HttpFetcher {
     ) -> Result<HttpAnswer, SourceError> {
         let headers = header_map(url, headers)?;
         let deadline = Deadline::after(time);
-        self.whole(&Call { url, headers, post: None, deadline }, max_bytes)
+        self.whole(&Call { url, headers, action: Action::Get, deadline }, max_bytes)
     }
 
     /// Sends a body, once, and fetches the whole answer, of at most `max_bytes`, within `time`. Nothing is
@@ -146,7 +191,7 @@ impl HttpFetcher {
     ) -> Result<HttpAnswer, SourceError> {
         let headers = header_map(url, headers)?;
         let deadline = Deadline::after(time);
-        self.whole(&Call { url, headers, post: Some((kind, body)), deadline }, max_bytes)
+        self.whole(&Call { url, headers, action: Action::Post(kind, body), deadline }, max_bytes)
     }
 
     fn whole(&self, call: &Call<'_>, max_bytes: u64) -> Result<HttpAnswer, SourceError> {
@@ -169,7 +214,7 @@ impl HttpFetcher {
     pub(crate) fn open(&self, call: &Call<'_>) -> Result<Streaming, SourceError> {
         let limits = &self.options.limits;
         let mut back_off = limits.back_off;
-        let mut left = if call.post.is_none() { limits.retries } else { 0 };
+        let mut left = limits.retries;
         loop {
             let fault = match self.follow(call) {
                 Ok(answer) if answer.is_fault() => Fault::of(answer),
@@ -179,7 +224,7 @@ impl HttpFetcher {
             let wait = fault.retry_after.unwrap_or(back_off);
             // Whoever would only wake up after the end need not sleep.
             let too_late = call.deadline.left().is_some_and(|left| wait >= left);
-            if left == 0 || !fault.passes || wait > limits.retry_after || too_late {
+            if left == 0 || !call.action.repeats_after(&fault) || wait > limits.retry_after || too_late {
                 return Err(fault.error);
             }
             std::thread::sleep(wait);
@@ -197,12 +242,15 @@ impl HttpFetcher {
         for _ in 0..=self.options.limits.redirects {
             let answer = self.send(&url, &headers, call)?;
             let Some(location) = answer.location() else { return Ok(answer) };
-            if call.post.is_some() {
-                let why = "a secret was sent here and must not travel on";
+            if let Some(why) = call.action.stays() {
                 let (from, to) = (shown(&url), "elsewhere".into());
                 return Err(SourceError::Redirect { from, to, why }.into());
             }
             let next = address::next(&url, &location, allow_http)?;
+            if next.origin() != url.origin() && matches!(call.action, Action::GetHere) {
+                let why = "what is asked for is here or nowhere";
+                return Err(SourceError::Redirect { from: shown(&url), to: shown(&next), why }.into());
+            }
             if next.origin() != url.origin() {
                 SECRET_HEADERS.iter().for_each(|name| drop(headers.remove(name)));
             }
@@ -217,9 +265,13 @@ impl HttpFetcher {
         if deadline.is_over() {
             return Err(deadline.passed(shown(url), 0).into());
         }
-        let request = match call.post {
-            None => client.get(url.clone()),
-            Some((kind, body)) => {
+        let request = match call.action {
+            Action::Get | Action::GetHere => client.get(url.clone()),
+            Action::Head => client.head(url.clone()),
+            // Some servers want a length even where there is nothing (RFC 9110, section 8.6).
+            Action::Begin => client.post(url.clone()).header(header::CONTENT_LENGTH, 0),
+            Action::Finish(bytes) | Action::Put(bytes) => client.put(url.clone()).body(bytes.to_vec()),
+            Action::Post(kind, body) => {
                 client.post(url.clone()).header(header::CONTENT_TYPE, kind).body(body.to_vec())
             }
         };
@@ -280,6 +332,8 @@ impl Streaming {
 struct Fault {
     error: SourceError,
     passes: bool,
+    /// Whether nothing was done there: status 429.
+    turned_away: bool,
     retry_after: Option<Duration>,
 }
 
@@ -293,7 +347,7 @@ impl Fault {
         let colon = if message.is_empty() { "" } else { ": " };
         let why = format!("HTTP status {status}{colon}{message}");
         let error = SourceError::Unreachable { at, why };
-        Self { error, passes, retry_after: retry_after.map(Duration::from_secs) }
+        Self { error, passes, turned_away: status == 429, retry_after: retry_after.map(Duration::from_secs) }
     }
 
     fn sending(error: reqwest::Error, url: &Url, deadline: Deadline) -> Self {
@@ -303,13 +357,13 @@ impl Fault {
         let passes = !error.is_connect() && !error.is_timeout() && !error.is_builder();
         let why = if error.is_timeout() { "no answer in time".into() } else { chain(&error.without_url()) };
         let error = SourceError::Unreachable { at: shown(url), why };
-        Self { error, passes, retry_after: None }
+        Self { error, passes, turned_away: false, retry_after: None }
     }
 }
 
 impl From<SourceError> for Fault {
     fn from(error: SourceError) -> Self {
-        Self { error, passes: false, retry_after: None }
+        Self { error, passes: false, turned_away: false, retry_after: None }
     }
 }
 

@@ -30,6 +30,6 @@ pub use location::Location;
 pub use manifest::{ImageIndex, ImageManifest, MANIFEST_MAX, Manifest, ManifestError};
 pub use platform::{BadPlatform, Platform};
 pub use reference::{BadReference, DOCKER_HUB, ImageName, Reference, Tag};
-pub use registry::{Registry, RegistryOptions};
+pub use registry::{Amendment, Referrers, ReferrersPlace, Registry, RegistryOptions};
 pub use source::{FetchedManifest, ImageSource, Selector, SourceError};
 pub use verify_reader::{BlobError, VerifyingReader, verify_blob};

@@ -1,10 +1,13 @@
-//! One repository in a registry, read over the OCI distribution protocol.
+//! One repository in a registry, read and written over the OCI distribution protocol.
 //!
 //! It hands out bytes as they came. The one thing it checks is `Docker-Content-Digest`: a registry that
 //! says one digest and sends the bytes of another lies, and that is worth saying. Believing the header
 //! is nobody's business: every digest is computed.
 
+mod amend;
 mod challenge;
+mod push;
+mod referrers;
 mod session;
 
 use std::io::Read;
@@ -19,11 +22,15 @@ use url::Url;
 use crate::auth::Credentials;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
-use crate::http::{self, Call, Deadline, HttpFetcher, HttpLimits, HttpOptions, Streaming, is_loopback};
+use crate::http::{
+    self, Action, Call, Deadline, HttpFetcher, HttpLimits, HttpOptions, Streaming, is_loopback,
+};
 use crate::manifest::MANIFEST_MAX;
 use crate::media;
 use crate::reference::{DOCKER_HUB, ImageName, Tag};
 use crate::source::{FetchedManifest, ImageSource, Selector, SourceError};
+pub use amend::Amendment;
+pub use referrers::{Referrers, ReferrersPlace};
 use session::{Door, Session};
 
 /// Where Docker Hub's names are served.
@@ -141,7 +148,7 @@ impl Registry {
         let (last, earlier) =
             self.candidates.split_last().ok_or_else(|| self.malformed("no address".into()))?;
         for url in earlier {
-            let call = Call { url, headers: HeaderMap::new(), post: None, deadline };
+            let call = Call { url, headers: HeaderMap::new(), action: Action::Get, deadline };
             match self.fetcher.open(&call) {
                 Err(SourceError::Unreachable { .. }) => {}
                 // That there was no time to hear it is no reason to go on without TLS.
@@ -165,28 +172,50 @@ impl Registry {
         what: &str,
         deadline: Deadline,
     ) -> Result<Streaming, SourceError> {
-        let first = self.send(url, headers.clone(), deadline)?;
-        let challenged = first.status == 401 && first.url.origin() == url.origin();
-        if !challenged {
-            return self.expect_success(first, what);
-        }
-        let door = Door { registry: url, name: &self.name, fetcher: &self.fetcher, deadline };
-        if !self.session.answer(&first.headers, &door, &self.credentials)? {
-            return self.expect_success(first, what);
-        }
-        self.expect_success(self.send(url, headers, deadline)?, what)
+        let answer = self.request(url, headers, Action::Get, deadline)?;
+        self.expect_success(answer, what)
     }
 
-    fn send(&self, url: &Url, mut headers: HeaderMap, deadline: Deadline) -> Result<Streaming, SourceError> {
+    /// As [`Self::ask`], whatever is to be done and whatever the status is.
+    fn request(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        action: Action<'_>,
+        deadline: Deadline,
+    ) -> Result<Streaming, SourceError> {
+        let first = self.send(url, headers.clone(), action, deadline)?;
+        if first.status != 401 || first.url.origin() != url.origin() {
+            return Ok(first);
+        }
+        let actions = if action.writes() { "pull,push" } else { "pull" };
+        let door = Door { registry: url, name: &self.name, fetcher: &self.fetcher, actions, deadline };
+        if !self.session.answer(&first.headers, &door, &self.credentials)? {
+            return Ok(first);
+        }
+        self.send(url, headers, action, deadline)
+    }
+
+    fn send(
+        &self,
+        url: &Url,
+        mut headers: HeaderMap,
+        action: Action<'_>,
+        deadline: Deadline,
+    ) -> Result<Streaming, SourceError> {
         headers.extend(self.session.header().map(|value| (AUTHORIZATION, value)));
-        self.fetcher.open(&Call { url, headers, post: None, deadline })
+        self.fetcher.open(&Call { url, headers, action, deadline })
     }
 
     fn expect_success(&self, answer: Streaming, what: &str) -> Result<Streaming, SourceError> {
+        self.expect(answer, what, 200)
+    }
+
+    fn expect(&self, answer: Streaming, what: &str, wanted: u16) -> Result<Streaming, SourceError> {
         let is_ours = self.base.get().is_some_and(|base| base.origin() == answer.url.origin());
         let at = if is_ours { self.describe() } else { http::shown(&answer.url) };
         match answer.status {
-            200 => Ok(answer),
+            status if status == wanted => Ok(answer),
             status @ (401 | 403) => Err(SourceError::Denied { at, status, message: answer.error_message() }),
             404 => Err(SourceError::NotFound { at, what: what.into(), message: answer.error_message() }),
             status => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod alive;
 pub(crate) mod keys;
+pub(crate) mod others;
 pub(crate) mod roles;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use oci_image::{Location, Reference};
 use crate::commands::init::GivenKey;
 pub(crate) use alive::*;
 use keys::KeyCommand;
+use others::{ForArgs, SIGN_FOR_EXAMPLE, SignForArgs};
 use roles::{CeremonyCommand, DelegateCommand, RoleCommand};
 
 /// Sign which image a tag means
@@ -58,7 +60,11 @@ Examples:
   signer publish
   signer publish --dry-run
   signer publish --ceremony signed.json
-  signer publish --to 's3://bucket/trust?region=eu-central-1'";
+  signer publish --to 's3://bucket/trust?region=eu-central-1'
+  signer publish --for cosign2,cosign3,podman
+
+Exit: 0 done, 1 refused, 2 wrong call or passphrase, 3 could not be done now. With --for, 1 and 3
+also mean: published, but a signature for another tool was not pushed. Then stdout says which.";
 
 /// How a report is written: for people, or for programs (`docs/schema`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -87,6 +93,9 @@ pub(crate) enum Command {
     /// Sign what is staged; with nothing staged, renew what expires soonest
     #[command(after_help = PUBLISH)]
     Publish(PublishArgs),
+    /// Sign published images for other tools: cosign, podman, notation
+    #[command(after_help = SIGN_FOR_EXAMPLE)]
+    SignFor(SignForArgs),
     /// Forget what is staged
     #[command(after_help = "Example:\n  signer reset")]
     Reset(RehearsalArgs),
@@ -161,6 +170,8 @@ pub(crate) struct PublishArgs {
     /// Publish what several people signed with `signer ceremony`
     #[arg(long, value_name = "FILE")]
     pub(crate) ceremony: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) for_others: ForArgs,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
     /// Sign and weigh, show what would change, and write nothing

@@ -1,13 +1,15 @@
 //! `signer.toml`: what a person decides about a repository.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::num::NonZeroU16;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
+use image_signatures::Format;
 use oci_image::Reference;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use tuf_core::{Instant, PathPattern, Role};
 
 use crate::failure::Failure;
@@ -48,6 +50,12 @@ timestamp = 7
 # [[rule]]
 # names = [\"registry.example.com/acme/*\"]
 # rule = \"immutable\"
+
+# Which other tools each publish signs its images for, as `signer publish --for` does.
+# [for-others]
+# formats = [\"cosign2\", \"cosign3\", \"podman\", \"notation\"]
+# key = \"release\"
+# certificate = \"release-chain.pem\"
 ";
 
 /// The file, read.
@@ -65,6 +73,27 @@ pub(crate) struct Config {
     /// What tags promise.
     #[serde(default, rename = "rule")]
     rules: Vec<TagRule>,
+    /// What `--for` and its companions say where they aren't given.
+    #[serde(default)]
+    pub(crate) for_others: ForOthers,
+}
+
+/// Signatures for other tools.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForOthers {
+    /// Who reads them.
+    #[serde(default, deserialize_with = "formats")]
+    pub(crate) formats: BTreeSet<Format>,
+    /// The key that signs; that of targets where nothing is said.
+    pub(crate) key: Option<String>,
+    /// Its certificates, in a file beside this one.
+    pub(crate) certificate: Option<PathBuf>,
+}
+
+fn formats<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Format>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    names.iter().map(|name| name.parse().map_err(D::Error::custom)).collect()
 }
 
 #[derive(Debug, Deserialize)]

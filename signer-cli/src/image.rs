@@ -1,8 +1,8 @@
 //! From what the user named to the bytes that will be signed: asked for once, hashed here, believed never.
 
 use oci_image::{
-    CredentialPlaces, Credentials, Digest, ImageSource, LayoutSource, Location, Manifest, Reference,
-    Registry, RegistryOptions, Selector, SourceError,
+    CredentialPlaces, Credentials, Digest, ImageName, ImageSource, LayoutSource, Location, Manifest,
+    Reference, Registry, RegistryOptions, Selector, SourceError,
 };
 
 use crate::Surroundings;
@@ -28,14 +28,7 @@ impl Image {
         let failed = |error: SourceError| source_failure(location, &error);
         match location {
             Location::Registry(reference) => {
-                let source = registry(reference, access, around)?;
-                let wanted = match (reference.digest(), reference.tag()) {
-                    (Some(digest), _) => Selector::Digest(digest),
-                    (None, Some(tag)) => Selector::Tag(tag.as_str()),
-                    // Docker's default, which the reference has filled in already.
-                    (None, None) => Selector::Tag("latest"),
-                };
-                Self::read(&source, wanted).map_err(failed)?.check(location)
+                Self::fetch_from(&registry(reference.name(), access, around)?, reference)
             }
             Location::Layout { dir, tag, digest } => {
                 let source = LayoutSource::open(dir).map_err(failed)?;
@@ -43,6 +36,19 @@ impl Image {
                 Self::read(&source, Selector::Digest(wanted)).map_err(failed)?.check(location)
             }
         }
+    }
+
+    /// As [`Self::fetch`], from a registry that may have been asked before.
+    pub(crate) fn fetch_from(source: &Registry, reference: &Reference) -> Result<Self, Failure> {
+        let location = &Location::Registry(reference.clone());
+        let wanted = match (reference.digest(), reference.tag()) {
+            (Some(digest), _) => Selector::Digest(digest),
+            (None, Some(tag)) => Selector::Tag(tag.as_str()),
+            // Docker's default, which the reference has filled in already.
+            (None, None) => Selector::Tag("latest"),
+        };
+        let fetched = Self::read(source, wanted).map_err(|error| source_failure(location, &error))?;
+        fetched.check(location)
     }
 
     /// The platforms of an index, without what BuildKit attests about them.
@@ -88,7 +94,12 @@ impl Fetched<'_> {
     }
 }
 
-fn registry(reference: &Reference, access: &AccessArgs, around: &Surroundings) -> Result<Registry, Failure> {
+/// A repository in a registry, with the logins for it. Nothing is asked of it yet.
+pub(crate) fn registry(
+    name: &ImageName,
+    access: &AccessArgs,
+    around: &Surroundings,
+) -> Result<Registry, Failure> {
     let places = CredentialPlaces {
         authfile: access.authfile.clone().or_else(|| around.credentials.authfile.clone()),
         ..around.credentials.clone()
@@ -99,7 +110,7 @@ fn registry(reference: &Reference, access: &AccessArgs, around: &Surroundings) -
         allow_http: access.allow_http,
         ..RegistryOptions::default()
     };
-    Registry::new(reference.name(), options).map_err(Failure::usage)
+    Registry::new(name, options).map_err(Failure::usage)
 }
 
 /// A registry that doesn't answer says nothing about the image; one that answers wrongly does.

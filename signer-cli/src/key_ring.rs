@@ -12,7 +12,7 @@ use std::sync::Arc;
 use signing_keys::file::{KeyFile, KeyFileError, PrivateKey};
 use signing_keys::{Around, Ask, Cloud, KeyUri, Secret, Why};
 use tuf_core::authoring::Document;
-use tuf_core::crypto::{self, Sign, SignError};
+use tuf_core::crypto::{self, RsaScheme, Sign, SignError};
 use tuf_core::key::{Key, KeyError, PublicKey};
 use tuf_core::{Role, metadata_file_name};
 use zeroize::Zeroizing;
@@ -97,20 +97,48 @@ impl KeyRing {
         for entry in self.entries()?.iter().filter(|entry| entry.serves(role, sets)) {
             paths.push(entry.path.clone());
         }
-        for path in &paths {
-            if !self.opened.contains_key(path) {
-                let signer = match path.extension().is_some_and(|extension| extension == "uri") {
-                    true => self.open_elsewhere(path)?,
-                    false => {
-                        let name = path.file_name().unwrap_or(path.as_os_str());
-                        let called = Path::new("keys").join(name).display().to_string();
-                        Box::new(self.open_file(path, &called)?)
-                    }
-                };
-                self.opened.insert(path.clone(), signer);
-            }
-        }
+        paths.iter().try_for_each(|path| self.open_path(path))?;
         Ok(paths)
+    }
+
+    /// Opens a key by its name, whatever it signs for.
+    pub(crate) fn open_named(&mut self, name: &str) -> Result<PathBuf, Failure> {
+        let entries = self.entries()?;
+        let Some(path) = entries.iter().find(|entry| entry.name == name).map(|entry| entry.path.clone())
+        else {
+            let names: Vec<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
+            return Err(Failure::usage(format!("keys/ has no key called {name}"))
+                .detail(format!("expected one of {}", names.join(", "))));
+        };
+        self.open_path(&path)?;
+        Ok(path)
+    }
+
+    /// A key that was opened.
+    pub(crate) fn opened(&self, path: &Path) -> Option<&dyn Sign> {
+        self.opened.get(path).map(AsRef::as_ref)
+    }
+
+    /// The names of the keys that may sign for a role. None is opened.
+    pub(crate) fn names_for(&mut self, role: &Role, sets: &[KeySet]) -> Result<Vec<String>, Failure> {
+        let entries = self.entries()?.iter().filter(|entry| entry.serves(role, sets));
+        Ok(entries.map(|entry| entry.name.clone()).collect())
+    }
+
+    fn open_path(&mut self, path: &Path) -> Result<(), Failure> {
+        if self.opened.contains_key(path) {
+            return Ok(());
+        }
+        let signer = match path.extension().is_some_and(|extension| extension == "uri") {
+            true => self.open_elsewhere(path)?,
+            false => {
+                let name = path.file_name().unwrap_or(path.as_os_str());
+                let called = Path::new("keys").join(name).display().to_string();
+                Box::new(self.open_file(path, &called)?)
+            }
+        };
+        self.opened.insert(path.to_owned(), signer);
+        Ok(())
     }
 
     /// Signs with the keys of a role until each set's threshold is reached. Each signature is checked as it
@@ -441,5 +469,9 @@ impl Sign for Declared<'_> {
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         self.signer.sign(message)
+    }
+
+    fn sign_rsa(&self, scheme: RsaScheme, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.signer.sign_rsa(scheme, message)
     }
 }

@@ -15,6 +15,7 @@ use crate::reports::Report;
 use crate::reports::ceremony::Ceremony;
 use crate::reports::duty::Duty;
 use crate::reports::edits::{Delegations, Edits, Reset};
+use crate::reports::for_others::ForOthers;
 use crate::reports::keys::Keys;
 use crate::terminal::shown;
 
@@ -109,6 +110,7 @@ impl Answer {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Status(status) => status.exit(),
+            Self::Publish(publish) => publish.exit(),
             Self::Other(report) => report.exit(),
             _ => Exit::Done,
         }
@@ -378,6 +380,9 @@ pub struct Status {
     /// Who must sign what by when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub duties: Vec<Duty>,
+    /// Signatures for other tools that may be missing in their registries, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<String>,
     /// Whether something is due; only where that was asked for, by `--check`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<bool>,
@@ -410,6 +415,12 @@ impl Status {
         }
         for edit in &self.edits {
             let _ = writeln!(out, "  {edit}");
+        }
+        if !self.owed.is_empty() {
+            out.push_str("signatures for other tools that may be missing\n");
+        }
+        for owed in &self.owed {
+            let _ = writeln!(out, "  {owed}");
         }
         out
     }
@@ -460,9 +471,17 @@ pub struct Publish {
     pub edits: Vec<String>,
     /// What was signed, in the order of writing.
     pub signed: Vec<Statement>,
+    /// The signatures for other tools, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_others: Option<ForOthers>,
 }
 
 impl Publish {
+    /// What was asked for is published. What was asked for besides may not be.
+    fn exit(&self) -> Exit {
+        self.for_others.as_ref().map_or(Exit::Done, ForOthers::exit)
+    }
+
     fn text(&self) -> String {
         let mut out = String::from(match (self.changes.is_empty() && self.edits.is_empty(), &*self.signed) {
             (true, []) => "all of it was published already\n",
@@ -483,6 +502,9 @@ impl Publish {
             };
             let expires = expires.format("%Y-%m-%d %H:%M UTC");
             let _ = writeln!(out, "  {role:<9} {version:>4}  {reason}, expires {expires}");
+        }
+        if let Some(for_others) = &self.for_others {
+            for_others.lines(&mut out);
         }
         out
     }

@@ -4,6 +4,7 @@
 //! signer.toml      what a person decides
 //! root.json        the root this repository began with, and
 //! timestamp.json   the last one it published: what is served is weighed against both
+//! for-others.json  signatures for other tools that may be missing, if any
 //! keys/            private keys, mode 0700
 //! staged/          what the next publish will say
 //! published/       what is served, and nothing else
@@ -67,6 +68,10 @@ impl Repository {
 
     pub(crate) fn timestamp(&self) -> PathBuf {
         self.dir.join("timestamp.json")
+    }
+
+    pub(crate) fn owed(&self) -> PathBuf {
+        self.dir.join("for-others.json")
     }
 
     pub(crate) fn keys(&self) -> PathBuf {

@@ -62,6 +62,11 @@ pub(crate) fn say(custom: &mut Value, name: &str, value: Option<Value>) {
     }
 }
 
+/// Whether nobody shall run it.
+pub(crate) fn is_yanked(custom: &Value) -> bool {
+    said(custom, "yanked").is_some()
+}
+
 impl Rule {
     /// Refuses what would break the promise of a tag that is published, and writes the promise into what is
     /// said of it now.

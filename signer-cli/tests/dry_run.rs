@@ -17,6 +17,8 @@ const READS: &[&str] =
     &["status", "diff", "delegate list", "key list", "key show", "ceremony show", "ceremony status"];
 /// Not one deed but many, over days: `refresh --dry-run` says what its next one would be.
 const SERVICES: &[&str] = &["serve"];
+/// They write into registries; `tests/for_others.rs` rehearses them.
+const ELSEWHERE: &[&str] = &["sign-for"];
 
 /// Whether the answer of a dry run is that of the deed.
 #[derive(Clone, Copy, PartialEq)]
@@ -72,7 +74,8 @@ fn every_command_that_writes_can_be_rehearsed() {
         let rows = WRITES.iter().filter(|(_, row)| named(row) == name).count();
         let reads = READS.contains(&name) || SERVICES.contains(&name);
         assert!(has != reads, "{name}: --dry-run belongs to what writes, and to nothing else");
-        assert!((rows > 0) != reads, "{name}: what writes has a row in this test");
+        let no_row = reads || ELSEWHERE.contains(&name);
+        assert!((rows > 0) != no_row, "{name}: what writes has a row in this test");
         seen.push(name.to_owned());
     });
     for (_, row) in WRITES {

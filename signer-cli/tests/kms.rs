@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::{Desk, NAME, Said};
+use test_repos::images::ImageBuilder;
+use test_repos::registry::Registry;
 use test_repos::tree::Tree;
 
 fn python() -> OsString {
@@ -180,4 +182,27 @@ fn a_signature_that_clients_would_not_take_is_caught() {
     moto.signer(&desk, "publisher", &["publish"])
         .failed(1, &["made a signature that its own public half doesn't verify"]);
     before.assert_unchanged();
+}
+
+/// The schemes that cosign and podman read, of keys that the service has: its PKCS#1 is as the real one's.
+#[test]
+fn a_key_of_the_service_signs_for_other_tools() {
+    if !moto_is_there() {
+        return;
+    }
+    let (moto, registry) = (Moto::start(), Registry::start().unwrap());
+    let desk = Desk::with_trust();
+    for key in ["p256", "rsa"] {
+        moto.signer(&desk, "publisher", &["key", "import", key, &moto.uri(key)]).ok();
+        let image = ImageBuilder::new().file("content", key.as_bytes()).build().unwrap();
+        let digest = image.push_to(&registry, "acme/web", key);
+        let name = format!("{}/acme/web:{key}", registry.host());
+        desk.signer(&["add", &name]).ok();
+        let publish = ["publish", "--for", "cosign2,cosign3", "--for-key", key];
+        moto.signer(&desk, "stranger", &publish).failed(2, &["the key service refused with status 403"]);
+        assert_eq!(desk.trusted(&name), None);
+        moto.signer(&desk, "publisher", &publish).ok();
+        let tag = format!("{}.sig", digest.replace(':', "-"));
+        assert!(registry.manifest("acme/web", &tag).is_some(), "{key}");
+    }
 }

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::{env, fs};
 
 use support::{Desk, NAME, Said};
+use test_repos::images::ImageBuilder;
+use test_repos::registry::{Fault, Place, Registry};
 
 fn compare(name: &str, screen: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens").join(format!("{name}.txt"));
@@ -88,6 +90,7 @@ const COMMANDS: &[&[&str]] = &[
     &["status"],
     &["diff"],
     &["publish"],
+    &["sign-for"],
     &["yank"],
     &["unyank"],
     &["refresh"],
@@ -211,4 +214,51 @@ fn a_publishers_screens() {
     run("key-import-ssh-nowhere", &["key", "import-ssh", "alice", "nowhere"]);
     run("key-password", &["key", "password", "spare", "--new-passphrase-file", "words"]);
     run("no-repository", &["--repo", "nowhere", "status"]);
+}
+
+#[test]
+fn a_publishers_screens_for_other_tools() {
+    let (desk, registry) = (Desk::with_trust(), Registry::start().unwrap());
+    let name = format!("{}/acme/web:1.4", registry.host());
+    let run = |screen_name: &str, arguments: &[&str]| {
+        let shown = screen(&desk, &desk.signer(arguments)).replace(&registry.host(), "REGISTRY");
+        compare(screen_name, &steady_hex(&shown));
+    };
+    let push = |content: &[u8]| {
+        let image = ImageBuilder::new().file("content", content).build().unwrap();
+        image.push_to(&registry, "acme/web", "1.4");
+        desk.signer(&["add", &name]).ok();
+    };
+    let (publish, formats) = (["publish", "--for"], "cosign2,cosign3,podman");
+    push(b"one");
+    run("publish-for-dry-run", &["publish", "--dry-run", "--for", formats]);
+    run("publish-for-refused", &[&publish[..], &["notation"]].concat());
+    run("publish-for", &[&publish[..], &[formats]].concat());
+    run("publish-for-nothing", &[&publish[..], &[formats]].concat());
+    run("sign-for", &["sign-for", &name, "--for", formats]);
+    push(b"two");
+    registry.set_fault(Place::blobs("acme/web"), Fault::Unavailable);
+    run("publish-for-not-pushed", &[&publish[..], &["podman"]].concat());
+    registry.clear_faults();
+    run("sign-for-repeated", &["sign-for", &name, "--for", "podman"]);
+    push(b"three");
+    registry.set_fault(Place::manifests("acme/web"), Fault::Missing);
+    run("publish-for-not-there", &[&publish[..], &["podman"]].concat());
+}
+
+/// Digests that stand in tags and addresses.
+fn steady_hex(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let mut rest = line;
+        while let Some(at) = rest.find("sha256") {
+            let (before, after) = rest.split_at(at + "sha256-".len());
+            let digits = after.bytes().take_while(u8::is_ascii_hexdigit).count();
+            out.push_str(before);
+            out.push_str(if digits == 64 { "DIGEST" } else { &after[..digits] });
+            rest = &after[digits..];
+        }
+        out.push_str(rest);
+    }
+    out
 }

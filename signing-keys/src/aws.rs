@@ -8,10 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use der::pem::LineEnding;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256, Sha384};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use tuf_core::Instant;
-use tuf_core::crypto::{Sign, SignError};
-use tuf_core::key::Key;
+use tuf_core::crypto::{RsaScheme, Sign, SignError};
+use tuf_core::key::{self, Key, RsaHash};
 
 use crate::sigv4::Post;
 use crate::uri::Kms;
@@ -216,11 +216,32 @@ impl Sign for KmsKey {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let algorithm = algorithm(&self.key);
+        self.by(algorithm.ok_or_else(|| SignError { what: "no scheme of this key signs".into() })?, message)
+    }
+
+    fn sign_rsa(&self, scheme: RsaScheme, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        if !matches!(self.key.material(), Ok(key::PublicKey::RsaPss(..))) {
+            return Err(SignError { what: format!("expected an RSA key, got one by {}", self.key.scheme) });
+        }
+        let algorithm = match scheme {
+            RsaScheme::Pkcs1Sha256 => "RSASSA_PKCS1_V1_5_SHA_256",
+            RsaScheme::Pss(RsaHash::Sha256) => "RSASSA_PSS_SHA_256",
+            RsaScheme::Pss(RsaHash::Sha384) => "RSASSA_PSS_SHA_384",
+            RsaScheme::Pss(RsaHash::Sha512) => "RSASSA_PSS_SHA_512",
+        };
+        self.by(algorithm, message)
+    }
+}
+
+impl KmsKey {
+    /// Asks for a signature by one of the service's algorithms; they are called after their hashes.
+    fn by(&self, algorithm: &str, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let failed = |what: String| SignError { what };
-        let algorithm = algorithm(&self.key).ok_or_else(|| failed("no scheme of this key signs".into()))?;
         let (bytes, kind) = match message.len() {
             ..=MESSAGE_MAX => (message.to_vec(), "RAW"),
-            _ if algorithm == "ECDSA_SHA_384" => (Sha384::digest(message).to_vec(), "DIGEST"),
+            _ if algorithm.ends_with("SHA_512") => (Sha512::digest(message).to_vec(), "DIGEST"),
+            _ if algorithm.ends_with("SHA_384") => (Sha384::digest(message).to_vec(), "DIGEST"),
             _ => (Sha256::digest(message).to_vec(), "DIGEST"),
         };
         let question = SignRequest {

@@ -15,7 +15,9 @@
 //! ```
 //!
 //! A signature is as metadata has it: 64 bytes for Ed25519, DER for ECDSA (over SHA-256 with P-256, SHA-384
-//! with P-384), PSS with a salt of 32 bytes and SHA-256 for RSA. What it writes to standard error is shown to
+//! with P-384), PSS with a salt of 32 bytes and SHA-256 for RSA. Signatures by RSA for other tools are of other
+//! schemes: then `"scheme"` beside `"message"` is `rsassa-pkcs1-sha256`, `rsassa-pss-sha384` or
+//! `rsassa-pss-sha512`, each with a salt as long as the hash, if any. What it writes to standard error is shown to
 //! the person as it is.
 
 use std::io::{Read as _, Write as _};
@@ -27,8 +29,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use tuf_core::crypto::{Sign, SignError};
-use tuf_core::key::Key;
+use tuf_core::crypto::{RsaScheme, Sign, SignError};
+use tuf_core::key::{self, Key};
 
 use crate::uri::Command;
 use crate::{Around, Why};
@@ -47,6 +49,8 @@ struct Question<'q> {
     request: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'q str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheme: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +72,7 @@ pub(crate) struct ExecKey {
 
 pub(crate) fn open(command: &Command, around: &Around) -> Result<ExecKey, Why> {
     let patience = around.patience.unwrap_or(PATIENCE);
-    let question = Question { version: 1, request: "public-key", message: None };
+    let question = Question { version: 1, request: "public-key", message: None, scheme: None };
     let answer = ask(command, &question, patience).map_err(Why::Answer)?;
     let PublicKey { public_key } = serde_json::from_slice(&answer)
         .map_err(|why| Why::Answer(format!("expected {{\"public_key\": PEM}} of the program, got {why}")))?;
@@ -82,9 +86,25 @@ impl Sign for ExecKey {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.ask_for(None, message)
+    }
+
+    fn sign_rsa(&self, scheme: RsaScheme, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        match self.key.material() {
+            Ok(key::PublicKey::RsaPss(own, _)) => {
+                self.ask_for(Some(scheme).filter(|scheme| *scheme != RsaScheme::Pss(own)), message)
+            }
+            _ => Err(SignError { what: format!("expected an RSA key, got one by {}", self.key.scheme) }),
+        }
+    }
+}
+
+impl ExecKey {
+    /// Asks for a signature, by the key's own scheme or another.
+    fn ask_for(&self, scheme: Option<RsaScheme>, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let failed = |what: String| SignError { what };
-        let message = STANDARD.encode(message);
-        let question = Question { version: 1, request: "sign", message: Some(&message) };
+        let (message, scheme) = (STANDARD.encode(message), scheme.map(|scheme| scheme.to_string()));
+        let question = Question { version: 1, request: "sign", message: Some(&message), scheme };
         let answer = ask(&self.command, &question, self.patience).map_err(failed)?;
         let Signature { signature } = serde_json::from_slice(&answer)
             .map_err(|why| failed(format!("expected {{\"signature\": BASE64}} of the program, got {why}")))?;

@@ -9,7 +9,7 @@ use pkcs8::der::{SecretDocument, pem};
 use pkcs8::pkcs5::pbes2::{EncryptionScheme, Kdf, Parameters, Salt, ScryptParams};
 use pkcs8::spki::AlgorithmIdentifierRef;
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, ObjectIdentifier, PrivateKeyInfoRef};
-use tuf_core::crypto::{Curve, EcdsaSigner, Ed25519Signer, RsaSigner, Sign, SignError};
+use tuf_core::crypto::{Curve, EcdsaSigner, Ed25519Signer, RsaScheme, RsaSigner, Sign, SignError};
 use tuf_core::key::Key;
 use zeroize::Zeroizing;
 
@@ -301,6 +301,10 @@ impl Sign for PrivateKey {
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         self.signer.sign(message)
+    }
+
+    fn sign_rsa(&self, scheme: RsaScheme, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.signer.sign_rsa(scheme, message)
     }
 }
 

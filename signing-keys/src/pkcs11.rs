@@ -14,8 +14,8 @@ use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use sha2::{Digest as _, Sha256, Sha384};
-use tuf_core::crypto::{Sign, SignError};
-use tuf_core::key::{Key, KeyVal};
+use tuf_core::crypto::{RsaScheme, Sign, SignError};
+use tuf_core::key::{Key, KeyVal, RsaHash};
 use zeroize::Zeroizing;
 
 use crate::uri::Token;
@@ -269,27 +269,49 @@ impl Sign for TokenKey {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
-        let failed = |why: Error| SignError { what: format!("the token didn't sign: {why}") };
-        let by = |mechanism: &Mechanism<'_>, data: &[u8]| {
-            self.session.sign(mechanism, self.private, data).map_err(failed)
-        };
         let ecdsa = |digest: &[u8]| {
-            let raw = by(&Mechanism::Ecdsa, digest)?;
+            let raw = self.by(&Mechanism::Ecdsa, digest)?;
             asn1::ecdsa(&raw).ok_or_else(|| SignError { what: "the token's signature is none".into() })
         };
         match self.kind {
-            Kind::Ed25519 => by(&Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519)), message),
+            Kind::Ed25519 => {
+                let pure = EddsaParams::new(EddsaSignatureScheme::Ed25519);
+                self.by(&Mechanism::Eddsa(pure), message)
+            }
             Kind::P256 => ecdsa(&Sha256::digest(message)),
             Kind::P384 => ecdsa(&Sha384::digest(message)),
-            Kind::Rsa => {
-                let parameters = PkcsPssParams {
-                    hash_alg: MechanismType::SHA256,
-                    mgf: PkcsMgfType::MGF1_SHA256,
-                    // As long as the hash: clients accept no other (section 4.2.1).
-                    s_len: 32.into(),
-                };
-                by(&Mechanism::Sha256RsaPkcsPss(parameters), message)
-            }
+            Kind::Rsa => self.by(&rsa(RsaScheme::Pss(RsaHash::Sha256)), message),
+        }
+    }
+
+    fn sign_rsa(&self, scheme: RsaScheme, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        match self.kind {
+            Kind::Rsa => self.by(&rsa(scheme), message),
+            _ => Err(SignError { what: format!("expected an RSA key, got one by {}", self.key.scheme) }),
+        }
+    }
+}
+
+impl TokenKey {
+    fn by(&self, mechanism: &Mechanism<'_>, data: &[u8]) -> Result<Vec<u8>, SignError> {
+        let signature = self.session.sign(mechanism, self.private, data);
+        signature.map_err(|why| SignError { what: format!("the token didn't sign: {why}") })
+    }
+}
+
+fn rsa(scheme: RsaScheme) -> Mechanism<'static> {
+    // The salt is as long as the hash: clients accept no other (section 4.2.1).
+    let pss = |hash_alg, mgf, salt: u64| PkcsPssParams { hash_alg, mgf, s_len: salt.into() };
+    match scheme {
+        RsaScheme::Pkcs1Sha256 => Mechanism::Sha256RsaPkcs,
+        RsaScheme::Pss(RsaHash::Sha256) => {
+            Mechanism::Sha256RsaPkcsPss(pss(MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, 32))
+        }
+        RsaScheme::Pss(RsaHash::Sha384) => {
+            Mechanism::Sha384RsaPkcsPss(pss(MechanismType::SHA384, PkcsMgfType::MGF1_SHA384, 48))
+        }
+        RsaScheme::Pss(RsaHash::Sha512) => {
+            Mechanism::Sha512RsaPkcsPss(pss(MechanismType::SHA512, PkcsMgfType::MGF1_SHA512, 64))
         }
     }
 }

@@ -148,6 +148,13 @@ impl Registry {
         locked(&self.state.faults).clear();
     }
 
+    /// After the next write to this tag, another one's is there: somebody who had read what was there
+    /// before writes a moment later, and so takes back what was acknowledged.
+    pub fn overwrite_after_next(&self, repo: &str, tag: &str, media_type: &str, bytes: &[u8]) {
+        let manifest = Manifest { media_type: media_type.into(), bytes: bytes.into() };
+        locked(&self.state.others).push((repo.into(), tag.into(), manifest));
+    }
+
     /// Every request so far, oldest first.
     #[must_use]
     pub fn log(&self) -> Vec<LoggedRequest> {
@@ -180,6 +187,8 @@ struct State {
     access: Access,
     tokens: Mutex<Tokens>,
     faults: Mutex<Vec<(Place, Fault)>>,
+    /// Writes of others that come after the next one: repository, tag, manifest.
+    others: Mutex<Vec<(String, String, Manifest)>>,
     referrers: AtomicBool,
 }
 
@@ -190,6 +199,7 @@ impl State {
             access,
             tokens: Mutex::default(),
             faults: Mutex::default(),
+            others: Mutex::default(),
             referrers: AtomicBool::new(true),
         }
     }
@@ -216,7 +226,20 @@ impl State {
         match request.method.as_str() {
             "GET" | "HEAD" => read::answer(&store, request, route, referrers),
             "DELETE" => upload::delete(&mut store, route),
-            _ => upload::answer(&mut store, request, route, referrers),
+            _ => {
+                let answer = upload::answer(&mut store, request, route, referrers);
+                self.overwrite(&mut store, route);
+                answer
+            }
+        }
+    }
+
+    fn overwrite(&self, store: &mut Store, route: &Route<'_>) {
+        let Route::Manifest { repo, reference } = route else { return };
+        let mut others = locked(&self.others);
+        let at = others.iter().position(|(to, tag, _)| to == repo && tag == reference);
+        if let Some((_, _, manifest)) = at.map(|at| others.remove(at)) {
+            store.repo_mut(repo).put(reference, manifest);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Signatures behind two traits, and the default provider.
 
+use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::key::{Key, PublicKey};
+use crate::key::{Key, PublicKey, RsaHash};
 
 /// Checks signatures. A provider other than the default one may be handed to [`crate::TrustedRoot::bootstrap`].
 pub trait Verify: fmt::Debug + Send + Sync {
@@ -27,6 +28,43 @@ pub trait Sign {
     /// # Errors
     /// Says why the key, or what holds it, can't sign. Never holds a secret.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+
+    /// Signs `message` as another standard wants it of an RSA key. Without more, a key does what it does for
+    /// metadata.
+    ///
+    /// # Errors
+    /// As [`Self::sign`], and where the key is of another kind or doesn't sign so.
+    fn sign_rsa(&self, scheme: RsaScheme, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        match self.key().material() {
+            Ok(PublicKey::RsaPss(hash, _)) if scheme == RsaScheme::Pss(hash) => self.sign(message),
+            Ok(PublicKey::RsaPss(..)) => {
+                let own = &self.key().scheme;
+                Err(SignError { what: format!("expected a key that signs by {scheme}, got one by {own}") })
+            }
+            _ => {
+                let kind = &self.key().keytype;
+                Err(SignError { what: format!("expected an RSA key that signs by {scheme}, got {kind}") })
+            }
+        }
+    }
+}
+
+/// How an RSA key signs (RFC 8017, section 8). Metadata knows PSS; cosign and podman read the other one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RsaScheme {
+    /// RSASSA-PKCS1-v1_5 with SHA-256. No metadata is signed so.
+    Pkcs1Sha256,
+    /// RSASSA-PSS, with a salt as long as the hash.
+    Pss(RsaHash),
+}
+
+impl fmt::Display for RsaScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pkcs1Sha256 => f.write_str("rsassa-pkcs1-sha256"),
+            Self::Pss(hash) => f.write_str(hash.scheme()),
+        }
+    }
 }
 
 /// Why a signature could not be made.
@@ -61,7 +99,7 @@ pub fn sign_checked(signer: &dyn Sign, message: &[u8], verify: &dyn Verify) -> R
 }
 
 #[cfg(feature = "crypto")]
-pub use provider::{Default as DefaultCrypto, Ed25519Signer, default};
+pub use provider::{Default as DefaultCrypto, Ed25519Signer, default, verify_rsa};
 #[cfg(feature = "crypto")]
 pub use signers::{Curve, EcdsaSigner, RsaSigner};
 
@@ -70,7 +108,7 @@ mod signers;
 
 #[cfg(feature = "crypto")]
 mod provider {
-    use super::{Key, PublicKey, Sign, SignError, Vec, Verify};
+    use super::{Key, PublicKey, RsaScheme, Sign, SignError, Vec, Verify};
     use crate::key::RsaHash;
     use ring::signature as ring_signature;
 
@@ -113,6 +151,18 @@ mod provider {
         signature: &[u8],
     ) -> bool {
         ring_signature::UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok()
+    }
+
+    /// Whether `signature` is that of an RSA key, a PKCS#1 `RSAPublicKey` in DER of 2048 to 8192 bits. What
+    /// metadata is worth is asked of [`Verify`]: that knows no PKCS#1 v1.5.
+    #[must_use]
+    pub fn verify_rsa(scheme: RsaScheme, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        match scheme {
+            RsaScheme::Pkcs1Sha256 => {
+                by_ring(&ring_signature::RSA_PKCS1_2048_8192_SHA256, key, message, signature)
+            }
+            RsaScheme::Pss(hash) => by_ring(pss(hash), key, message, signature),
+        }
     }
 
     fn pss(hash: RsaHash) -> &'static dyn ring_signature::VerificationAlgorithm {

@@ -202,7 +202,7 @@ pub enum RsaHash {
 }
 
 impl RsaHash {
-    fn scheme(self) -> &'static str {
+    pub(crate) fn scheme(self) -> &'static str {
         match self {
             Self::Sha256 => "rsassa-pss-sha256",
             Self::Sha384 => "rsassa-pss-sha384",

@@ -10,11 +10,15 @@ use std::process::Command;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("tuf-core", &[]),
     ("oci-image", &[]),
+    ("image-signatures", &["tuf-core", "oci-image"]),
     ("publish-store", &["oci-image"]),
     ("signing-keys", &["tuf-core"]),
     ("tuf-client", &["tuf-core", "oci-image"]),
     ("verifier-lib", &["tuf-core", "tuf-client", "oci-image"]),
-    ("signer-cli", &["tuf-core", "tuf-client", "oci-image", "publish-store", "signing-keys"]),
+    (
+        "signer-cli",
+        &["tuf-core", "tuf-client", "oci-image", "image-signatures", "publish-store", "signing-keys"],
+    ),
     // test-repos: `verify demo` runs the attack catalogue (docs/src/adr/0002).
     ("verify-cli", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "test-repos"]),
     ("test-repos", &["tuf-core"]),
@@ -38,6 +42,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("cryptoki", &["signing-keys"]),
     ("object_store", &["publish-store"]),
     ("ed25519-dalek", &["tuf-core"]),
+    ("rustls-webpki", &["image-signatures"]),
+    ("x509-cert", &["image-signatures"]),
 ];
 
 /// `(crate, crate that it uses)`.

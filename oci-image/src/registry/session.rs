@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::challenge::{self, Challenge};
 use crate::auth::{Credentials, Login, Secret};
-use crate::http::{Call, Deadline, HttpFetcher, follow_address, shown};
+use crate::http::{Action, Call, Deadline, HttpFetcher, follow_address, shown};
 use crate::reference::ImageName;
 use crate::source::SourceError;
 
@@ -29,12 +29,14 @@ pub(super) struct Door<'a> {
     pub(super) name: &'a ImageName,
     /// How the token server is asked.
     pub(super) fetcher: &'a HttpFetcher,
+    /// What is to be done there, as a scope names it: `pull` or `pull,push`.
+    pub(super) actions: &'static str,
     /// When the whole question ends.
     pub(super) deadline: Deadline,
 }
 
-/// The `Authorization` for one repository, once it was asked for. A [`super::Registry`] only pulls, from
-/// one repository: so there is one scope, and one token.
+/// The `Authorization` for one repository, once it was asked for. A [`super::Registry`] has one
+/// repository: so there is one token, for reading first, and for both once something is written.
 #[derive(Debug, Default)]
 pub(super) struct Session(Mutex<Option<HeaderValue>>);
 
@@ -62,7 +64,8 @@ impl Session {
             (Challenge::Basic, Some(Login::Password { user, password })) => basic(&user, &password),
             (Challenge::Basic, _) => return Ok(false),
             (Challenge::Bearer { realm, service, scope }, login) => {
-                let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", name.repository()));
+                let scope =
+                    scope.unwrap_or_else(|| format!("repository:{}:{}", name.repository(), door.actions));
                 let request =
                     TokenRequest { door, realm: &realm, service: service.as_deref(), scope: &scope };
                 bearer(&request.send(login.as_ref())?)
@@ -104,9 +107,9 @@ impl TokenRequest<'_> {
                 }
             }
         }
-        let post = form.as_ref().map(|form| (FORM, form.as_bytes()));
+        let action = form.as_ref().map_or(Action::Get, |form| Action::Post(FORM, form.as_bytes()));
         let Door { fetcher, deadline, .. } = *self.door;
-        let answer = fetcher.open(&Call { url: &url, headers, post, deadline })?;
+        let answer = fetcher.open(&Call { url: &url, headers, action, deadline })?;
         let at = shown(&answer.url);
         match answer.status {
             200 => token(&Zeroizing::new(answer.read(TOKEN_MAX)?), at),

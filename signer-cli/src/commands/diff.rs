@@ -15,7 +15,9 @@ use crate::config::Config;
 use crate::diff::between;
 use crate::draft::{Base, Draft};
 use crate::failure::Failure;
+use crate::for_others::{ForOthers, prepare};
 use crate::key_ring::KeyRing;
+use crate::owed::Owed;
 use crate::places;
 use crate::proposal::{Proposal, free_version};
 use crate::published::{Published, Statement, malformed};
@@ -83,12 +85,23 @@ pub(crate) fn dry_run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> 
         let old = published_document(&signed.role, &published)?;
         roles.push(between(&signed.role, old.as_ref(), &signed.document()?));
     }
-    Ok(report(&proposal, store.as_ref(), roles, true))
+    let mut for_others = ForOthers::of(&args.for_others, &config, &repository, around)?;
+    let for_others = match &mut for_others {
+        None => None,
+        Some(one) => {
+            let mut owed = Owed::read(&repository)?;
+            let images = prepare(one, &mut owed, &proposal, &published, &mut ring)?;
+            one.make(&images, &ring)?;
+            Some(one.rehearse(&images))
+        }
+    };
+    Ok(Diff { for_others, ..report(&proposal, store.as_ref(), roles, true) })
 }
 
 fn report(proposal: &Proposal, store: &dyn Store, roles: Vec<RoleDiff>, signed: bool) -> Diff {
     let staged = !proposal.changes.is_empty() || !proposal.edits.is_empty();
-    Diff { version: VERSION, dry_run: signed, published: store.describe(), signed, staged, roles }
+    let dry_run = signed;
+    Diff { version: VERSION, dry_run, published: store.describe(), signed, staged, roles, for_others: None }
 }
 
 /// What is published of a role; nothing where it is new.

@@ -14,6 +14,7 @@ mod remove;
 mod reset;
 mod role;
 mod serve;
+mod sign_for;
 mod status;
 mod yank;
 
@@ -34,6 +35,7 @@ pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Fail
         Command::Publish(args) if args.dry_run => other(diff::dry_run(repo, args, around)),
         Command::Publish(args) => publish::run(repo, args, around).map(Answer::Publish),
         Command::Refresh(args) => other(refresh::run(repo, args, around)),
+        Command::SignFor(args) => other(sign_for::run(repo, args, around)),
         Command::Serve(args) => other(serve::run(repo, args, around)),
         Command::Yank(args) => other(yank::yank(repo, args, around)),
         Command::Unyank(args) => other(yank::unyank(repo, args, around)),

@@ -18,7 +18,9 @@ use crate::draft::{Base, Draft, Signed};
 use crate::edit::Edit;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
+use crate::for_others::{ForOthers, prepare, settle};
 use crate::key_ring::KeyRing;
+use crate::owed::Owed;
 use crate::places;
 use crate::proposal::{Proposal, Why};
 use crate::published::Published;
@@ -45,12 +47,18 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
     carry::fill(&repository, store.as_ref())?;
     let ceremony = ceremony(dir, args)?;
     let mut ring = KeyRing::new(repository.keys(), &args.passphrase, around);
+    let mut for_others = ForOthers::of(&args.for_others, &config, &repository, around)?;
     let mut ready = match ceremony {
         Some(_) => None,
         None => Some(open_keys(&repository, store.as_ref(), &config, &mut ring, around)?),
     };
+    if let (Some(for_others), Some(ready)) = (&mut for_others, &ready) {
+        // Registries may take their time: outside the lock.
+        let mut owed = Owed::read(&repository)?;
+        prepare(for_others, &mut owed, &ready.proposal, &ready.published, &mut ring)?;
+    }
 
-    let _lock = repository.lock()?;
+    let lock = repository.lock()?;
     store.sweep().map_err(|error| Failure::of_store(store.as_ref(), &error))?;
     let mut tries = TRIES;
     loop {
@@ -83,12 +91,20 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
         let changes: Result<_, Failure> =
             proposal.changes.iter().map(|(path, staged)| change(path, staged, &published)).collect();
         let (changes, edits) = (changes?, proposal.edits.iter().map(Edit::words).collect());
+        let for_them = for_others.as_mut();
+        let mut owed = Owed::read(&repository)?;
+        let images =
+            for_them.map(|one| prepare(one, &mut owed, &proposal, &published, &mut ring)).transpose()?;
         let manifest = |digest| manifests.get(digest).map_or_else(|| staged.manifest(digest), Ok);
         let draft = match ceremony.is_some() {
             true => Draft::of_signed(&proposal, &base, manifest, &mut ring)?,
             false => Draft::make(proposal, &base, manifest, &mut ring)?,
         };
         clock::warn_of_earlier(&draft.signed, &published, around.now)?;
+        if let (Some(for_others), Some(images)) = (&mut for_others, &images) {
+            for_others.make(images, &ring)?;
+            owed.promise(images, for_others.formats())?;
+        }
         match draft.write(&base) {
             Ok(_) => {}
             // What was staged is tried again on top of what the other one published.
@@ -106,12 +122,22 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
         remember().map_err(|failure| failure.detail(PUBLISHED_ALL_THE_SAME))?;
         let root = draft.signed.iter().find(|one| one.role == Role::Root);
         warn_of_root(root.map_or(published.root.expires, |root| root.expires), around);
+        // Registries may take their time: nobody waits for them.
+        drop(lock);
+        let for_others = for_others.as_ref().zip(images).map(|(one, images)| {
+            let (report, tried) = one.push(&images);
+            if !tried.is_empty() {
+                settle(&repository, &tried, one.formats());
+            }
+            report
+        });
         return Ok(report::Publish {
             version: VERSION,
             published: store.describe(),
             changes,
             edits,
             signed: draft.signed.iter().map(statement).collect(),
+            for_others,
         });
     }
 }
@@ -125,6 +151,7 @@ fn nothing_left(store: &dyn Store) -> report::Publish {
         changes: Vec::new(),
         edits: Vec::new(),
         signed: Vec::new(),
+        for_others: None,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::edit::Edit;
 use crate::failure::Failure;
 use crate::holders::holding;
 use crate::key_ring::KeyRing;
+use crate::owed::Owed;
 use crate::places;
 use crate::published::{Published, Statement, malformed};
 use crate::refresh::{due_from, expiries};
@@ -53,6 +54,7 @@ pub(crate) fn run(dir: &Path, args: &StatusArgs, around: &Surroundings) -> Resul
         images: published.listed()?.into_iter().filter_map(|(path, target)| listed(&path, &target)).collect(),
         staged: changes,
         edits: staged.edits.iter().map(Edit::words).collect(),
+        owed: Owed::read(&repository)?.lines(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::for_others::ForOthers;
 use super::{Report, day};
 use crate::edit::short;
 
@@ -26,6 +27,9 @@ pub struct Diff {
     pub staged: bool,
     /// The roles that would sign, in the order of writing.
     pub roles: Vec<RoleDiff>,
+    /// The signatures for other tools that would be pushed, where that was asked of `publish --dry-run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_others: Option<ForOthers>,
 }
 
 /// What changes in one role's statement.
@@ -112,6 +116,9 @@ impl Report for Diff {
         });
         for role in &self.roles {
             role.lines(&mut out);
+        }
+        if let Some(for_others) = &self.for_others {
+            for_others.lines(&mut out);
         }
         out
     }

@@ -4,6 +4,7 @@ pub mod ceremony;
 pub mod diff;
 pub mod duty;
 pub mod edits;
+pub mod for_others;
 pub mod keys;
 pub mod refresh;
 pub mod serve;
@@ -49,6 +50,7 @@ mod tests {
         for (name, schema) in [
             ("signer-diff.json", schemars::schema_for!(super::diff::Diff)),
             ("signer-refresh.json", schemars::schema_for!(super::refresh::Refresh)),
+            ("signer-sign-for.json", schemars::schema_for!(super::for_others::SignFor)),
             ("signer-serve.json", schemars::schema_for!(super::serve::Served)),
             ("signer-yank.json", schemars::schema_for!(super::yank::Yank)),
         ] {

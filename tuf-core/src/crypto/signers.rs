@@ -9,9 +9,9 @@ use alloc::{format, vec};
 use core::fmt;
 
 use ring::rand::SystemRandom;
-use ring::signature::{self, EcdsaKeyPair, KeyPair as _, RsaKeyPair};
+use ring::signature::{self, EcdsaKeyPair, KeyPair as _, RsaEncoding, RsaKeyPair};
 
-use super::{Sign, SignError};
+use super::{RsaScheme, Sign, SignError};
 use crate::key::{Key, KeyError, PublicKey, RsaHash};
 
 /// A curve of FIPS 186-5 that metadata has a scheme for.
@@ -76,7 +76,8 @@ impl Sign for EcdsaSigner {
     }
 }
 
-/// An RSA private key in memory, of 2048 to 4096 bits; signs by PSS with SHA-256 and a salt of 32 bytes.
+/// An RSA private key in memory, of 2048 to 4096 bits; signs metadata by PSS with SHA-256 and a
+/// salt of 32 bytes.
 pub struct RsaSigner {
     pair: RsaKeyPair,
     key: Key,
@@ -101,9 +102,19 @@ impl Sign for RsaSigner {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.sign_rsa(RsaScheme::Pss(RsaHash::Sha256), message)
+    }
+
+    fn sign_rsa(&self, scheme: RsaScheme, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let padding: &'static dyn RsaEncoding = match scheme {
+            RsaScheme::Pkcs1Sha256 => &signature::RSA_PKCS1_SHA256,
+            RsaScheme::Pss(RsaHash::Sha256) => &signature::RSA_PSS_SHA256,
+            RsaScheme::Pss(RsaHash::Sha384) => &signature::RSA_PSS_SHA384,
+            RsaScheme::Pss(RsaHash::Sha512) => &signature::RSA_PSS_SHA512,
+        };
         let mut signature = vec![0; self.pair.public().modulus_len()];
         self.pair
-            .sign(&signature::RSA_PSS_SHA256, &SystemRandom::new(), message, &mut signature)
+            .sign(padding, &SystemRandom::new(), message, &mut signature)
             .map_err(|_| failed("RSA failed: no randomness"))?;
         Ok(signature)
     }

@@ -1,0 +1,28 @@
+//! Signatures of images as other tools read them: cosign's, old and new, podman's, and notation's.
+//!
+//! A [`Signing`] says which image, by whom and for which readers. [`Signing::make`] makes all signatures and
+//! checks each with the key's public half; only then is there something to push ([`Signatures::push`]). What
+//! others have signed stays where it is.
+//!
+//! Nothing here reads a clock or a file. No signature found in a registry is believed: those who decide what
+//! an image is worth do so elsewhere.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod bundle;
+mod chain;
+mod error;
+mod format;
+mod keys;
+mod notation;
+mod referrer;
+mod signing;
+mod simple_signing;
+
+pub use bundle::{BUNDLE, Bundle, COSIGN_SIGN, Dsse, DsseSignature, IN_TOTO, KeyHint, Material, pae};
+pub use chain::{CertificateChain, ChainError};
+pub use error::{PushError, SigningError};
+pub use format::{BadFormat, Format};
+pub use notation::{Jws, JwsHeader, NOTATION};
+pub use signing::{Place, Pushed, Signatures, Signing, Written, expect_usable, push_all};
+pub use simple_signing::{Claim, SIMPLE_SIGNING, SimpleSigning, signature_tag};
