@@ -7,7 +7,7 @@ use std::str::FromStr;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::{DirStore, S3Store, Store, StoreError};
+use crate::{DirStore, GitStore, S3Store, Store, StoreError};
 
 /// Where a repository is published.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,6 +24,13 @@ pub enum Place {
         endpoint: Option<Url>,
         /// The region; `us-east-1` where nothing is said, as stores that have none expect.
         region: Option<String>,
+    },
+    /// `git:DIR[#BRANCH]`: a folder of a git work tree.
+    Git {
+        /// The folder, which need not be there yet.
+        dir: PathBuf,
+        /// The branch, where it isn't the one that is checked out.
+        branch: Option<String>,
     },
 }
 
@@ -68,6 +75,7 @@ pub struct BadPlace {
 pub fn open(place: &Place, access: &Access) -> Result<Box<dyn Store>, StoreError> {
     Ok(match place {
         Place::Dir(dir) => Box::new(DirStore::new(dir)),
+        Place::Git { dir, branch } => Box::new(GitStore::new(dir, branch.as_deref())),
         Place::S3 { bucket, prefix, endpoint, region } => {
             Box::new(S3Store::new(bucket, prefix, endpoint.as_ref(), region.as_deref(), access.aws.as_ref())?)
         }
@@ -84,9 +92,12 @@ impl FromStr for Place {
         if let Some(dir) = text.strip_prefix("file:") {
             return Ok(Self::Dir(dir.strip_prefix("//").unwrap_or(dir).into()));
         }
+        if let Some(place) = text.strip_prefix("git:").filter(|place| !place.starts_with("//")) {
+            return git(place).map_err(bad);
+        }
         let scheme = text.split(':').next().filter(|scheme| scheme.len() < text.len());
         if !text.contains("://")
-            && scheme.is_some_and(|scheme| matches!(scheme, "git" | "oci" | "s3" | "http" | "https"))
+            && scheme.is_some_and(|scheme| matches!(scheme, "oci" | "s3" | "http" | "https"))
         {
             return Err(bad("expected a folder or s3://BUCKET/PREFIX"));
         }
@@ -108,6 +119,32 @@ impl FromStr for Place {
             _ => Err(bad("expected a folder or s3://BUCKET/PREFIX")),
         }
     }
+}
+
+fn git(text: &str) -> Result<Place, &'static str> {
+    let (dir, branch) = match text.rsplit_once('#') {
+        Some((dir, branch)) => (dir, Some(branch)),
+        None => (text, None),
+    };
+    if dir.is_empty() {
+        return Err("expected a folder of a git work tree behind git:");
+    }
+    if branch.is_some_and(|branch| !is_branch(branch)) {
+        return Err("expected the name of a branch behind #");
+    }
+    Ok(Place::Git { dir: dir.into(), branch: branch.map(str::to_owned) })
+}
+
+/// What git allows (git-check-ref-format), and less where that costs nobody a name.
+fn is_branch(name: &str) -> bool {
+    let odd = |character: char| character.is_control() || " ~^:?*[\\".contains(character);
+    let part = |part: &str| !part.is_empty() && !part.starts_with(['.', '-']) && !part.ends_with(".lock");
+    name.split('/').all(part)
+        && !name.contains(odd)
+        && !name.contains("..")
+        && !name.contains("@{")
+        && name != "@"
+        && !name.ends_with('.')
 }
 
 fn s3(url: &Url) -> Result<Place, &'static str> {
@@ -143,6 +180,8 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dir(dir) => write!(f, "{}", dir.display()),
+            Self::Git { dir, branch: None } => write!(f, "git:{}", dir.display()),
+            Self::Git { dir, branch: Some(branch) } => write!(f, "git:{}#{branch}", dir.display()),
             Self::S3 { bucket, prefix, .. } => write!(f, "s3://{bucket}/{prefix}"),
         }
     }
@@ -156,6 +195,10 @@ mod tests {
     fn what_is_written_says_where() {
         assert_eq!("public".parse(), Ok(Place::Dir("public".into())));
         assert_eq!("file:/srv/trust".parse(), Ok(Place::Dir("/srv/trust".into())));
+        let git =
+            |branch: Option<&str>| Place::Git { dir: "site/trust".into(), branch: branch.map(Into::into) };
+        assert_eq!("git:site/trust".parse(), Ok(git(None)));
+        assert_eq!("git:site/trust#gh-pages".parse(), Ok(git(Some("gh-pages"))));
         let s3 = "s3://bucket/trust/?endpoint=http://127.0.0.1:9000&region=eu-1".parse::<Place>().unwrap();
         assert_eq!(s3.to_string(), "s3://bucket/trust");
         assert!(matches!(s3, Place::S3 { region: Some(region), .. } if region == "eu-1"));
@@ -170,7 +213,12 @@ mod tests {
             ("s3://bucket/x?endpoint=http://example.com", "expected an https address"),
             ("s3://bucket/x?key=hush", "expected endpoint= or region="),
             ("s3://bucket/x?endpoint=https://me:hush@example.com", "keys don't belong in an address"),
-            ("git:site", "expected a folder or s3:"),
+            ("git:", "expected a folder of a git work tree"),
+            ("git:#main", "expected a folder of a git work tree"),
+            ("git:site#", "expected the name of a branch"),
+            ("git:site#-f", "expected the name of a branch"),
+            ("git:site#a..b", "expected the name of a branch"),
+            ("git://me:hush@example.com/x", "keys don't belong in an address"),
             ("oci:site:tag", "expected a folder or s3:"),
             ("gs://bucket", "expected a folder or s3:"),
         ] {
