@@ -123,7 +123,7 @@ pub(crate) struct InitArgs {
     /// Write the keys without a passphrase: whoever can read them can sign
     #[arg(long, conflicts_with = "passphrase_file")]
     pub(crate) unencrypted_keys: bool,
-    /// Use this Ed25519 key (PKCS#8, PEM) for a role instead of a new one
+    /// Use this key (PKCS#8, cosign's or OpenSSH's) for a role instead of a new one
     #[arg(long = "key", value_name = "ROLE=FILE")]
     pub(crate) keys: Vec<GivenKey>,
 }

@@ -101,7 +101,11 @@ impl KeyRing {
             if !self.opened.contains_key(path) {
                 let signer = match path.extension().is_some_and(|extension| extension == "uri") {
                     true => self.open_elsewhere(path)?,
-                    false => Box::new(self.open_file(path)?),
+                    false => {
+                        let name = path.file_name().unwrap_or(path.as_os_str());
+                        let called = Path::new("keys").join(name).display().to_string();
+                        Box::new(self.open_file(path, &called)?)
+                    }
                 };
                 self.opened.insert(path.clone(), signer);
             }
@@ -238,6 +242,9 @@ impl KeyRing {
     }
 
     fn open_uri(&mut self, uri: &KeyUri, called: &str) -> Result<Box<dyn Sign>, Failure> {
+        if let KeyUri::File(path) = uri {
+            return Ok(Box::new(self.open_file(path, &path.display().to_string())?));
+        }
         let unusable =
             |why: &dyn std::fmt::Display| Failure::usage(format!("{called} can't be used")).detail(why);
         let mut tries = PIN_TRIES;
@@ -268,7 +275,7 @@ impl KeyRing {
         }
     }
 
-    fn open_file(&mut self, path: &Path) -> Result<PrivateKey, Failure> {
+    fn open_file(&mut self, path: &Path, called: &str) -> Result<PrivateKey, Failure> {
         let file = read(path)?;
         if !file.is_encrypted() {
             return file.open(b"").map_err(|why| unusable(path, why));
@@ -279,9 +286,7 @@ impl KeyRing {
         if !self.source.can_be_asked_again() && !self.passphrases.is_empty() {
             return Err(opens_nothing(&self.source, path));
         }
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        let called = Path::new("keys").join(name).display().to_string();
-        let (key, passphrase) = open_by_asking(&file, path, &called, &self.source)?;
+        let (key, passphrase) = open_by_asking(&file, path, called, &self.source)?;
         self.passphrases.push(passphrase);
         Ok(key)
     }

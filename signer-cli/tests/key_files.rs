@@ -148,3 +148,26 @@ fn a_rehearsal_writes_nothing() {
     desk.signer(&["key", "export", "spare", "--out", &bob, "--dry-run"]).failed(1, &["is there already"]);
     before.assert_unchanged();
 }
+
+#[test]
+fn a_key_on_a_stick_signs_while_that_is_plugged_in() {
+    let desk = Desk::published();
+    let digest = desk.trusted(NAME);
+    desk.signer_with(PASSPHRASE, &["key", "new", "made", "--kind", "ecdsa-p256"]).ok();
+    fs::create_dir(desk.path("stick")).unwrap();
+    fs::rename(desk.path("trust/keys/made.pem"), desk.path("stick/root.pem")).unwrap();
+    fs::remove_file(desk.path("trust/keys/made.pub")).unwrap();
+    let uri = format!("file:{}", desk.path("stick/root.pem").display());
+    desk.signer_with(PASSPHRASE, &["key", "import", "stick", &uri]).ok();
+    assert!(!desk.path("trust/keys/stick.pem").exists());
+    desk.signer(&["role", "rotate", "root", "--key", "stick"]).ok();
+    desk.signer_with(PASSPHRASE, &["publish"]).ok();
+    assert_eq!(desk.reader().find(NAME).map(|found| found.0), digest);
+    desk.signer(&["role", "renew", "root"]).ok();
+    let before = Tree::of(desk.path("trust/published")).unwrap();
+    desk.signer_with("wrong", &["publish"]).failed(2, &["doesn't open"]);
+    fs::rename(desk.path("stick"), desk.path("pocket")).unwrap();
+    desk.signer_with(PASSPHRASE, &["publish"]).failed(3, &["stick/root.pem"]);
+    before.assert_unchanged();
+    desk.signer(&["key", "import", "x", "file:root.pem"]).failed(2, &["expected a path from the root"]);
+}

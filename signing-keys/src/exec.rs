@@ -30,8 +30,8 @@ use serde::{Deserialize, Serialize};
 use tuf_core::crypto::{Sign, SignError};
 use tuf_core::key::Key;
 
-use crate::Why;
 use crate::uri::Command;
+use crate::{Around, Why};
 
 /// A public key or a signature, in JSON.
 const ANSWER_MAX: u64 = 64 * 1024;
@@ -62,16 +62,18 @@ struct Signature {
 /// A key behind a program.
 pub(crate) struct ExecKey {
     command: Command,
+    patience: Duration,
     key: Key,
 }
 
-pub(crate) fn open(command: &Command) -> Result<ExecKey, Why> {
+pub(crate) fn open(command: &Command, around: &Around) -> Result<ExecKey, Why> {
+    let patience = around.patience.unwrap_or(PATIENCE);
     let question = Question { version: 1, request: "public-key", message: None };
-    let answer = ask(command, &question).map_err(Why::Answer)?;
+    let answer = ask(command, &question, patience).map_err(Why::Answer)?;
     let PublicKey { public_key } = serde_json::from_slice(&answer)
         .map_err(|why| Why::Answer(format!("expected {{\"public_key\": PEM}} of the program, got {why}")))?;
     let key = Key::from_pem(&public_key).map_err(|why| Why::Answer(why.to_string()))?;
-    Ok(ExecKey { command: command.clone(), key })
+    Ok(ExecKey { command: command.clone(), patience, key })
 }
 
 impl Sign for ExecKey {
@@ -83,7 +85,7 @@ impl Sign for ExecKey {
         let failed = |what: String| SignError { what };
         let message = STANDARD.encode(message);
         let question = Question { version: 1, request: "sign", message: Some(&message) };
-        let answer = ask(&self.command, &question).map_err(failed)?;
+        let answer = ask(&self.command, &question, self.patience).map_err(failed)?;
         let Signature { signature } = serde_json::from_slice(&answer)
             .map_err(|why| failed(format!("expected {{\"signature\": BASE64}} of the program, got {why}")))?;
         STANDARD
@@ -93,7 +95,7 @@ impl Sign for ExecKey {
 }
 
 /// One question and its answer.
-fn ask(command: &Command, question: &Question<'_>) -> Result<Vec<u8>, String> {
+fn ask(command: &Command, question: &Question<'_>, patience: Duration) -> Result<Vec<u8>, String> {
     let name = command.program.display().to_string();
     let failed = |why: std::io::Error| format!("{name}: {why}");
     let mut child = process::Command::new(&command.program)
@@ -121,7 +123,7 @@ fn ask(command: &Command, question: &Question<'_>) -> Result<Vec<u8>, String> {
         // Nobody listens any more where it took too long.
         send.send(read.transpose().map(|_| answer))
     });
-    let status = wait(&mut child).map_err(|why| format!("{name}: {why}"));
+    let status = wait(&mut child, patience).map_err(|why| format!("{name}: {why}"));
     let _ = child.kill();
     let _ = child.wait();
     let status = status?;
@@ -137,13 +139,13 @@ fn ask(command: &Command, question: &Question<'_>) -> Result<Vec<u8>, String> {
     }
 }
 
-fn wait(child: &mut Child) -> Result<process::ExitStatus, String> {
+fn wait(child: &mut Child, patience: Duration) -> Result<process::ExitStatus, String> {
     let began = Instant::now();
     loop {
         match child.try_wait().map_err(|why| why.to_string())? {
             Some(status) => return Ok(status),
-            None if began.elapsed() > PATIENCE => {
-                return Err(format!("no answer within {} seconds", PATIENCE.as_secs()));
+            None if began.elapsed() > patience => {
+                return Err(format!("no answer within {} seconds", patience.as_secs()));
             }
             None => thread::sleep(PAUSE),
         }

@@ -18,13 +18,16 @@ mod openssh;
 mod pkcs11;
 mod sigv4;
 mod ssh_agent;
+mod stick;
 mod uri;
 mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tuf_core::crypto::Sign;
+use tuf_core::key::Key;
 use zeroize::Zeroizing;
 
 pub use aws::{ANSWER_MAX, AwsKeys, Cloud};
@@ -40,6 +43,8 @@ pub struct Around {
     pub agent_socket: Option<PathBuf>,
     /// The PKCS#11 module, where a URI names none: `PKCS11_MODULE_PATH`.
     pub module: Option<PathBuf>,
+    /// How long a program may take to answer; else two minutes, for a person who has to touch a device.
+    pub patience: Option<Duration>,
     /// What shows AWS's key service who asks.
     pub aws: Option<AwsKeys>,
     /// The way into the network.
@@ -62,6 +67,9 @@ pub trait Ask {
 pub fn open(uri: &KeyUri, around: &Around, ask: &mut dyn Ask) -> Result<Box<dyn Sign>, KeyError> {
     let failed = |why: Why| KeyError { uri: uri.to_string(), why };
     match uri {
+        KeyUri::File(path) => {
+            stick::open(path, ask).map(|key| Box::new(key) as Box<dyn Sign>).map_err(failed)
+        }
         KeyUri::Pkcs11(token) => {
             pkcs11::open(token, around, ask).map(|key| Box::new(key) as Box<dyn Sign>).map_err(failed)
         }
@@ -69,11 +77,34 @@ pub fn open(uri: &KeyUri, around: &Around, ask: &mut dyn Ask) -> Result<Box<dyn 
             ssh_agent::open(wanted, around).map(|key| Box::new(key) as Box<dyn Sign>).map_err(failed)
         }
         KeyUri::Exec(command) => {
-            exec::open(command).map(|key| Box::new(key) as Box<dyn Sign>).map_err(failed)
+            exec::open(command, around).map(|key| Box::new(key) as Box<dyn Sign>).map_err(failed)
         }
         KeyUri::AwsKms(wanted) => {
             aws::open(wanted, around).map(|key| Box::new(key) as Box<dyn Sign>).map_err(failed)
         }
+    }
+}
+
+/// The public half of a key, as far as it shows without a secret: `None` where one is needed.
+///
+/// # Errors
+/// As [`open`].
+pub fn public(uri: &KeyUri, around: &Around) -> Result<Option<Key>, KeyError> {
+    let shown = match uri {
+        KeyUri::File(path) => stick::shown(path),
+        KeyUri::Pkcs11(token) => pkcs11::shown(token, around),
+        // These ask for nothing.
+        _ => return open(uri, around, &mut Nobody).map(|key| Some(key.key().clone())),
+    };
+    shown.map_err(|why| KeyError { uri: uri.to_string(), why })
+}
+
+/// Nobody is there to be asked.
+struct Nobody;
+
+impl Ask for Nobody {
+    fn secret(&mut self, what: &str, _: bool) -> Result<Secret, String> {
+        Err(format!("a secret for {what} is needed"))
     }
 }
 
@@ -100,6 +131,9 @@ pub enum Why {
         /// Whether the next wrong one locks it.
         last_try: bool,
     },
+    /// The passphrase is wrong.
+    #[error("the passphrase doesn't open it")]
+    WrongPassphrase,
     /// The token is locked.
     #[error("the token is locked after too many wrong PINs")]
     Locked,

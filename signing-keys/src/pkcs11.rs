@@ -48,16 +48,31 @@ enum Kind {
 }
 
 pub(crate) fn open(token: &Token, around: &Around, ask: &mut dyn Ask) -> Result<TokenKey, Why> {
+    let (pkcs11, slot, session) = begin(token, around)?;
+    log_in(&pkcs11, slot, &session, token, ask)?;
+    let private = find_one(&session, ObjectClass::PRIVATE_KEY, token)?;
+    let (kind, key) = public(&session, private, token)?;
+    Ok(TokenKey { session, private, kind, key })
+}
+
+/// The public half, where the token shows it to whoever hasn't logged in.
+pub(crate) fn shown(token: &Token, around: &Around) -> Result<Option<Key>, Why> {
+    let (_, _, session) = begin(token, around)?;
+    let found = session.find_objects(&template(ObjectClass::PUBLIC_KEY, token)).map_err(answer)?;
+    match found.as_slice() {
+        [public] => of_object(&session, *public).map(|(_, key)| Some(key)),
+        _ => Ok(None),
+    }
+}
+
+fn begin(token: &Token, around: &Around) -> Result<(Pkcs11, Slot, Session), Why> {
     let module = token.module.as_ref().or(around.module.as_ref()).ok_or_else(|| {
         Why::Missing("no PKCS#11 module: name it with module-path=, or in PKCS11_MODULE_PATH".into())
     })?;
     let pkcs11 = load(module)?;
     let slot = find_slot(&pkcs11, token)?;
     let session = pkcs11.open_ro_session(slot).map_err(answer)?;
-    log_in(&pkcs11, slot, &session, token, ask)?;
-    let private = find_one(&session, ObjectClass::PRIVATE_KEY, token)?;
-    let (kind, key) = public(&session, private, token)?;
-    Ok(TokenKey { session, private, kind, key })
+    Ok((pkcs11, slot, session))
 }
 
 fn load(module: &Path) -> Result<Pkcs11, Why> {
@@ -79,7 +94,8 @@ fn find_slot(pkcs11: &Pkcs11, token: &Token) -> Result<Slot, Why> {
         let same = |wanted: &Option<String>, got: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted == got.trim_end())
         };
-        if same(&token.token, info.label()) && same(&token.serial, info.serial_number()) {
+        let here = token.slot.is_none_or(|wanted| wanted == slot.id());
+        if here && same(&token.token, info.label()) && same(&token.serial, info.serial_number()) {
             fitting.push(slot);
         }
         seen.push(info.label().trim_end().to_owned());
@@ -178,6 +194,10 @@ fn public(session: &Session, private: ObjectHandle, token: &Token) -> Result<(Ki
             "the token has no public key beside it: import that, with the same id".into(),
         ));
     };
+    of_object(session, *public)
+}
+
+fn of_object(session: &Session, public: ObjectHandle) -> Result<(Kind, Key), Why> {
     let all = [
         AttributeType::KeyType,
         AttributeType::EcParams,
@@ -186,7 +206,7 @@ fn public(session: &Session, private: ObjectHandle, token: &Token) -> Result<(Ki
         AttributeType::PublicExponent,
     ];
     let (mut kind, mut curve, mut point, mut modulus, mut exponent) = (None, None, None, None, None);
-    for attribute in session.get_attributes(*public, &all).map_err(answer)? {
+    for attribute in session.get_attributes(public, &all).map_err(answer)? {
         match attribute {
             Attribute::KeyType(of) => kind = Some(of),
             Attribute::EcParams(bytes) => curve = Some(bytes),

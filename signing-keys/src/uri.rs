@@ -13,11 +13,13 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 pub use kms::Kms;
 
-const SCHEMES: [&str; 4] = ["pkcs11", "ssh-agent", "exec", "awskms"];
+const SCHEMES: [&str; 5] = ["file", "pkcs11", "ssh-agent", "exec", "awskms"];
 
 /// A key that lives elsewhere.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum KeyUri {
+    /// `file:/PATH`: a file that stays where it is, such as on a stick.
+    File(PathBuf),
     /// `pkcs11:token=NAME;object=NAME?module-path=FILE` (RFC 7512).
     Pkcs11(Token),
     /// `ssh-agent:SHA256:…` or `ssh-agent:COMMENT`.
@@ -35,6 +37,8 @@ pub struct Token {
     pub token: Option<String>,
     /// Its serial number.
     pub serial: Option<String>,
+    /// The number of the slot that it is in.
+    pub slot: Option<u64>,
     /// The key's label.
     pub object: Option<String>,
     /// The key's id.
@@ -82,13 +86,24 @@ impl FromStr for KeyUri {
         let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
         let empty = |what: &str| BadUri(format!("expected {what}, got nothing"));
         match scheme {
+            "file" => file(rest).map(Self::File).map_err(BadUri),
             "pkcs11" => token(rest).map(Self::Pkcs11).map_err(BadUri),
             "ssh-agent" if rest.is_empty() => Err(empty("a fingerprint or a comment behind ssh-agent:")),
             "ssh-agent" => Ok(Self::SshAgent(rest.to_owned())),
             "exec" => command(rest).map(Self::Exec).map_err(BadUri),
             "awskms" => rest.parse().map(Self::AwsKms).map_err(BadUri),
-            _ => Err(BadUri("expected pkcs11:, ssh-agent:, exec: or awskms: in front".to_owned())),
+            _ => Err(BadUri("expected file:, pkcs11:, ssh-agent:, exec: or awskms: in front".to_owned())),
         }
+    }
+}
+
+/// RFC 8089: a path from the root, since nobody knows where a relative one begins.
+fn file(text: &str) -> Result<PathBuf, String> {
+    let path = if text.starts_with("///") { text.strip_prefix("//").unwrap_or(text) } else { text };
+    let path = percent_decode_str(path).decode_utf8().map_err(|_| "it is not UTF-8".to_owned())?;
+    match path.starts_with('/') && !path.starts_with("//") {
+        true => Ok(path.into_owned().into()),
+        false => Err("expected a path from the root behind file:, as in file:/media/stick/key.pem".into()),
     }
 }
 
@@ -103,6 +118,10 @@ fn token(text: &str) -> Result<Token, String> {
         match name {
             "token" => token.token = Some(text()?),
             "serial" => token.serial = Some(text()?),
+            "slot-id" => {
+                let number = text()?.parse().map_err(|_| "expected a number behind slot-id=")?;
+                token.slot = Some(number);
+            }
             "object" => token.object = Some(text()?),
             "id" => token.id = Some(bytes),
             "module-path" => token.module = Some(text()?.into()),
@@ -122,7 +141,7 @@ fn token(text: &str) -> Result<Token, String> {
             // RFC 7512, section 2.3: what isn't understood might have chosen another key.
             _ => {
                 return Err(format!(
-                    "expected token, serial, object, id, module-path or pin-source, got {name}"
+                    "expected token, serial, slot-id, object, id, module-path or pin-source, got {name}"
                 ));
             }
         }
@@ -157,6 +176,7 @@ impl fmt::Display for KeyUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
         match self {
+            Self::File(path) => write!(f, "file:{}", encoded(&path.display().to_string())),
             Self::AwsKms(kms) => write!(f, "awskms:{kms}"),
             Self::SshAgent(wanted) => write!(f, "ssh-agent:{wanted}"),
             Self::Exec(Command { program, arguments }) => {
@@ -173,6 +193,7 @@ impl fmt::Display for KeyUri {
                 };
                 add("token", &token.token);
                 add("serial", &token.serial);
+                add("slot-id", &token.slot.map(|slot| slot.to_string()));
                 add("object", &token.object);
                 if let Some(id) = &token.id {
                     let id: String = id.iter().map(|byte| format!("%{byte:02X}")).collect();
@@ -200,7 +221,8 @@ mod tests {
     fn what_is_written_comes_back() {
         for text in [
             "pkcs11:token=tuf;object=root%20key?module-path=/usr/lib/softhsm/libsofthsm2.so",
-            "pkcs11:serial=12;id=%01%FF?pin-source=/run/pin",
+            "file:/media/stick/my%20key.pem",
+            "pkcs11:serial=12;slot-id=7;id=%01%FF?pin-source=/run/pin",
             "ssh-agent:SHA256:abc/def+x",
             "exec:/usr/bin/sign?arg=--key&arg=a%20b",
             "awskms:///alias/release?region=eu-west-1",
@@ -210,13 +232,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_has_one_spelling() {
+        let three: KeyUri = "file:///media/key.pem".parse().unwrap();
+        assert_eq!(three.to_string(), "file:/media/key.pem");
+    }
+
+    #[test]
     fn what_names_no_key_says_why_and_repeats_no_secret() {
         for (text, why) in [
-            ("file.pem", "expected pkcs11:, ssh-agent:, exec: or awskms:"),
+            ("file.pem", "expected file:, pkcs11:, ssh-agent:, exec: or awskms:"),
             ("pkcs11:token=tuf", "expected object= or id="),
             ("pkcs11:object=a?pin-value=1234", "a PIN doesn't belong in a URI"),
             ("pkcs11:object=a;colour=red", "got colour"),
             ("pkcs11:object", "expected NAME=VALUE"),
+            ("pkcs11:object=a;slot-id=x", "expected a number"),
+            ("file:key.pem", "expected a path from the root"),
+            ("file://host/key.pem", "expected a path from the root"),
             ("ssh-agent:", "expected a fingerprint"),
             ("exec:", "expected a program"),
             ("exec:/bin/x?key=1", "expected arg="),

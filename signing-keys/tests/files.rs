@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use signing_keys::file::{KeyFile, KeyFileError, NewKind, PrivateKey};
+use signing_keys::{Around, Ask, KeyUri, Secret, Why, open, public};
 use tuf_core::crypto::{self, Curve, Sign as _, sign_checked};
 
 const PASSPHRASE: &str = "correct horse";
@@ -294,4 +295,34 @@ fn openssh_keys_that_are_not_read_say_what_helps() {
     let other = ["-q", "-t", "ed25519", "-N", PASSPHRASE, "-Z", "aes128-ctr", "-f", "id"];
     assert!(ssh_keygen(dir, &other).status.success());
     assert_eq!(open(PASSPHRASE).unwrap_err(), KeyFileError::Unsupported);
+}
+
+/// Answers with this.
+struct Says(&'static str);
+
+impl Ask for Says {
+    fn secret(&mut self, _: &str, last_try: bool) -> Result<Secret, String> {
+        assert!(!last_try, "a file never locks itself");
+        Ok(self.0.to_owned().into())
+    }
+}
+
+#[test]
+fn a_file_may_stay_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("my key.pem");
+    let uri: KeyUri = format!("file:{}", file.display()).replace(' ', "%20").parse().unwrap();
+    let around = Around::default();
+    let opened = |passphrase| open(&uri, &around, &mut Says(passphrase)).map(|key| key.key().clone());
+    assert!(matches!(opened("").unwrap_err().why, Why::Missing(_)));
+    let key = PrivateKey::generate(NewKind::Ed25519).unwrap();
+    fs::write(&file, key.to_pem(None).unwrap().as_str()).unwrap();
+    assert_eq!(&opened("").unwrap(), key.key());
+    assert_eq!(public(&uri, &around).unwrap().as_ref(), Some(key.key()));
+    fs::write(&file, key.to_pem(Some(PASSPHRASE.as_bytes())).unwrap().as_str()).unwrap();
+    assert_eq!(&opened(PASSPHRASE).unwrap(), key.key());
+    assert!(matches!(opened("wrong").unwrap_err().why, Why::WrongPassphrase));
+    assert_eq!(public(&uri, &around).unwrap(), None);
+    fs::write(&file, vec![b'x'; 1 << 20]).unwrap();
+    assert!(matches!(opened("").unwrap_err().why, Why::Answer(_)));
 }

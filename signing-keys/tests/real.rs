@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use signing_keys::{Around, Ask, KeyUri, Secret, Why, open};
+use signing_keys::{Around, Ask, KeyUri, Secret, Why, open, public};
 use tempfile::TempDir;
 use tuf_core::authoring::Document;
 use tuf_core::crypto;
@@ -126,6 +126,12 @@ fn a_token_signs_with_every_kind_of_key() {
     ] {
         assert_eq!(signs(&uri(object), &around, vec![PIN]), scheme);
     }
+    // The public half shows without a PIN; the number of the slot may be part of the address.
+    let shown = public(&uri("p256"), &around).unwrap().unwrap();
+    assert_eq!(&shown, open(&uri("p256"), &around, &mut Pins(vec![PIN])).unwrap().key());
+    assert_eq!(public(&uri("nothing"), &around).unwrap(), None);
+    let elsewhere = "pkcs11:slot-id=99;object=p256".parse().unwrap();
+    assert!(matches!(public(&elsewhere, &around).unwrap_err().why, Why::Missing(_)));
     // By id, with the module in the URI and the PIN in a file.
     let pin = Path::new(&folder).join("pin");
     fs::write(&pin, format!("{PIN}\n")).unwrap();
@@ -280,6 +286,17 @@ fn a_program_signs() {
         .current_dir(folder.path()));
     let uri = script(folder.path(), OPENSSL);
     assert_eq!(signs(&uri, &Around::default(), vec![]), "ecdsa-sha2-nistp256");
+}
+
+#[test]
+fn a_program_that_never_answers_is_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let uri = script(folder.path(), "#!/bin/sh\nexec sleep 600\n");
+    let around = Around { patience: Some(Duration::from_millis(300)), ..Around::default() };
+    let began = Instant::now();
+    let error = open(&uri, &around, &mut Pins(vec![])).err().unwrap().to_string();
+    assert!(error.contains("no answer within"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(30));
 }
 
 #[test]

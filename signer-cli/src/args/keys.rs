@@ -46,13 +46,15 @@ const IMPORT: &str = "\
 Examples:
   signer key import root my-key.pem
   signer key import release cosign.key
+  signer key import root file:/media/stick/root.pem
   signer key import root 'pkcs11:token=tuf;object=root?module-path=/usr/lib/softhsm/libsofthsm2.so'
   signer key import release ssh-agent:alice@laptop
   signer key import online 'awskms:///alias/online?region=eu-west-1'
   signer key import online 'exec:/usr/local/bin/kms-sign?arg=prod'
 
-Of a key that lives elsewhere only the address is kept, and its public half. PINs are asked for, or read
-from HALLMARK_PIN, and what AWS wants to know from where its own tools read it. A key from a file keeps its passphrase.";
+A file is copied, with its passphrase. Of any other key only the address is kept, and its public
+half: so too with file: in front. PINs are asked for, or read from HALLMARK_PIN; who asks AWS is
+read from where its own tools read it.";
 
 const IMPORT_SSH: &str = "\
 Examples:
@@ -115,7 +117,7 @@ pub(crate) struct KeyImportArgs {
     /// What to call it
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// A file (PKCS#8, cosign's or OpenSSH's), or pkcs11:…, ssh-agent:…, awskms:…, exec:…
+    /// A file (PKCS#8, cosign's or OpenSSH's), or file:/…, pkcs11:…, ssh-agent:…, awskms:…, exec:…
     #[arg(value_name = "FILE|URI")]
     pub(crate) from: String,
     #[command(flatten)]

@@ -33,7 +33,7 @@ pub(super) fn import(desk: &Desk, args: &KeyImportArgs, around: &Surroundings) -
     expect_free(desk, name)?;
     match KeyUri::is_one(from) {
         true => elsewhere(desk, name, from, passphrase, around),
-        false => copied(desk, name, from.strip_prefix("file:").unwrap_or(from), passphrase, around),
+        false => copied(desk, name, from, passphrase, around),
     }
 }
 
