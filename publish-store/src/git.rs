@@ -194,6 +194,7 @@ impl Store for GitStore {
             let files = files(&state, &repo, tip.as_ref(), timestamp, roots)?;
             let commit = Commit { parent: tip.as_ref(), files: &files, message: "Publish trust metadata" };
             let next = repo.commit(&commit)?;
+            repo.expect_nothing_lost(&next)?;
             match repo.move_to(&next, tip.as_ref())? {
                 Moved::Yes => {
                     state.put.clear();
@@ -215,6 +216,9 @@ impl Store for GitStore {
         let repo = self.repo(&mut state)?;
         state.put.clear();
         let _lock = repo.lock()?;
+        if let Some(local) = repo.local()? {
+            repo.expect_nothing_lost(&local)?;
+        }
         repo.check_out()
     }
 }

@@ -134,6 +134,69 @@ fn what_others_staged_or_changed_stays_and_is_in_no_commit() {
 }
 
 #[test]
+fn what_somebody_wrote_into_our_files_is_not_overwritten() {
+    if is_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let tree = work_tree(folder.path());
+    publish(&*store(&tree), 1).unwrap();
+    let before = git(&tree, &["rev-parse", "HEAD"]);
+    for file in
+        ["trust/metadata/timestamp.json", "trust/metadata/1.targets.json", "trust/metadata/3.targets.json"]
+    {
+        let path = tree.join(file);
+        let was = fs::read(&path).ok();
+        fs::write(&path, "mine, and nowhere else").unwrap();
+        let publisher = store(&tree);
+        let token = publisher.head().unwrap().unwrap().token;
+        for (name, bytes) in contract::files(3, 3) {
+            publisher.put_metadata(&name, &bytes).unwrap();
+        }
+        let refused = publisher.advance(Some(&token), &contract::timestamp(3, 3), &[]).unwrap_err();
+        assert!(refused.to_string().contains("changed and in no commit"), "{refused}");
+        if was.is_some() {
+            let refused = publisher.sweep().unwrap_err();
+            assert!(refused.to_string().contains(file), "{refused}");
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine, and nowhere else");
+        assert_eq!(git(&tree, &["rev-parse", "HEAD"]), before);
+        was.map_or_else(|| fs::remove_file(&path).unwrap(), |was| fs::write(&path, was).unwrap());
+    }
+    // What git was stopped at has the beginning of what it wrote, and is nobody's.
+    fs::write(tree.join("trust/metadata/1.targets.json"), &contract::files(1, 1)[3].1[..9]).unwrap();
+    fs::remove_file(tree.join("trust/metadata/1.acme.json")).unwrap();
+    publish(&*store(&tree), 2).unwrap();
+    assert_eq!(git(&tree, &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn no_name_leaves_the_folder_or_reaches_into_the_repository() {
+    if is_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let tree = work_tree(folder.path());
+    publish(&*store(&tree), 1).unwrap();
+    let before = git(&tree, &["rev-parse", "HEAD"]);
+    for name in [".git/config", "../../.git/hooks/pre-commit", "/etc/passwd", "a/./b", ".GIT/config"] {
+        let publisher = store(&tree);
+        let token = publisher.head().unwrap().unwrap().token;
+        publisher.put_target(name, b"evil").unwrap();
+        let refused = publisher.advance(Some(&token), &contract::timestamp(1, 1), &[]).unwrap_err();
+        assert!(matches!(refused, StoreError::Malformed { .. }), "{name}: {refused}");
+        assert_eq!(git(&tree, &["rev-parse", "HEAD"]), before, "{name}");
+    }
+    // What begins with a dash is a name as any other.
+    let publisher = store(&tree);
+    let token = publisher.head().unwrap().unwrap().token;
+    publisher.put_target("--exec=evil/-f", b"image").unwrap();
+    publisher.advance(Some(&token), &contract::timestamp(1, 1), &[]).unwrap();
+    assert_eq!(fs::read(tree.join("trust/targets/--exec=evil/-f")).unwrap(), b"image");
+    assert_eq!(git(&tree, &["status", "--porcelain"]), "");
+}
+
+#[test]
 fn no_hook_runs_and_no_filter_changes_a_byte() {
     if is_missing() {
         return;
@@ -149,6 +212,10 @@ fn no_hook_runs_and_no_filter_changes_a_byte() {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     }
     git(&tree, &["config", "core.autocrlf", "true"]);
+    let spy = folder.path().join("spy");
+    fs::write(&spy, format!("#!/bin/sh\ntouch '{}'\n", folder.path().join("ran").display())).unwrap();
+    fs::set_permissions(&spy, fs::Permissions::from_mode(0o755)).unwrap();
+    git(&tree, &["config", "core.fsmonitor", spy.to_str().unwrap()]);
     fs::write(tree.join(".gitattributes"), "* text eol=crlf\n").unwrap();
     let lines = b"{\n  \"signed\": 1\n}\n";
     let target = store(&tree);
@@ -156,6 +223,7 @@ fn no_hook_runs_and_no_filter_changes_a_byte() {
     target.put_metadata("1.targets.json", lines).unwrap();
     target.advance(None, &contract::timestamp(1, 1), &[]).unwrap();
     assert!(!folder.path().join("ran").exists());
+    git(&tree, &["config", "--unset", "core.fsmonitor"]);
     assert_eq!(fs::read(tree.join("trust/metadata/1.targets.json")).unwrap(), lines);
     assert_eq!(store(&tree).metadata("1.targets.json", 100).unwrap().unwrap(), lines);
     // And in whoever's clone.

@@ -41,6 +41,10 @@ const ALWAYS: &[&str] = &[
     "maintenance.auto=false",
     "-c",
     "protocol.ext.allow=never",
+    "-c",
+    "submodule.recurse=false",
+    "-c",
+    "push.recurseSubmodules=no",
 ];
 
 /// Variables by which git is led elsewhere (`git rev-parse --local-env-vars`, and their like).

@@ -281,6 +281,7 @@ impl Repo {
             files.map(|(path, id)| format!("100644 {}\t{}{path}\0", id.as_str(), self.prefix)).collect();
         git.expect(&["update-index", "-z", "--index-info"], lines.concat().as_bytes())?;
         let tree = git.expect(&["write-tree"], b"")?.text();
+        self.expect_in(&tree, commit.files)?;
         let named = self.git.run(&["var", "GIT_COMMITTER_IDENT"], b"", LIST_MAX)?.ok
             && self.git.run(&["config", "--get", "user.email"], b"", LIST_MAX)?.ok;
         let git = if named { self.git.clone() } else { self.git.with_author() };
@@ -288,6 +289,20 @@ impl Repo {
         arguments.extend(commit.parent.into_iter().flat_map(|parent| ["-p", parent.as_str()]));
         let id = git.expect(&arguments, b"")?.text();
         Id::read(&id).ok_or_else(|| self.malformed(format!("expected the id of a commit, got {id:?}")))
+    }
+
+    /// A name that reaches into git's own folder, or out of ours, is passed over by git without an error.
+    fn expect_in(&self, tree: &str, files: &BTreeMap<String, Id>) -> Result<(), StoreError> {
+        let tree = Id::read(tree)
+            .ok_or_else(|| self.malformed(format!("expected the id of a tree, got {tree:?}")))?;
+        let paths: Vec<&str> = files.keys().map(String::as_str).collect();
+        let there = self.ids(Some(&tree), &paths)?;
+        match files.iter().find(|(path, id)| there.get(*path) != Some(*id)) {
+            Some((path, _)) => {
+                Err(self.malformed(format!("expected a name that a work tree may have, got {path:?}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Moves the branch on, if it is still at `from`.

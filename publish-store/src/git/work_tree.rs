@@ -1,7 +1,9 @@
 //! The work tree follows its branch: only what is ours, files that never change first, the timestamp last and
 //! in one step, since the folder may be served as it lies there.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read as _;
 
 use super::program::LIST_MAX;
 use super::repo::{Id, Repo};
@@ -11,8 +13,62 @@ use crate::dir::replace;
 /// The folders that are ours.
 const OURS: [&str; 3] = [super::ATTRIBUTES.0, "metadata", "targets"];
 const TIMESTAMP: &str = "metadata/timestamp.json";
+/// What is left of a file that git was stopped at is compared with the whole of it. Clients read no more.
+const FILE_MAX: u64 = 64 * 1024 * 1024;
 
 impl Repo {
+    /// Whether the work tree can follow to this commit without losing what is nowhere else: a file of ours that
+    /// somebody wrote to, and is in no commit.
+    pub(super) fn expect_nothing_lost(&self, next: &Id) -> Result<(), StoreError> {
+        if !self.checked_out {
+            return Ok(());
+        }
+        let ours = self.ours();
+        let list = |arguments: &[&str]| -> Result<Vec<String>, StoreError> {
+            let all = arguments.iter().copied().chain(ours.iter().map(String::as_str));
+            Ok(paths(&self.git.expect(&all.collect::<Vec<_>>(), b"")?.stdout))
+        };
+        let mut changed = list(&["diff-files", "-z", "--name-only", "--"])?;
+        changed.extend(match self.local()? {
+            Some(local) => {
+                list(&["diff-tree", "-r", "-z", "--name-only", local.as_str(), next.as_str(), "--"])?
+            }
+            None => list(&["ls-tree", "-r", "-z", "--name-only", next.as_str(), "--"])?,
+        });
+        let is_file =
+            |path: &String| fs::symlink_metadata(self.top.join(path)).is_ok_and(|found| found.is_file());
+        let there: BTreeSet<String> = changed.into_iter().filter(is_file).collect();
+        if there.is_empty() {
+            return Ok(());
+        }
+        let lines: String = there.iter().map(|path| format!("{}\n", self.top.join(path).display())).collect();
+        let hashed =
+            self.git.expect(&["hash-object", "--no-filters", "--stdin-paths"], lines.as_bytes())?.text();
+        let known =
+            self.git.expect(&["cat-file", "--batch-check=known"], format!("{hashed}\n").as_bytes())?.text();
+        for (path, _) in there.iter().zip(known.lines()).filter(|(_, answer)| *answer != "known") {
+            if !self.is_beginning(path, next)? {
+                return Err(self.malformed(format!(
+                    "expected {path} as it was published, got it changed and in no commit: commit it, or take it away"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a file holds the beginning of what the commit has: git was stopped while it wrote.
+    fn is_beginning(&self, path: &str, next: &Id) -> Result<bool, StoreError> {
+        let mut bytes = Vec::new();
+        let file = File::open(self.top.join(path)).map_err(|error| self.io(error))?;
+        file.take(FILE_MAX).read_to_end(&mut bytes).map_err(|error| self.io(error))?;
+        let whole = self.object(&format!("{}:{path}", next.as_str()), path, FILE_MAX)?;
+        Ok(whole.is_some_and(|whole| whole.starts_with(&bytes)))
+    }
+
+    fn ours(&self) -> Vec<String> {
+        OURS.iter().map(|name| format!("{}{name}", self.prefix)).collect()
+    }
+
     /// Brings the branch and its work tree to where the upstream is, as `git pull --ff-only` does.
     pub(super) fn follow(&self, tip: Option<&Id>) -> Result<(), StoreError> {
         let local = self.local()?;
@@ -21,6 +77,7 @@ impl Repo {
             self.swap(tip, local.as_ref())?;
             return Ok(());
         }
+        self.expect_nothing_lost(tip)?;
         // Ours first, in their order; then git has nothing to do but the rest.
         self.check_out_from(tip.as_str())?;
         let merge = ["merge", "--quiet", "--ff-only", "--no-stat", "--no-autostash", tip.as_str()];
@@ -29,15 +86,15 @@ impl Repo {
 
     /// Brings our files in the work tree to where its branch is.
     pub(super) fn check_out(&self) -> Result<(), StoreError> {
-        match self.checked_out && self.local()?.is_some() {
-            true => self.check_out_from("HEAD"),
-            false => Ok(()),
+        match self.local()?.filter(|_| self.checked_out) {
+            Some(local) => self.check_out_from(local.as_str()),
+            None => Ok(()),
         }
     }
 
     fn check_out_from(&self, commit: &str) -> Result<(), StoreError> {
         self.expect_no_links()?;
-        let ours: Vec<String> = OURS.iter().map(|name| format!("{}{name}", self.prefix)).collect();
+        let ours = self.ours();
         let with_ours = |arguments: &[&str]| -> Vec<String> {
             arguments.iter().map(|argument| (*argument).to_owned()).chain(ours.iter().cloned()).collect()
         };
@@ -48,11 +105,7 @@ impl Repo {
         call(&["reset", "--quiet", commit, "--"])?;
         let differ = call(&["diff-files", "-z", "--name-only", "--"])?;
         let timestamp = format!("{}{TIMESTAMP}", self.prefix);
-        let mut paths: Vec<String> = String::from_utf8_lossy(&differ.stdout)
-            .split('\0')
-            .filter(|path| !path.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let mut paths = paths(&differ.stdout);
         let moved = paths.iter().any(|path| *path == timestamp);
         paths.retain(|path| *path != timestamp);
         if !paths.is_empty() {
@@ -86,4 +139,10 @@ impl Repo {
         }
         Ok(())
     }
+}
+
+/// A list as git writes it with `-z`.
+fn paths(list: &[u8]) -> Vec<String> {
+    let list = String::from_utf8_lossy(list);
+    list.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect()
 }
