@@ -18,6 +18,9 @@ pub(crate) fn open(
         None => Place::Dir(repository.published()),
         // A folder that signer.toml names is one beside it, wherever signer is started.
         Some(Place::Dir(dir)) if around.publish_to.is_none() => Place::Dir(repository.dir().join(dir)),
+        Some(Place::Git { dir, branch }) if around.publish_to.is_none() => {
+            Place::Git { dir: repository.dir().join(dir), branch }
+        }
         Some(place) => place,
     };
     let access = Access { aws: around.aws.clone() };
