@@ -21,7 +21,8 @@ pub(crate) struct Signer {
     /// The trust repository
     #[arg(long, global = true, value_name = "DIR", default_value = "./trust")]
     pub(crate) repo: PathBuf,
-    /// Where it is published: a folder, or s3://BUCKET/PREFIX?endpoint=URL; else what signer.toml says
+    /// Where it is published: a folder, s3://BUCKET/PREFIX?endpoint=URL, oci://HOST/NAME or git:DIR; else what
+    /// signer.toml says
     #[arg(long, global = true, value_name = "PLACE")]
     pub(crate) to: Option<String>,
     /// For people, or for programs (docs/schema)

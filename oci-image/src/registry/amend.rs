@@ -71,5 +71,6 @@ impl Registry {
 fn unlike_others(wait: Duration, bytes: &[u8]) -> Duration {
     let digest = Digest::of(bytes);
     let [first, ..] = *digest.bytes();
-    wait.saturating_add(wait.saturating_mul(u32::from(first)) / 512)
+    let more = wait.saturating_mul(u32::from(first)).checked_div(512).unwrap_or_default();
+    wait.saturating_add(more)
 }

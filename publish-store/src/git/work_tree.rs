@@ -106,7 +106,7 @@ impl Repo {
         let differ = call(&["diff-files", "-z", "--name-only", "--"])?;
         let timestamp = format!("{}{TIMESTAMP}", self.prefix);
         let mut paths = paths(&differ.stdout);
-        let moved = paths.iter().any(|path| *path == timestamp);
+        let moved = paths.contains(&timestamp);
         paths.retain(|path| *path != timestamp);
         if !paths.is_empty() {
             let list: Vec<String> = paths.iter().map(|path| format!("{path}\0")).collect();

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
