@@ -10,6 +10,7 @@
 
 mod dir;
 mod git;
+mod oci;
 mod place;
 mod s3;
 
@@ -17,6 +18,7 @@ use std::fmt;
 
 pub use dir::DirStore;
 pub use git::GitStore;
+pub use oci::OciStore;
 pub use place::{Access, AwsKeys, BadPlace, Place, open};
 pub use s3::S3Store;
 

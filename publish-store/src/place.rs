@@ -4,10 +4,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use oci_image::tuf_layout::ENCODED;
+use oci_image::{ImageName, Reference, RegistryOptions, Tag};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::{DirStore, GitStore, S3Store, Store, StoreError};
+use crate::{DirStore, GitStore, OciStore, S3Store, Store, StoreError};
+
+const EXPECTED: &str = "expected a folder, s3://BUCKET/PREFIX, oci://HOST/NAME or git:DIR";
 
 /// Where a repository is published.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,6 +36,13 @@ pub enum Place {
         /// The branch, where it isn't the one that is checked out.
         branch: Option<String>,
     },
+    /// `oci://HOST/NAME[:TAG]`: a repository of a registry.
+    Oci {
+        /// The registry and the repository in it.
+        name: ImageName,
+        /// The tag that clients begin with; `latest` where nothing is said.
+        tag: Tag,
+    },
 }
 
 /// What is needed to get in. The caller finds it: this crate reads no environment.
@@ -39,6 +50,8 @@ pub enum Place {
 pub struct Access {
     /// For an object store.
     pub aws: Option<AwsKeys>,
+    /// For a registry: logins, and how it is reached.
+    pub registry: RegistryOptions,
 }
 
 /// The keys of an account of an object store.
@@ -76,6 +89,7 @@ pub fn open(place: &Place, access: &Access) -> Result<Box<dyn Store>, StoreError
     Ok(match place {
         Place::Dir(dir) => Box::new(DirStore::new(dir)),
         Place::Git { dir, branch } => Box::new(GitStore::new(dir, branch.as_deref())),
+        Place::Oci { name, tag } => Box::new(OciStore::new(name, tag, access.registry.clone())?),
         Place::S3 { bucket, prefix, endpoint, region } => {
             Box::new(S3Store::new(bucket, prefix, endpoint.as_ref(), region.as_deref(), access.aws.as_ref())?)
         }
@@ -95,11 +109,14 @@ impl FromStr for Place {
         if let Some(place) = text.strip_prefix("git:").filter(|place| !place.starts_with("//")) {
             return git(place).map_err(bad);
         }
+        if let Some(name) = text.strip_prefix("oci://") {
+            return oci(name).map_err(bad);
+        }
         let scheme = text.split(':').next().filter(|scheme| scheme.len() < text.len());
         if !text.contains("://")
             && scheme.is_some_and(|scheme| matches!(scheme, "oci" | "s3" | "http" | "https"))
         {
-            return Err(bad("expected a folder or s3://BUCKET/PREFIX"));
+            return Err(bad(EXPECTED));
         }
         if !text.contains("://") {
             return if text.is_empty() {
@@ -108,7 +125,7 @@ impl FromStr for Place {
                 Ok(Self::Dir(text.into()))
             };
         }
-        let url = Url::parse(text).map_err(|_| bad("expected a folder or s3://BUCKET/PREFIX"))?;
+        let url = Url::parse(text).map_err(|_| bad(EXPECTED))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(bad(
                 "keys don't belong in an address: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -116,7 +133,7 @@ impl FromStr for Place {
         }
         match url.scheme() {
             "s3" => s3(&url).map_err(bad),
-            _ => Err(bad("expected a folder or s3://BUCKET/PREFIX")),
+            _ => Err(bad(EXPECTED)),
         }
     }
 }
@@ -133,6 +150,27 @@ fn git(text: &str) -> Result<Place, &'static str> {
         return Err("expected the name of a branch behind #");
     }
     Ok(Place::Git { dir: dir.into(), branch: branch.map(str::to_owned) })
+}
+
+/// As clients write it, but for what they can't read.
+fn oci(text: &str) -> Result<Place, &'static str> {
+    if text.split('/').next().is_some_and(|host| host.contains('@')) {
+        return Err("logins don't belong in an address: log in with docker or podman");
+    }
+    if text.contains(['?', '#', '@']) {
+        return Err("expected a tag or nothing behind oci://HOST/NAME");
+    }
+    let reference: Reference = text.parse().map_err(|_| "expected oci://HOST/NAME[:TAG]")?;
+    let name = reference.name();
+    // Short names would be Docker Hub's, which nobody expects in an address.
+    if !text.strip_prefix(name.registry()).is_some_and(|rest| rest.starts_with('/')) {
+        return Err("expected a registry's host behind oci://");
+    }
+    let tag = reference.tag().ok_or("expected oci://HOST/NAME[:TAG]")?;
+    if tag.as_str().starts_with(ENCODED) {
+        return Err("expected another tag: those that begin with role-sha256- are for roles");
+    }
+    Ok(Place::Oci { name: name.clone(), tag: tag.clone() })
 }
 
 /// What git allows (git-check-ref-format), and less where that costs nobody a name.
@@ -182,6 +220,7 @@ impl fmt::Display for Place {
             Self::Dir(dir) => write!(f, "{}", dir.display()),
             Self::Git { dir, branch: None } => write!(f, "git:{}", dir.display()),
             Self::Git { dir, branch: Some(branch) } => write!(f, "git:{}#{branch}", dir.display()),
+            Self::Oci { name, tag } => write!(f, "oci://{name}:{tag}"),
             Self::S3 { bucket, prefix, .. } => write!(f, "s3://{bucket}/{prefix}"),
         }
     }
@@ -201,6 +240,8 @@ mod tests {
         assert_eq!("git:site/trust#gh-pages".parse(), Ok(git(Some("gh-pages"))));
         let s3 = "s3://bucket/trust/?endpoint=http://127.0.0.1:9000&region=eu-1".parse::<Place>().unwrap();
         assert_eq!(s3.to_string(), "s3://bucket/trust");
+        let oci = "oci://r.example.com:5000/acme/tuf".parse::<Place>().unwrap();
+        assert_eq!(oci.to_string(), "oci://r.example.com:5000/acme/tuf:latest");
         assert!(matches!(s3, Place::S3 { region: Some(region), .. } if region == "eu-1"));
     }
 
@@ -219,8 +260,13 @@ mod tests {
             ("git:site#-f", "expected the name of a branch"),
             ("git:site#a..b", "expected the name of a branch"),
             ("git://me:hush@example.com/x", "keys don't belong in an address"),
-            ("oci:site:tag", "expected a folder or s3:"),
-            ("gs://bucket", "expected a folder or s3:"),
+            ("oci:site:tag", "expected a folder, s3:"),
+            ("gs://bucket", "expected a folder, s3:"),
+            ("oci://me:hush@r.example.com/tuf", "logins don't belong in an address"),
+            ("oci://acme/tuf", "expected a registry's host"),
+            ("oci://r.example.com/Tuf", "expected oci://HOST/NAME"),
+            ("oci://r.example.com/tuf@sha256:0", "expected a tag or nothing"),
+            ("oci://r.example.com/tuf:role-sha256-turn", "expected another tag"),
         ] {
             let said = text.parse::<Place>().unwrap_err().to_string();
             assert!(said.contains(why) && !said.contains("hush"), "{said}");

@@ -108,7 +108,7 @@ fn store(server: &Server, region: &str) -> Box<dyn Store> {
         session_token: None,
         region: None,
     };
-    open(&place, &Access { aws: Some(aws) }).unwrap()
+    open(&place, &Access { aws: Some(aws), ..Access::default() }).unwrap()
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_store_that_is_not_there_says_so() {
         region: None,
     };
     assert!(!format!("{aws:?}").contains("hush"));
-    let store = open(&place, &Access { aws: Some(aws) }).unwrap();
+    let store = open(&place, &Access { aws: Some(aws), ..Access::default() }).unwrap();
     let error = store.head().unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
     assert!(!error.to_string().contains("hush"), "{error}");

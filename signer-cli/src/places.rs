@@ -1,5 +1,6 @@
 //! Where a repository is published: what `--to` or signer.toml names, else the folder beside it.
 
+use oci_image::Credentials;
 use publish_store::{Access, Place, Store};
 
 use crate::Surroundings;
@@ -23,7 +24,10 @@ pub(crate) fn open(
         }
         Some(place) => place,
     };
-    let access = Access { aws: around.aws.clone() };
+    let mut access = Access { aws: around.aws.clone(), ..Access::default() };
+    if matches!(place, Place::Oci { .. }) {
+        access.registry.credentials = Credentials::load(around.credentials.find()).map_err(Failure::usage)?;
+    }
     publish_store::open(&place, &access).map_err(|error| Failure::usage(error).hint(HINT))
 }
 
