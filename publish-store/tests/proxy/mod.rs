@@ -9,14 +9,17 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+/// Makes other bytes of what was written.
+type Made = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
+
 #[derive(Default)]
 struct State {
     behind: String,
     /// How many writes are left until one breaks, and whether it arrives.
     breaks: Option<(u32, bool)>,
     conditions: bool,
-    /// After the next write to this path, these bytes are there.
-    others: Option<(String, Vec<u8>)>,
+    /// After the next write to this path, what is made of it is there.
+    others: Option<(String, Made)>,
     log: Vec<String>,
 }
 
@@ -66,8 +69,8 @@ impl Proxy {
         self.state.lock().unwrap().breaks.take().is_some_and(|(left, _)| left > 0)
     }
 
-    pub fn overwrite_after(&self, path: &str, bytes: Vec<u8>) {
-        self.state.lock().unwrap().others = Some((path.to_owned(), bytes));
+    pub fn overwrite_after(&self, path: &str, made: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) {
+        self.state.lock().unwrap().others = Some((path.to_owned(), Box::new(made)));
     }
 }
 
@@ -114,7 +117,8 @@ fn serve(mut client: TcpStream, state: &Mutex<State>, turn: &Mutex<()>) {
         let mut state = state.lock().unwrap();
         state.others.take_if(|(end, _)| first.starts_with("PUT") && path.ends_with(&*end))
     };
-    if let Some((_, bytes)) = others {
+    if let Some((_, made)) = others {
+        let bytes = made(&body);
         let kind = "application/vnd.oci.image.manifest.v1+json";
         let length = bytes.len();
         let head = format!(
