@@ -12,7 +12,7 @@ mod turn;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use oci_image::tuf_layout::{self, Asked, tag_of};
@@ -38,13 +38,20 @@ const TIMESTAMP: &str = "timestamp.json";
 /// A repository in a registry.
 pub struct OciStore {
     name: String,
-    registry: Registry,
-    targets: Registry,
+    metadata: Repository,
+    targets: Repository,
     tag: Tag,
     settle: Duration,
     /// Who we are among publishers.
     me: String,
     state: Mutex<State>,
+}
+
+/// One repository of the registry.
+struct Repository {
+    registry: Registry,
+    /// Whether the config is there already, which all manifests share.
+    config: OnceLock<()>,
 }
 
 #[derive(Default)]
@@ -76,11 +83,14 @@ impl OciStore {
         let targets: ImageName = format!("{}/{}-targets", name.registry(), name.repository())
             .parse()
             .map_err(|why: oci_image::BadReference| malformed(why.to_string()))?;
-        let registry = |name, options| Registry::new(name, options).map_err(|why| malformed(why.to_string()));
-        let (registry, targets) = (registry(name, options.clone())?, registry(&targets, options)?);
+        let repository = |name, options| match Registry::new(name, options) {
+            Ok(registry) => Ok(Repository { registry, config: OnceLock::new() }),
+            Err(why) => Err(malformed(why.to_string())),
+        };
+        let (metadata, targets) = (repository(name, options.clone())?, repository(&targets, options)?);
         Ok(Self {
             name: text,
-            registry,
+            metadata,
             targets,
             tag: tag.clone(),
             settle: SETTLE,
@@ -105,11 +115,11 @@ impl OciStore {
     }
 
     fn held_at(&self, which: Selector<'_>) -> Result<Option<Held>, StoreError> {
-        self.held_in(&self.registry, which)
+        self.held_in(&self.metadata, which)
     }
 
-    fn held_in(&self, registry: &Registry, which: Selector<'_>) -> Result<Option<Held>, StoreError> {
-        let fetched = match registry.manifest(which) {
+    fn held_in(&self, repository: &Repository, which: Selector<'_>) -> Result<Option<Held>, StoreError> {
+        let fetched = match repository.registry.manifest(which) {
             Err(SourceError::NotFound { .. }) => return Ok(None),
             fetched => fetched.map_err(|error| self.failed(error))?,
         };
@@ -123,7 +133,7 @@ impl OciStore {
     }
 
     fn digest_under(&self, tag: &Tag) -> Result<Option<Digest>, StoreError> {
-        match self.registry.manifest(Selector::Tag(tag.as_str())) {
+        match self.metadata.registry.manifest(Selector::Tag(tag.as_str())) {
             Err(SourceError::NotFound { .. }) => Ok(None),
             fetched => Ok(Some(Digest::of(&fetched.map_err(|error| self.failed(error))?.bytes))),
         }
@@ -158,13 +168,12 @@ impl OciStore {
         if let Some(found) = held.and_then(|mut held| held.files.remove(name)) {
             return Ok(Some(found));
         }
-        let own = version_tag(name).map(|tag| self.held(&tag)).transpose()?.flatten();
-        Ok(own.and_then(|mut held| held.files.remove(name)))
+        self.claimed(name)
     }
 
     fn read(
         &self,
-        registry: &Registry,
+        repository: &Repository,
         file: &Descriptor,
         name: &str,
         limit: u64,
@@ -172,7 +181,7 @@ impl OciStore {
         if file.size > limit {
             return Err(StoreError::TooLarge { name: name.to_owned(), limit, got: file.size });
         }
-        let blob = registry.blob(file).map_err(|error| self.failed(error))?;
+        let blob = repository.registry.blob(file).map_err(|error| self.failed(error))?;
         let mut bytes = Vec::new();
         match VerifyingReader::for_blob(blob, file).read_to_end(&mut bytes).map_err(BlobError::from) {
             Ok(_) => Ok(bytes),
@@ -182,13 +191,14 @@ impl OciStore {
         }
     }
 
-    fn push_config(&self, registry: &Registry) -> Result<(), StoreError> {
-        registry.push_blob(CONFIG).map(|_| ()).map_err(|error| self.failed(error))
-    }
-
-    fn push(&self, registry: &Registry, bytes: &[u8]) -> Result<(), StoreError> {
-        self.push_config(registry)?;
-        registry.push_blob(bytes).map(|_| ()).map_err(|error| self.failed(error))
+    /// Writes a blob, and the config beside it.
+    fn push(&self, to: &Repository, bytes: &[u8]) -> Result<(), StoreError> {
+        let push = |bytes| to.registry.push_blob(bytes).map_err(|error| self.failed(error));
+        if to.config.get().is_none() {
+            push(CONFIG)?;
+            to.config.get_or_init(|| ());
+        }
+        push(bytes).map(|_| ())
     }
 
     /// The manifest that clients begin with next, and the snapshot in it.
@@ -210,14 +220,14 @@ impl OciStore {
             if files.get(&version).is_some_and(|there| there.digest != root.digest) {
                 return Err(StoreError::Taken { name: name.clone() });
             }
-            self.push(&self.registry, bytes)?;
+            self.push(&self.metadata, bytes)?;
             files.insert(version, root);
         }
         let (_, snapshot) = self.stated(timestamp, TIMESTAMP, "snapshot")?;
-        let bytes = self.read(&self.registry, &snapshot, "the snapshot", SNAPSHOT_MAX)?;
+        let bytes = self.read(&self.metadata, &snapshot, "the snapshot", SNAPSHOT_MAX)?;
         let (stated, targets) = self.stated(&bytes, "the snapshot", "targets")?;
         let head = layer(TIMESTAMP, tuf_layout::METADATA, timestamp);
-        self.push(&self.registry, timestamp)?;
+        self.push(&self.metadata, timestamp)?;
         let previous = from.map(|held| (PREVIOUS.to_owned(), held.digest.to_string()));
         let layers = files.values().chain([&snapshot, &targets, &head]);
         Ok((manifest(layers, &previous.into_iter().collect::<Annotations>()), stated))
@@ -238,7 +248,7 @@ impl OciStore {
         let is_snapshot = |name: &str| version_and_role(name).is_some_and(|(_, role)| role == "snapshot");
         let file = from.and_then(|held| held.files.iter().find(|(name, _)| is_snapshot(name)));
         let Some((name, file)) = file else { return Ok(None) };
-        let bytes = self.read(&self.registry, file, name, SNAPSHOT_MAX)?;
+        let bytes = self.read(&self.metadata, file, name, SNAPSHOT_MAX)?;
         Stated::parse(&bytes).map(Some).map_err(|why| self.malformed(format!("{name}: {why}")))
     }
 
@@ -270,7 +280,7 @@ impl Store for OciStore {
     }
 
     fn metadata(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.find(name)?.map(|file| self.read(&self.registry, &file, name, limit)).transpose()
+        self.find(name)?.map(|file| self.read(&self.metadata, &file, name, limit)).transpose()
     }
 
     fn has_metadata(&self, name: &str) -> Result<bool, StoreError> {
@@ -290,7 +300,7 @@ impl Store for OciStore {
     fn head(&self) -> Result<Option<Head>, StoreError> {
         let Some(held) = self.top()? else { return Ok(None) };
         let Some(file) = held.files.get(TIMESTAMP) else { return Ok(None) };
-        let timestamp = self.read(&self.registry, file, TIMESTAMP, HEAD_MAX)?;
+        let timestamp = self.read(&self.metadata, file, TIMESTAMP, HEAD_MAX)?;
         Ok(Some(Head { timestamp, token: Token(held.digest.to_string()) }))
     }
 
@@ -305,9 +315,10 @@ impl Store for OciStore {
             self.state().put.insert(name.to_owned(), there);
             return Ok(());
         }
-        self.push(&self.registry, bytes)?;
+        self.push(&self.metadata, bytes)?;
         let claim = manifest([&file].into_iter(), &Annotations::new());
-        let pushed = self.registry.push_manifest(Selector::Tag(tag.as_str()), &claim, media::OCI_MANIFEST);
+        let pushed =
+            self.metadata.registry.push_manifest(Selector::Tag(tag.as_str()), &claim, media::OCI_MANIFEST);
         pushed.map_err(|error| self.failed(error))?;
         // Another publisher may have claimed it at the same moment.
         if self.digest_under(&tag)? != Some(Digest::of(&claim)) {
@@ -339,7 +350,7 @@ impl Store for OciStore {
         let file = name.rsplit('/').next().unwrap_or(name);
         let bytes = manifest([&layer(file, tuf_layout::TARGET, bytes)].into_iter(), &Annotations::new());
         let tag = target_tag(name);
-        let pushed = self.targets.push_manifest(Selector::Tag(&tag), &bytes, media::OCI_MANIFEST);
+        let pushed = self.targets.registry.push_manifest(Selector::Tag(&tag), &bytes, media::OCI_MANIFEST);
         pushed.map_err(|error| self.failed(error))?;
         if let Some(folder) = folder_tag(name) {
             let entry = layer(name, media::OCI_MANIFEST, &bytes);
@@ -375,8 +386,9 @@ impl Store for OciStore {
         }
         // Who lost against us may have written roles' tags that they had read before we did.
         self.lead_roles(&wanted, before.as_ref())?;
-        self.state().put.clear();
-        self.top()?;
+        let mut state = self.state();
+        state.put.clear();
+        state.top = Held::parse(&next, None).ok().map(Some);
         Ok(Token(Digest::of(&next).to_string()))
     }
 

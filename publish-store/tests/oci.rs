@@ -212,13 +212,17 @@ fn a_registry_that_vanishes_at_any_write_leaves_the_old_state_or_the_new() {
 fn of_two_who_meet_without_knowing_the_loser_is_told_before_clients_see_anything() {
     let registry = Registry::start().unwrap();
     publish_with(&*store(&registry.host()), 1, Some(1)).unwrap();
-    for round in 1..=5_u32 {
+    let proxy = Proxy::start(&registry.host());
+    let moves =
+        || proxy.log().iter().filter(|line| line.starts_with("PUT") && line.ends_with("/latest")).count();
+    for (before, round) in (1..=5_u32).enumerate() {
+        assert_eq!(moves(), before, "each round moved the tag once");
         let token = store(&registry.host()).head().unwrap().unwrap().token;
         let start = Barrier::new(3);
         let results: Vec<_> = thread::scope(|scope| {
             let threads: Vec<_> = (1..=3)
                 .map(|number| {
-                    let (host, start, token) = (registry.host(), &start, &token);
+                    let (host, start, token) = (proxy.host(), &start, &token);
                     scope.spawn(move || {
                         let store = store(&host);
                         store.head().unwrap();

@@ -94,9 +94,9 @@ impl OciStore {
                 (Some(_), _) => return Ok(()),
                 (None, _) => {}
             }
-            let layer = match &put {
-                Some(layer) => layer.clone(),
-                None => self.claimed(name)?,
+            // What neither we nor its own tag have was missing before: whoever reads it says so.
+            let Some(layer) = put.clone().map_or_else(|| self.claimed(name), |layer| Ok(Some(layer)))? else {
+                return Ok(());
             };
             let kept = kept(files, before);
             let layers = kept.iter().copied().chain([&layer]);
@@ -106,7 +106,8 @@ impl OciStore {
                 (Some(true), None) => Expected::Nothing,
                 _ => Expected::Anything,
             };
-            let written = self.registry.replace_manifest(&tag, &bytes, media::OCI_MANIFEST, expected);
+            let written =
+                self.metadata.registry.replace_manifest(&tag, &bytes, media::OCI_MANIFEST, expected);
             if written.map_err(|error| self.failed(error))? {
                 return Ok(());
             }
@@ -114,11 +115,10 @@ impl OciStore {
         Err(StoreError::Moved)
     }
 
-    /// A version of a role that isn't under its role's tag any more.
-    fn claimed(&self, name: &str) -> Result<Descriptor, StoreError> {
+    /// A version of a role under its own tag.
+    pub(super) fn claimed(&self, name: &str) -> Result<Option<Descriptor>, StoreError> {
         let held = version_tag(name).map(|tag| self.held(&tag)).transpose()?.flatten();
-        let found = held.and_then(|mut held: Held| held.files.remove(name));
-        found.ok_or_else(|| self.malformed(format!("expected {name}, got nothing")))
+        Ok(held.and_then(|mut held: Held| held.files.remove(name)))
     }
 
     /// Lists what was put in the index of its folder, as docker/attest looks for it.
@@ -126,8 +126,10 @@ impl OciStore {
         let folders = self.state().folders.clone();
         for (tag, entries) in folders {
             let tag: Tag = tag.parse().map_err(|_| self.malformed(format!("expected a tag, got {tag:?}")))?;
-            let amended =
-                self.targets.amend_manifest(&tag, media::OCI_INDEX, &mut |there| with(there, &entries));
+            let amended = self
+                .targets
+                .registry
+                .amend_manifest(&tag, media::OCI_INDEX, &mut |there| with(there, &entries));
             amended.map_err(|error| self.failed(error))?;
             self.state().folders.remove(tag.as_str());
         }
@@ -136,7 +138,7 @@ impl OciStore {
 
     /// A target of an index that others wrote, which has no tag of its own.
     pub(super) fn indexed_target(&self, tag: &Tag, name: &str) -> Result<Option<Held>, StoreError> {
-        let fetched = match self.targets.manifest(Selector::Tag(tag.as_str())) {
+        let fetched = match self.targets.registry.manifest(Selector::Tag(tag.as_str())) {
             Err(SourceError::NotFound { .. }) => return Ok(None),
             fetched => fetched.map_err(|error| self.failed(error))?,
         };

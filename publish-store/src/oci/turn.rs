@@ -55,7 +55,8 @@ impl OciStore {
                 }
                 (began, Expected::Anything)
             };
-            let sent = self.registry.replace_manifest(&self.tag, next, media::OCI_MANIFEST, expected);
+            let sent =
+                self.metadata.registry.replace_manifest(&self.tag, next, media::OCI_MANIFEST, expected);
             let refused = match sent {
                 Ok(true) => None,
                 Ok(false) => Some(StoreError::Moved),
@@ -122,11 +123,12 @@ impl OciStore {
             sleep(self.settle.checked_div(4).unwrap_or(Duration::ZERO));
             self.expect_still(from)?;
         }
-        self.push_config(&self.registry)?;
+        self.push(&self.metadata, CONFIG)?;
         let annotations =
             Annotations::from([(STATE.to_owned(), state), (PUBLISHER.to_owned(), self.me.clone())]);
         let notice = manifest([layer("notice", media::OCI_EMPTY, CONFIG)].iter(), &annotations);
-        let written = self.registry.replace_manifest(&tag, &notice, media::OCI_MANIFEST, Expected::Anything);
+        let written =
+            self.metadata.registry.replace_manifest(&tag, &notice, media::OCI_MANIFEST, Expected::Anything);
         written.map_err(|error| self.failed(error))?;
         Ok(notice)
     }
@@ -137,13 +139,17 @@ impl OciStore {
             return Ok(holds);
         }
         let tag = notice_tag()?;
-        let is_done =
-            |expected| match self.registry.replace_manifest(&tag, notice, media::OCI_MANIFEST, expected) {
-                Ok(done) => Ok(done),
-                // A registry that doesn't understand the question can't hold to the answer.
-                Err(SourceError::Malformed { .. }) if expected != Expected::Anything => Ok(true),
-                Err(error) => Err(self.failed(error)),
-            };
+        let is_done = |expected| match self.metadata.registry.replace_manifest(
+            &tag,
+            notice,
+            media::OCI_MANIFEST,
+            expected,
+        ) {
+            Ok(done) => Ok(done),
+            // A registry that doesn't understand the question can't hold to the answer.
+            Err(SourceError::Malformed { .. }) if expected != Expected::Anything => Ok(true),
+            Err(error) => Err(self.failed(error)),
+        };
         let holds = !is_done(Expected::Manifest(Digest::of(b"another")))?
             && !is_done(Expected::Nothing)?
             && is_done(Expected::Manifest(Digest::of(notice)))?;
