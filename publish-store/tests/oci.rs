@@ -193,7 +193,8 @@ fn a_registry_that_vanishes_at_any_write_leaves_the_old_state_or_the_new() {
                 Ok(_) => assert_eq!(found, state, "write {at}, after: {after}"),
                 Err(StoreError::Unreachable { .. }) => {
                     broken += 1;
-                    assert!(found == last || (after && found == state), "write {at}, after: {after}");
+                    // Where only the answer was lost, it was looked for.
+                    assert_eq!(found, last, "write {at}, after: {after}");
                 }
                 Err(error) => panic!("write {at}, after: {after}: {error}"),
             }
