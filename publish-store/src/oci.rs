@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read as _;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::sleep;
 use std::time::Duration;
 
 use oci_image::tuf_layout::{self, Asked, tag_of};
@@ -33,6 +34,9 @@ const SETTLE: Duration = Duration::from_secs(2);
 const SNAPSHOT_MAX: u64 = 32 * 1024 * 1024;
 /// How many files are handed over to be written at once.
 const SOME: usize = 256;
+/// Before a manifest is written again, and when that is given up.
+const PAUSE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(3);
 const TIMESTAMP: &str = "timestamp.json";
 
 /// A repository in a registry.
@@ -201,6 +205,23 @@ impl OciStore {
         push(bytes).map(|_| ())
     }
 
+    /// Writes a manifest, again where the registry doesn't know yet what was just written: docker-registry, for
+    /// a moment, when somebody else wrote the same; others, when what is behind them is slow to agree.
+    fn patiently<T>(&self, write: impl Fn() -> Result<T, SourceError>) -> Result<T, StoreError> {
+        let mut wait = PAUSE;
+        loop {
+            match write() {
+                Err(SourceError::Malformed { why, .. })
+                    if why.contains("BLOB_UNKNOWN") && wait < PATIENCE =>
+                {
+                    sleep(wait);
+                    wait = wait.saturating_mul(2);
+                }
+                done => return done.map_err(|error| self.failed(error)),
+            }
+        }
+    }
+
     /// The manifest that clients begin with next, and the snapshot in it.
     fn next(
         &self,
@@ -274,6 +295,11 @@ impl OciStore {
     }
 }
 
+/// Whether a registry says of what was just written that it isn't there.
+fn is_early(error: &SourceError) -> bool {
+    matches!(error, SourceError::Malformed { why, .. } if why.contains("BLOB_UNKNOWN"))
+}
+
 impl Store for OciStore {
     fn describe(&self) -> String {
         self.name.clone()
@@ -317,9 +343,8 @@ impl Store for OciStore {
         }
         self.push(&self.metadata, bytes)?;
         let claim = manifest([&file].into_iter(), &Annotations::new());
-        let pushed =
-            self.metadata.registry.push_manifest(Selector::Tag(tag.as_str()), &claim, media::OCI_MANIFEST);
-        pushed.map_err(|error| self.failed(error))?;
+        let which = Selector::Tag(tag.as_str());
+        self.patiently(|| self.metadata.registry.push_manifest(which, &claim, media::OCI_MANIFEST))?;
         // Another publisher may have claimed it at the same moment.
         if self.digest_under(&tag)? != Some(Digest::of(&claim)) {
             return Err(taken());
@@ -339,6 +364,12 @@ impl Store for OciStore {
             if some.is_empty() {
                 return Ok(());
             }
+            // Bins are often equal, and no registry likes to get the same twice at once.
+            let blobs: BTreeMap<Digest, &[u8]> =
+                some.iter().map(|(_, bytes)| (Digest::of(bytes), bytes.as_slice())).collect();
+            self.push(&self.metadata, CONFIG)?;
+            let blobs: Vec<&[u8]> = blobs.into_values().collect();
+            roles::each(&blobs, |bytes| self.push(&self.metadata, bytes))?;
             roles::each(&some, |(name, bytes)| self.put_metadata(name, bytes))?;
             done = done.saturating_add(u64::try_from(some.len()).unwrap_or(u64::MAX));
             progress(done);
@@ -350,8 +381,8 @@ impl Store for OciStore {
         let file = name.rsplit('/').next().unwrap_or(name);
         let bytes = manifest([&layer(file, tuf_layout::TARGET, bytes)].into_iter(), &Annotations::new());
         let tag = target_tag(name);
-        let pushed = self.targets.registry.push_manifest(Selector::Tag(&tag), &bytes, media::OCI_MANIFEST);
-        pushed.map_err(|error| self.failed(error))?;
+        let which = Selector::Tag(&tag);
+        self.patiently(|| self.targets.registry.push_manifest(which, &bytes, media::OCI_MANIFEST))?;
         if let Some(folder) = folder_tag(name) {
             let entry = layer(name, media::OCI_MANIFEST, &bytes);
             let mut state = self.state();

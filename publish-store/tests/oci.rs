@@ -330,6 +330,18 @@ fn a_registry_that_does_not_let_us_in_or_is_not_there_says_so() {
     assert!(matches!(lost, StoreError::Unreachable { .. }), "{lost}");
 }
 
+/// A registry that doesn't know yet what it was just sent.
+#[test]
+fn a_registry_that_is_slow_to_agree_with_itself_is_asked_again() {
+    let registry = Registry::start().unwrap();
+    let proxy = Proxy::start(&registry.host());
+    let unknown = r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}"#;
+    proxy.refuse_once("manifests/", 400, unknown);
+    publish_with(&*store(&proxy.host()), 1, Some(1)).unwrap();
+    assert_eq!(seen(&*store(&registry.host())), Some((1, 1)));
+    assert!(proxy.mend_refusals());
+}
+
 #[test]
 fn what_is_too_large_or_damaged_there_is_no_answer() {
     let registry = Registry::start().unwrap();

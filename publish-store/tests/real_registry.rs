@@ -112,3 +112,17 @@ fn skopeo_copies_what_was_published_file_by_file() {
     }
     assert_eq!(seen(&*server.store()), Some((2, 2)));
 }
+
+/// As bins are, of which most list nothing yet.
+#[test]
+fn many_files_that_are_equal_are_written_at_once() {
+    let Some(server) = Server::start() else { return };
+    for round in 1..=3_u32 {
+        let store = server.store();
+        let mut files =
+            (0..200).map(|number| (format!("{round}.bins-{number}.json"), format!("{round}").into_bytes()));
+        store.put_all_metadata(&mut files, &|_| {}).unwrap();
+        let there = server.store().metadata(&format!("{round}.bins-199.json"), 100).unwrap().unwrap();
+        assert_eq!(there, format!("{round}").into_bytes());
+    }
+}

@@ -106,9 +106,8 @@ impl OciStore {
                 (Some(true), None) => Expected::Nothing,
                 _ => Expected::Anything,
             };
-            let written =
-                self.metadata.registry.replace_manifest(&tag, &bytes, media::OCI_MANIFEST, expected);
-            if written.map_err(|error| self.failed(error))? {
+            let registry = &self.metadata.registry;
+            if self.patiently(|| registry.replace_manifest(&tag, &bytes, media::OCI_MANIFEST, expected))? {
                 return Ok(());
             }
         }
@@ -126,11 +125,10 @@ impl OciStore {
         let folders = self.state().folders.clone();
         for (tag, entries) in folders {
             let tag: Tag = tag.parse().map_err(|_| self.malformed(format!("expected a tag, got {tag:?}")))?;
-            let amended = self
-                .targets
-                .registry
-                .amend_manifest(&tag, media::OCI_INDEX, &mut |there| with(there, &entries));
-            amended.map_err(|error| self.failed(error))?;
+            let registry = &self.targets.registry;
+            let amend =
+                || registry.amend_manifest(&tag, media::OCI_INDEX, &mut |there| with(there, &entries));
+            self.patiently(amend)?;
             self.state().folders.remove(tag.as_str());
         }
         Ok(())

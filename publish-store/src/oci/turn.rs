@@ -16,10 +16,10 @@ use oci_image::tuf_layout::ENCODED;
 use oci_image::{Digest, Expected, Selector, SourceError, Tag, media};
 
 use super::layout::{Annotations, Held, layer, manifest};
-use super::{CONFIG, OciStore};
+use super::{CONFIG, OciStore, is_early};
 use crate::StoreError;
 
-/// How often to begin again where the registry was too slow for one round to be safe.
+/// How often to begin again where the registry was too slow for one turn to be safe.
 const TRIES: u32 = 5;
 /// How many states back to look for ours under what others built on it.
 const STATES: u32 = 8;
@@ -60,6 +60,8 @@ impl OciStore {
             let refused = match sent {
                 Ok(true) => None,
                 Ok(false) => Some(StoreError::Moved),
+                // It took nothing: another turn, since others don't wait for longer than a write takes.
+                Err(error) if is_early(&error) => continue,
                 Err(error) => Some(self.failed(error)),
             };
             // A write whose answer got lost may have been done.
@@ -127,9 +129,8 @@ impl OciStore {
         let annotations =
             Annotations::from([(STATE.to_owned(), state), (PUBLISHER.to_owned(), self.me.clone())]);
         let notice = manifest([layer("notice", media::OCI_EMPTY, CONFIG)].iter(), &annotations);
-        let written =
-            self.metadata.registry.replace_manifest(&tag, &notice, media::OCI_MANIFEST, Expected::Anything);
-        written.map_err(|error| self.failed(error))?;
+        let (registry, kind) = (&self.metadata.registry, media::OCI_MANIFEST);
+        self.patiently(|| registry.replace_manifest(&tag, &notice, kind, Expected::Anything))?;
         Ok(notice)
     }
 

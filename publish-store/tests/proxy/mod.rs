@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -20,6 +21,9 @@ struct State {
     conditions: bool,
     /// After the next write to this path, what is made of it is there.
     others: Option<(String, Made)>,
+    /// Answers each path that holds this with a refusal, the first time that it is written to.
+    refusal: Option<(String, u16, String)>,
+    refused: BTreeSet<String>,
     log: Vec<String>,
 }
 
@@ -69,6 +73,18 @@ impl Proxy {
         self.state.lock().unwrap().breaks.take().is_some_and(|(left, _)| left > 0)
     }
 
+    /// Refuses the first write to each path that holds `part`.
+    pub fn refuse_once(&self, part: &str, status: u16, body: &str) {
+        self.state.lock().unwrap().refusal = Some((part.to_owned(), status, body.to_owned()));
+    }
+
+    /// Refuses nothing any more. `true` where something was.
+    pub fn mend_refusals(&self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        state.refusal = None;
+        !state.refused.is_empty()
+    }
+
     pub fn overwrite_after(&self, path: &str, made: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) {
         self.state.lock().unwrap().others = Some((path.to_owned(), Box::new(made)));
     }
@@ -100,6 +116,10 @@ fn serve(mut client: TcpStream, state: &Mutex<State>, turn: &Mutex<()>) {
     if broken == Some(false) {
         return;
     }
+    if let Some(answer) = refusal(&mut state.lock().unwrap(), &first, &path) {
+        let _ = client.write_all(answer.as_bytes());
+        return;
+    }
     if conditions && first.starts_with("PUT") {
         let there = digest(&behind, &path);
         let holds = header("if-match")
@@ -129,6 +149,15 @@ fn serve(mut client: TcpStream, state: &Mutex<State>, turn: &Mutex<()>) {
     if broken.is_none() {
         let _ = client.write_all(&answer);
     }
+}
+
+fn refusal(state: &mut State, first: &str, path: &str) -> Option<String> {
+    let (part, status, body) = state.refusal.clone()?;
+    let hit = first.starts_with("PUT") && path.contains(&part) && state.refused.insert(path.to_owned());
+    let length = body.len();
+    hit.then(|| {
+        format!("HTTP/1.1 {status} No\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    })
 }
 
 fn request(client: &mut TcpStream) -> Option<(String, Vec<u8>)> {
