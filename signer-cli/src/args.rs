@@ -21,8 +21,8 @@ pub(crate) struct Signer {
     /// The trust repository
     #[arg(long, global = true, value_name = "DIR", default_value = "./trust")]
     pub(crate) repo: PathBuf,
-    /// Where it is published: a folder, s3://BUCKET/PREFIX?endpoint=URL, oci://HOST/NAME or git:DIR; else what
-    /// signer.toml says
+    /// Where it is published: DIR, s3://BUCKET/PREFIX, oci://HOST/NAME or git:DIR; else what signer.toml
+    /// says
     #[arg(long, global = true, value_name = "PLACE")]
     pub(crate) to: Option<String>,
     /// For people, or for programs (docs/schema)
@@ -59,7 +59,9 @@ Examples:
   signer publish
   signer publish --dry-run
   signer publish --ceremony signed.json
-  signer publish --to 's3://bucket/trust?region=eu-central-1'";
+  signer publish --to 's3://bucket/trust?region=eu-central-1'
+  signer publish --to oci://registry.example.com/acme/trust
+  signer publish --to git:../website/trust";
 
 /// How a report is written: for people, or for programs (`docs/schema`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -49,6 +49,16 @@ impl Failure {
             StoreError::Unsafe { .. } => Self::refused(what).detail(error).hint(
                 "two publishers would lose each other's changes there: use a store with conditional writes",
             ),
+            StoreError::Denied { .. } => {
+                let failure = Self::unknown(what).detail(error);
+                match store.describe().split(':').next() {
+                    Some("oci") => {
+                        failure.hint("log in with docker or podman, as somebody who may push there")
+                    }
+                    Some("git") => failure.hint("signer pushes as `git push` does: see that this one works"),
+                    _ => failure,
+                }
+            }
             _ => Self::unknown(what).detail(error),
         }
     }

@@ -113,6 +113,30 @@ fn what_two_publish_at_the_same_moment_is_there_afterwards() {
     }
 }
 
+/// What no registry can rule out: somebody's write was under way for too long.
+#[test]
+fn who_was_overtaken_is_told_and_goes_on_from_what_is_there() {
+    let registry = Registry::start().unwrap();
+    let place = format!("oci://{}/acme/tuf", registry.host());
+    let alice = Desk::published();
+    alice.signer(&["publish", "--to", &place]).ok();
+    let bob = colleague(&alice);
+    let (kind, before) = registry.manifest("acme/tuf", "latest").unwrap();
+    let names = ["alice", "bob"].map(|name| format!("registry.example.com/acme/{name}:1"));
+    for (desk, name) in [&alice, &bob].iter().zip(&names) {
+        registry.put_manifest("acme/tuf", "latest", &kind, &before);
+        desk.image("one");
+        desk.signer(&["add", "oci:one:1.4", "--as", name, "--to", &place]).ok();
+        desk.signer(&["publish", "--to", &place]).ok();
+    }
+    let said = alice.signer(&["publish", "--to", &place]).ok();
+    assert!(said.stderr.contains("another publisher wrote over it"), "{}", said.stderr);
+    assert!(find(&alice, &place, &names[1]).is_some(), "what is there stays");
+    assert!(find(&alice, &place, &names[0]).is_none(), "hers is what is missing");
+    let said = alice.signer(&["status", "--to", &place]).ok();
+    assert_eq!(said.stderr, "", "it is told until the next publish");
+}
+
 #[test]
 fn a_publish_that_loses_its_registry_at_any_write_is_made_good_by_the_next() {
     let registry = Registry::start().unwrap();
@@ -165,7 +189,8 @@ fn logins_come_from_dockers_places_and_their_lack_is_told() {
     let registry = Registry::start_with(Access::BearerOpenToRead(login)).unwrap();
     let place = format!("oci://{}/acme/tuf", registry.host());
     let desk = Desk::published();
-    desk.signer(&["publish", "--to", &place]).failed(3, &["can't be used", "denied access"]);
+    desk.signer(&["publish", "--to", &place])
+        .failed(3, &["can't be used", "denied access", "hint: log in with docker or podman"]);
     let config = format!(r#"{{"auths":{{"{}":{{"auth":"YW5uOnNlY3JldA=="}}}}}}"#, registry.host());
     fs::create_dir(desk.path("docker")).unwrap();
     fs::write(desk.path("docker/config.json"), config).unwrap();
