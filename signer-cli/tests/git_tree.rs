@@ -123,6 +123,43 @@ fn two_people_with_a_clone_each_lose_nothing() {
     }
 }
 
+/// A server behind ssh: the program `ssh` here writes down how it was called, and is the server itself.
+#[test]
+fn it_is_pushed_over_ssh_which_asks_nobody() {
+    if is_missing() {
+        return;
+    }
+    let desk = Desk::published();
+    let tree = site(&desk);
+    let bare = desk.path("bare.git");
+    git(desk.dir.path(), &["clone", "--quiet", "--bare", tree.to_str().unwrap(), bare.to_str().unwrap()]);
+    git(&tree, &["remote", "add", "origin", &format!("ssh://git@git.example.com{}", bare.display())]);
+    git(&tree, &["config", "branch.main.remote", "origin"]);
+    git(&tree, &["config", "branch.main.merge", "refs/heads/main"]);
+    let (folder, log) = (desk.path("programs"), desk.path("calls"));
+    fs::create_dir(&folder).unwrap();
+    let text = format!(
+        "#!/bin/sh\necho \"$@\" >> '{}'\nfor last; do :; done\nexec sh -c \"$last\"\n",
+        log.display()
+    );
+    fs::write(folder.join("ssh"), text).unwrap();
+    fs::set_permissions(folder.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths([folder].into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let publish = || {
+        let mut command = desk.command(&["publish", "--to", "git:site/trust"]);
+        Said::of(&command.env("PATH", &path).output().unwrap())
+    };
+    publish().ok();
+    assert_eq!(git(&bare, &["rev-parse", "main"]), git(&tree, &["rev-parse", "HEAD"]));
+    let calls = fs::read_to_string(log).unwrap();
+    assert!(calls.contains("git-receive-pack"), "{calls}");
+    assert!(calls.lines().all(|call| call.starts_with("-o BatchMode=yes ")), "{calls}");
+    // Nobody to push to.
+    fs::rename(&bare, desk.path("away.git")).unwrap();
+    publish().failed(3, &["git:site/trust can't be used", "can't be reached"]);
+}
+
 /// A program `git` that ends its caller at the n-th call: before git does anything, or after it did.
 fn deadly(desk: &Desk, at: u32, after: bool) -> PathBuf {
     let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())

@@ -82,6 +82,8 @@ pub(super) struct Git {
     dir: PathBuf,
     /// Whose commits they are, where the owner of the repository hasn't said who they are.
     author: bool,
+    /// Whether ssh is told to ask nobody: git can't tell it.
+    silent_ssh: bool,
     index: Option<PathBuf>,
 }
 
@@ -104,12 +106,18 @@ impl Ran {
 
 impl Git {
     pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), author: false, index: None }
+        Self { dir: dir.to_owned(), author: false, silent_ssh: false, index: None }
     }
 
     /// The same with an author for commits.
     pub(super) fn with_author(&self) -> Self {
         Self { author: true, ..self.clone() }
+    }
+
+    /// The same with an ssh that asks for no password and no host's key, where nothing else is configured:
+    /// behind us nobody would see the question.
+    pub(super) fn with_silent_ssh(&self) -> Self {
+        Self { silent_ssh: true, ..self.clone() }
     }
 
     /// The same with an index of its own, so that the one of the work tree stays as it is.
@@ -197,7 +205,11 @@ impl Git {
         if let Some(index) = &self.index {
             command.env("GIT_INDEX_FILE", index);
         }
-        command.arg("-C").arg(&self.dir).args(ALWAYS).args(arguments);
+        command.arg("-C").arg(&self.dir).args(ALWAYS);
+        if self.silent_ssh {
+            command.args(["-c", "core.sshCommand=ssh -o BatchMode=yes"]);
+        }
+        command.args(arguments);
         command
     }
 }

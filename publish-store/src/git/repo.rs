@@ -91,6 +91,8 @@ impl Repo {
             prefix.push('/');
         }
         let git = Git::new(Path::new(top));
+        let ssh = git.run(&["config", "--get", "core.sshCommand"], b"", LIST_MAX)?;
+        let git = if ssh.ok { git } else { git.with_silent_ssh() };
         let head = git.run(&["symbolic-ref", "--quiet", "--short", "HEAD"], b"", LIST_MAX)?;
         let head = head.ok.then(|| head.text());
         let branch = branch.map(str::to_owned).or_else(|| head.clone()).ok_or_else(|| {
