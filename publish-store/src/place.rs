@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use oci_image::tuf_layout::ENCODED;
 use oci_image::{ImageName, Reference, RegistryOptions, Tag};
-use url::Url;
+use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use crate::{DirStore, GitStore, OciStore, S3Store, Store, StoreError};
@@ -36,12 +36,14 @@ pub enum Place {
         /// The branch, where it isn't the one that is checked out.
         branch: Option<String>,
     },
-    /// `oci://HOST/NAME[:TAG]`: a repository of a registry.
+    /// `oci://HOST/NAME[:TAG][?ca-file=FILE]`: a repository of a registry.
     Oci {
         /// The registry and the repository in it.
         name: ImageName,
         /// The tag that clients begin with; `latest` where nothing is said.
         tag: Tag,
+        /// Certificates (PEM) to trust beside the system's.
+        ca_file: Option<PathBuf>,
     },
 }
 
@@ -89,7 +91,11 @@ pub fn open(place: &Place, access: &Access) -> Result<Box<dyn Store>, StoreError
     Ok(match place {
         Place::Dir(dir) => Box::new(DirStore::new(dir)),
         Place::Git { dir, branch } => Box::new(GitStore::new(dir, branch.as_deref())),
-        Place::Oci { name, tag } => Box::new(OciStore::new(name, tag, access.registry.clone())?),
+        Place::Oci { name, tag, ca_file } => {
+            let mut options = access.registry.clone();
+            options.ca_file = ca_file.clone().or(options.ca_file);
+            Box::new(OciStore::new(name, tag, options)?)
+        }
         Place::S3 { bucket, prefix, endpoint, region } => {
             Box::new(S3Store::new(bucket, prefix, endpoint.as_ref(), region.as_deref(), access.aws.as_ref())?)
         }
@@ -157,8 +163,16 @@ fn oci(text: &str) -> Result<Place, &'static str> {
     if text.split('/').next().is_some_and(|host| host.contains('@')) {
         return Err("logins don't belong in an address: log in with docker or podman");
     }
-    if text.contains(['?', '#', '@']) {
+    let (text, query) = text.split_once('?').map_or((text, None), |(text, query)| (text, Some(query)));
+    if text.contains(['#', '@']) {
         return Err("expected a tag or nothing behind oci://HOST/NAME");
+    }
+    let mut ca_file = None;
+    for (name, value) in query.map(|query| form_urlencoded::parse(query.as_bytes())).into_iter().flatten() {
+        match &*name {
+            "ca-file" if !value.is_empty() => ca_file = Some(PathBuf::from(&*value)),
+            _ => return Err("expected ca-file= behind the question mark"),
+        }
     }
     let reference: Reference = text.parse().map_err(|_| "expected oci://HOST/NAME[:TAG]")?;
     let name = reference.name();
@@ -170,7 +184,7 @@ fn oci(text: &str) -> Result<Place, &'static str> {
     if tag.as_str().starts_with(ENCODED) {
         return Err("expected another tag: those that begin with role-sha256- are for roles");
     }
-    Ok(Place::Oci { name: name.clone(), tag: tag.clone() })
+    Ok(Place::Oci { name: name.clone(), tag: tag.clone(), ca_file })
 }
 
 /// What git allows (git-check-ref-format), and less where that costs nobody a name.
@@ -220,7 +234,7 @@ impl fmt::Display for Place {
             Self::Dir(dir) => write!(f, "{}", dir.display()),
             Self::Git { dir, branch: None } => write!(f, "git:{}", dir.display()),
             Self::Git { dir, branch: Some(branch) } => write!(f, "git:{}#{branch}", dir.display()),
-            Self::Oci { name, tag } => write!(f, "oci://{name}:{tag}"),
+            Self::Oci { name, tag, .. } => write!(f, "oci://{name}:{tag}"),
             Self::S3 { bucket, prefix, .. } => write!(f, "s3://{bucket}/{prefix}"),
         }
     }
@@ -242,6 +256,9 @@ mod tests {
         assert_eq!(s3.to_string(), "s3://bucket/trust");
         let oci = "oci://r.example.com:5000/acme/tuf".parse::<Place>().unwrap();
         assert_eq!(oci.to_string(), "oci://r.example.com:5000/acme/tuf:latest");
+        let oci = "oci://r.example.com/tuf:1?ca-file=a%20b.pem".parse::<Place>().unwrap();
+        assert!(matches!(&oci, Place::Oci { ca_file: Some(file), .. } if file.ends_with("a b.pem")));
+        assert_eq!(oci.to_string(), "oci://r.example.com/tuf:1");
         assert!(matches!(s3, Place::S3 { region: Some(region), .. } if region == "eu-1"));
     }
 
@@ -266,6 +283,7 @@ mod tests {
             ("oci://acme/tuf", "expected a registry's host"),
             ("oci://r.example.com/Tuf", "expected oci://HOST/NAME"),
             ("oci://r.example.com/tuf@sha256:0", "expected a tag or nothing"),
+            ("oci://r.example.com/tuf?password=hush", "expected ca-file="),
             ("oci://r.example.com/tuf:role-sha256-turn", "expected another tag"),
         ] {
             let said = text.parse::<Place>().unwrap_err().to_string();

@@ -7,12 +7,13 @@ mod contract;
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use contract::{publish, publish_with, seen};
-use oci_image::RegistryOptions;
-use publish_store::{OciStore, Store};
+use oci_image::{Credentials, RegistryOptions};
+use publish_store::{Access, OciStore, Place, Store, StoreError, open};
 use serde_json::Value;
 
 /// A registry on a free port, gone when dropped.
@@ -31,12 +32,17 @@ impl Drop for Server {
 
 impl Server {
     fn start() -> Option<Self> {
+        Self::start_with(&["docker-registry", "skopeo"], |_| String::new())
+    }
+
+    /// `more` gets the folder, and returns what else its configuration says of http and of logins.
+    fn start_with(programs: &[&str], more: impl Fn(&Path) -> String) -> Option<Self> {
         let there = |program: &str| {
             let found =
                 Command::new(program).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status();
             found.is_ok()
         };
-        if let Some(missing) = ["docker-registry", "skopeo"].into_iter().find(|program| !there(program)) {
+        if let Some(missing) = programs.iter().find(|program| !there(program)) {
             assert!(std::env::var_os("HALLMARK_NO_SKIPS").is_none(), "{missing} is not installed");
             eprintln!("SKIPPED: {missing} is not installed");
             return None;
@@ -46,8 +52,9 @@ impl Server {
         let storage = dir.path().join("storage");
         let config = dir.path().join("config.yml");
         let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
-            storage.display()
+            "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp:\n  addr: 127.0.0.1:{port}\n{}",
+            storage.display(),
+            more(dir.path()),
         );
         fs::write(&config, text).unwrap();
         let mut command = Command::new("docker-registry");
@@ -125,4 +132,49 @@ fn many_files_that_are_equal_are_written_at_once() {
         let there = server.store().metadata(&format!("{round}.bins-199.json"), 100).unwrap().unwrap();
         assert_eq!(there, format!("{round}").into_bytes());
     }
+}
+
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A certificate of its own, and one login.
+fn private(dir: &Path) -> String {
+    let (key, cert) = (dir.join("tls.key"), dir.join("tls.crt"));
+    let subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "36500"];
+    let files = ["-keyout", key.to_str().unwrap(), "-out", cert.to_str().unwrap()];
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    let leaf = ["-addext", "basicConstraints=critical,CA:FALSE"];
+    run("openssl", &[&["req", "-x509"][..], &curve, &files, &subject, &leaf].concat());
+    let users = dir.join("htpasswd");
+    fs::write(&users, run("htpasswd", &["-Bbn", "alice", "s3cret"])).unwrap();
+    format!(
+        "  tls: {{certificate: {}, key: {}}}\nauth:\n  htpasswd: {{realm: test, path: {}}}\n",
+        cert.display(),
+        key.display(),
+        users.display()
+    )
+}
+
+#[test]
+fn over_tls_with_a_password_and_a_certificate_of_ones_own() {
+    let programs = ["docker-registry", "openssl", "htpasswd"];
+    let Some(server) = Server::start_with(&programs, private) else { return };
+    let place = format!("oci://127.0.0.1:{}/acme/tuf", server.port);
+    let with = |place: String, password: &str| {
+        let place: Place = place.parse().unwrap();
+        let credentials =
+            Credentials::password(&format!("127.0.0.1:{}", server.port), "alice", password.to_owned().into());
+        let registry = RegistryOptions { credentials, ..RegistryOptions::default() };
+        open(&place, &Access { registry, ..Access::default() }).unwrap()
+    };
+    let trusting = format!("{place}?ca-file={}", server.dir.path().join("tls.crt").display());
+    let denied = publish(&*with(trusting.clone(), "wrong"), 1).unwrap_err();
+    assert!(matches!(denied, StoreError::Denied { .. }), "{denied}");
+    publish_with(&*with(trusting.clone(), "s3cret"), 1, Some(1)).unwrap();
+    assert_eq!(seen(&*with(trusting, "s3cret")), Some((1, 1)));
+    let unknown = with(place, "s3cret").head().unwrap_err();
+    assert!(!unknown.to_string().contains("s3cret"), "{unknown}");
 }

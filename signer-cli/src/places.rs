@@ -22,6 +22,9 @@ pub(crate) fn open(
         Some(Place::Git { dir, branch }) if around.publish_to.is_none() => {
             Place::Git { dir: repository.dir().join(dir), branch }
         }
+        Some(Place::Oci { name, tag, ca_file: Some(file) }) if around.publish_to.is_none() => {
+            Place::Oci { name, tag, ca_file: Some(repository.dir().join(file)) }
+        }
         Some(place) => place,
     };
     let mut access = Access { aws: around.aws.clone(), ..Access::default() };
