@@ -137,47 +137,63 @@ fn who_was_overtaken_is_told_and_goes_on_from_what_is_there() {
     assert_eq!(said.stderr, "", "it is told until the next publish");
 }
 
+/// Publishes, and is killed at the n-th write. `None` where there were fewer.
+fn killed(desk: &Desk, proxy: &Proxy, place: &str, at: u32) -> Option<Said> {
+    proxy.hold_at(at);
+    let mut child = desk.start(&["publish", "--to", place]);
+    while !proxy.is_holding() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    let said = Said::of(&child.wait_with_output().unwrap());
+    if proxy.let_go() { None } else { Some(said) }
+}
+
+/// Publishes, and the connection breaks when the n-th write was done. `None` where there were fewer.
+fn cut_off(desk: &Desk, proxy: &Proxy, place: &str, at: u32) -> Option<Said> {
+    proxy.break_at(at, true);
+    let said = desk.signer(&["publish", "--to", place]);
+    if proxy.mend() { None } else { Some(said) }
+}
+
 #[test]
-fn a_publish_that_loses_its_registry_at_any_write_is_made_good_by_the_next() {
+fn a_publish_that_is_killed_or_cut_off_at_any_write_is_made_good_by_the_next() {
     let registry = Registry::start().unwrap();
     let proxy = Proxy::start(&registry.host());
     let desk = Desk::published();
     let (through, straight) =
         (format!("oci://{}/acme/tuf", proxy.host()), format!("oci://{}/acme/tuf", registry.host()));
-    desk.signer(&["publish", "--to", &straight]).ok();
-    desk.signer(&[
-        "delegate",
-        "add",
-        "acme",
-        "--paths",
-        "registry.example.com/a/*",
-        "--unencrypted-keys",
-        "--to",
-        &straight,
-    ])
-    .ok();
-    desk.signer(&["publish", "--to", &straight]).ok();
+    let to = ["--to", &straight];
+    desk.signer(&[&["publish"], &to[..]].concat()).ok();
+    let paths = ["delegate", "add", "acme", "--paths", "registry.example.com/a/*", "--unencrypted-keys"];
+    desk.signer(&[&paths[..], &to].concat()).ok();
+    desk.signer(&[&["publish"], &to[..]].concat()).ok();
     let name = "registry.example.com/a/web:1";
     let mut last = None;
     // Every third, from the first file to the tag that clients begin with; the store's own tests try all.
     for at in (1..).step_by(3) {
-        let next = desk.image(&format!("image-{at}"));
-        desk.signer(&["add", &format!("oci:image-{at}:1.4"), "--as", name, "--to", &straight]).ok();
-        proxy.break_at(at, at % 2 == 0);
-        let said = desk.signer(&["publish", "--to", &through]);
-        let was_broken = !proxy.mend();
+        let content = format!("image-{at}");
+        let next = desk.image(&content);
+        desk.signer(&[&["add", &format!("oci:{content}:1.4"), "--as", name], &to[..]].concat()).ok();
+        let stopped = match at % 2 {
+            0 => cut_off(&desk, &proxy, &through, at),
+            _ => killed(&desk, &proxy, &through, at),
+        };
         let there = find(&desk, &straight, name);
-        if !was_broken {
-            said.ok();
+        let Some(said) = stopped else {
             assert!(at > 10, "{at}");
             assert_eq!(there, Some(next));
             return;
+        };
+        match said.code {
+            0 => assert_eq!(there.as_ref(), Some(&next), "write {at}: it found out that it was done"),
+            -1 => assert_eq!(there, last, "write {at}: killed before it"),
+            _ => {
+                said.failed(3, &["can't be used", "could not reach"]);
+                assert_eq!(there, last, "write {at}");
+            }
         }
-        if said.code != 0 {
-            said.failed(3, &["can't be used", "could not reach"]);
-        }
-        assert!(there == last || there.as_ref() == Some(&next), "write {at}");
-        desk.signer(&["publish", "--to", &straight]).ok();
+        desk.signer(&[&["publish"], &to[..]].concat()).ok();
         assert_eq!(find(&desk, &straight, name).as_ref(), Some(&next), "write {at}, and a publish");
         last = Some(next);
     }

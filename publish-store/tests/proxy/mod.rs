@@ -9,6 +9,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// Makes other bytes of what was written.
 type Made = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
@@ -18,6 +19,9 @@ struct State {
     behind: String,
     /// How many writes are left until one breaks, and whether it arrives.
     breaks: Option<(u32, bool)>,
+    /// How many writes are left until one is held back.
+    holds: Option<u32>,
+    held: bool,
     conditions: bool,
     /// After the next write to this path, what is made of it is there.
     others: Option<(String, Made)>,
@@ -68,6 +72,22 @@ impl Proxy {
         self.state.lock().unwrap().breaks = Some((at, after));
     }
 
+    /// Holds back the n-th write from now, which never arrives.
+    pub fn hold_at(&self, at: u32) {
+        self.state.lock().unwrap().holds = Some(at);
+    }
+
+    pub fn is_holding(&self) -> bool {
+        self.state.lock().unwrap().held
+    }
+
+    /// Drops what is held back. `true` where nothing was.
+    pub fn let_go(&self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        state.holds = None;
+        !std::mem::take(&mut state.held)
+    }
+
     /// Breaks nothing any more. `true` where it hadn't come to that.
     pub fn mend(&self) -> bool {
         self.state.lock().unwrap().breaks.take().is_some_and(|(left, _)| left > 0)
@@ -113,7 +133,7 @@ fn serve(mut client: TcpStream, state: &Mutex<State>, turn: &Mutex<()>) {
         });
         (state.behind.clone(), broken, state.conditions)
     };
-    if broken == Some(false) {
+    if broken == Some(false) || (is_write && was_held(state)) {
         return;
     }
     if let Some(answer) = refusal(&mut state.lock().unwrap(), &first, &path) {
@@ -149,6 +169,23 @@ fn serve(mut client: TcpStream, state: &Mutex<State>, turn: &Mutex<()>) {
     if broken.is_none() {
         let _ = client.write_all(&answer);
     }
+}
+
+/// Waits for as long as this write is held back, if it is the one.
+fn was_held(state: &Mutex<State>) -> bool {
+    {
+        let mut state = state.lock().unwrap();
+        let Some(left) = state.holds.as_mut() else { return false };
+        *left = left.saturating_sub(1);
+        if *left > 0 {
+            return false;
+        }
+        state.held = true;
+    }
+    while state.lock().unwrap().held {
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
 }
 
 fn refusal(state: &mut State, first: &str, path: &str) -> Option<String> {
