@@ -23,8 +23,13 @@ use repo::{Commit, Id, Moved, Repo};
 const TRIES: u32 = 8;
 
 /// Says that files are what they are: git would change line ends, and clients would refuse them.
-const ATTRIBUTES: (&str, &[u8]) =
-    (".gitattributes", b"/metadata/** -text -filter -ident\n/targets/** -text -filter -ident\n");
+const ATTRIBUTES: (&str, &str) = (
+    ".gitattributes",
+    "/metadata/** -text -filter -ident !working-tree-encoding\n\
+     /targets/** -text -filter -ident !working-tree-encoding\n",
+);
+/// Rules that somebody wrote by hand.
+const ATTRIBUTES_MAX: u64 = 64 * 1024;
 
 /// A repository in a folder of a git work tree.
 pub struct GitStore {
@@ -247,7 +252,7 @@ fn files(
     let versioned: Vec<(String, &[u8])> =
         roots.iter().map(|(name, bytes)| (metadata(name), bytes.as_slice())).collect();
     let (attributes, rules) = ATTRIBUTES;
-    let added = versioned.iter().map(|(_, bytes)| *bytes).chain([timestamp, rules]);
+    let added = versioned.iter().map(|(_, bytes)| *bytes).chain([timestamp, rules.as_bytes()]);
     let ids = repo.write(added)?;
     let names = versioned.iter().map(|(path, _)| path.as_str());
     let names: Vec<&str> = names.chain(["metadata/timestamp.json", attributes]).collect();
@@ -258,9 +263,16 @@ fn files(
         .filter(|path| !path.starts_with("targets/") && *path != "metadata/timestamp.json")
         .collect();
     let there = repo.ids(tip, &written_once)?;
-    if there.contains_key(attributes) {
+    if let Some(id) = there.get(attributes) {
         // Its owner may have written more into it.
         files.remove(attributes);
+        let bytes = repo.object(id.as_str(), attributes, ATTRIBUTES_MAX)?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some(rule) = rules.lines().find(|rule| !text.lines().any(|line| line.trim() == *rule)) {
+            let why =
+                format!("expected the line {rule:?} in {attributes}: git may change line ends without it");
+            return Err(repo.malformed(why));
+        }
     }
     for (path, id) in &files {
         if there.get(path).is_some_and(|other| other != id) {

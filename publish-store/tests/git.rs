@@ -203,6 +203,13 @@ fn no_hook_runs_and_no_filter_changes_a_byte() {
     }
     let folder = tempfile::tempdir().unwrap();
     let tree = work_tree(folder.path());
+    fs::write(tree.join(".gitattributes"), "*.json text working-tree-encoding=UTF-16 ident filter=evil\n")
+        .unwrap();
+    git(&tree, &["config", "filter.evil.smudge", "tr a-z A-Z"]);
+    git(&tree, &["config", "filter.evil.clean", "tr a-z A-Z"]);
+    git(&tree, &["config", "filter.evil.required", "true"]);
+    git(&tree, &["add", ".gitattributes"]);
+    git(&tree, &["commit", "--quiet", "-m", "Rules"]);
     for hook in
         ["pre-commit", "post-commit", "post-checkout", "post-merge", "reference-transaction", "pre-push"]
     {
@@ -216,7 +223,6 @@ fn no_hook_runs_and_no_filter_changes_a_byte() {
     fs::write(&spy, format!("#!/bin/sh\ntouch '{}'\n", folder.path().join("ran").display())).unwrap();
     fs::set_permissions(&spy, fs::Permissions::from_mode(0o755)).unwrap();
     git(&tree, &["config", "core.fsmonitor", spy.to_str().unwrap()]);
-    fs::write(tree.join(".gitattributes"), "* text eol=crlf\n").unwrap();
     let lines = b"{\n  \"signed\": 1\n}\n";
     let target = store(&tree);
     target.head().unwrap();
@@ -226,6 +232,25 @@ fn no_hook_runs_and_no_filter_changes_a_byte() {
     git(&tree, &["config", "--unset", "core.fsmonitor"]);
     assert_eq!(fs::read(tree.join("trust/metadata/1.targets.json")).unwrap(), lines);
     assert_eq!(store(&tree).metadata("1.targets.json", 100).unwrap().unwrap(), lines);
+    // Rules of others are added to by themselves.
+    fs::write(tree.join("trust/.gitattributes"), "* text eol=crlf\n").unwrap();
+    git(&tree, &["commit", "--quiet", "-m", "Others", "trust/.gitattributes"]);
+    let publisher = store(&tree);
+    let token = publisher.head().unwrap().unwrap().token;
+    let refused = publisher.advance(Some(&token), &contract::timestamp(2, 2), &[]).unwrap_err();
+    assert!(refused.to_string().contains("expected the line \"/metadata/** -text"), "{refused}");
+    let refused = publisher.sweep().unwrap_err();
+    assert!(refused.to_string().contains("got the attribute text: set"), "{refused}");
+    assert_eq!(fs::read(tree.join("trust/metadata/1.targets.json")).unwrap(), lines, "left as it is");
+    git(&tree, &["revert", "--no-edit", "HEAD"]);
+    publish(&*store(&tree), 3).unwrap();
+    // Rules of this machine come before those of the repository.
+    fs::create_dir_all(tree.join(".git/info")).unwrap();
+    fs::write(tree.join(".git/info/attributes"), "*.json text eol=crlf\n").unwrap();
+    let refused = publish(&*store(&tree), 4).unwrap_err();
+    assert!(refused.to_string().contains("got the attribute text: set"), "{refused}");
+    fs::remove_file(tree.join(".git/info/attributes")).unwrap();
+    publish(&*store(&tree), 5).unwrap();
     // And in whoever's clone.
     let clone = folder.path().join("clone");
     git(folder.path(), &["-c", "core.autocrlf=true", "clone", "--quiet", tree.to_str().unwrap(), "clone"]);

@@ -107,8 +107,13 @@ impl Repo {
         let timestamp = format!("{}{TIMESTAMP}", self.prefix);
         let mut paths = paths(&differ.stdout);
         let moved = paths.contains(&timestamp);
-        paths.retain(|path| *path != timestamp);
+        let rules = format!("{}{}", self.prefix, super::ATTRIBUTES.0);
+        if paths.contains(&rules) {
+            self.git.expect(&["checkout-index", "--force", "--", &rules], b"")?;
+        }
+        paths.retain(|path| *path != timestamp && *path != rules);
         if !paths.is_empty() {
+            self.expect_no_conversion(&timestamp)?;
             let list: Vec<String> = paths.iter().map(|path| format!("{path}\0")).collect();
             self.git.expect(&["checkout-index", "--force", "-z", "--stdin"], list.concat().as_bytes())?;
         }
@@ -121,6 +126,24 @@ impl Repo {
                 None => return Err(self.malformed(format!("expected {timestamp} in the index"))),
             }
             self.git.run(&["update-index", "--refresh", "-q"], b"", LIST_MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing may change files on their way into the work tree: rules of the repository, of its parents or of
+    /// this machine.
+    fn expect_no_conversion(&self, path: &str) -> Result<(), StoreError> {
+        let ask = ["check-attr", "-z", "text", "filter", "ident", "working-tree-encoding", "--", path];
+        let answer = self.git.expect(&ask, b"")?.stdout;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let parts: Vec<&str> = answer.split('\0').collect();
+        for rule in parts.chunks_exact(3) {
+            if let [_, name, value] = rule
+                && !(*value == "unset" || (*value == "unspecified" && *name != "text"))
+            {
+                let why = format!("expected git to leave {path} as it is, got the attribute {name}: {value}");
+                return Err(self.malformed(why));
+            }
         }
         Ok(())
     }
