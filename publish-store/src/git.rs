@@ -266,13 +266,7 @@ fn files(
     if let Some(id) = there.get(attributes) {
         // Its owner may have written more into it.
         files.remove(attributes);
-        let bytes = repo.object(id.as_str(), attributes, ATTRIBUTES_MAX)?.unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some(rule) = rules.lines().find(|rule| !text.lines().any(|line| line.trim() == *rule)) {
-            let why =
-                format!("expected the line {rule:?} in {attributes}: git may change line ends without it");
-            return Err(repo.malformed(why));
-        }
+        expect_rules(repo, id)?;
     }
     for (path, id) in &files {
         if there.get(path).is_some_and(|other| other != id) {
@@ -280,6 +274,21 @@ fn files(
         }
     }
     Ok(files)
+}
+
+/// Whoever clones it gets the bytes that are in it only with these rules.
+fn expect_rules(repo: &Repo, id: &Id) -> Result<(), StoreError> {
+    let (attributes, rules) = ATTRIBUTES;
+    let bytes = repo.object(id.as_str(), attributes, ATTRIBUTES_MAX)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    match rules.lines().find(|rule| !text.lines().any(|line| line.trim() == *rule)) {
+        None => Ok(()),
+        Some(rule) => {
+            let why =
+                format!("expected the line {rule:?} in {attributes}: git may change line ends without it");
+            Err(repo.malformed(why))
+        }
+    }
 }
 
 fn head(repo: &Repo, tip: Option<&Id>) -> Result<Option<Head>, StoreError> {

@@ -34,49 +34,64 @@ pub(super) fn chance() -> String {
     format!("{:016x}{:016x}", number(), number())
 }
 
+/// Ours to use, for as long as others wait.
+struct Turn {
+    began: Instant,
+    /// What the registry is to look for.
+    expected: Expected,
+}
+
 impl OciStore {
     /// Moves the tag from what stood there to `next`.
     pub(super) fn move_tag(&self, next: &[u8], from: Option<&Held>) -> Result<(), StoreError> {
-        let digest = Digest::of(next);
         for _ in 0..TRIES {
-            let notice = self.announce(from)?;
-            let (began, expected) = if self.holds_to_conditions(&notice)? {
-                (Instant::now(), from.map_or(Expected::Nothing, |held| Expected::Manifest(held.digest)))
-            } else {
-                sleep(self.settle);
-                if self.digest_under(&notice_tag()?)? != Some(Digest::of(&notice)) {
-                    return Err(StoreError::Moved);
-                }
-                let began = Instant::now();
-                self.expect_still(from)?;
-                if began.elapsed().saturating_mul(2) > self.settle {
-                    // Others count on it that we write soon after we looked.
-                    continue;
-                }
-                (began, Expected::Anything)
-            };
-            let sent =
-                self.metadata.registry.replace_manifest(&self.tag, next, media::OCI_MANIFEST, expected);
-            let refused = match sent {
-                Ok(true) => None,
-                Ok(false) => Some(StoreError::Moved),
-                // It took nothing: another turn, since others don't wait for longer than a write takes.
-                Err(error) if is_early(&error) => continue,
-                Err(error) => Some(self.failed(error)),
-            };
-            // A write whose answer got lost may have been done.
-            if let Some(error) = refused
-                && !self.digest_under(&self.tag).is_ok_and(|there| there == Some(digest))
-            {
-                return Err(error);
+            let Some(turn) = self.turn(from)? else { continue };
+            if !self.write_tag(next, turn.expected)? {
+                continue;
             }
-            if expected == Expected::Anything && began.elapsed() > self.settle {
+            if turn.expected == Expected::Anything && turn.began.elapsed() > self.settle {
                 sleep(self.settle);
             }
-            return self.expect_not_overtaken(digest);
+            return self.expect_not_overtaken(Digest::of(next));
         }
         let why = format!("no answer within {:.1?}, which is too slow to publish safely", self.settle);
         Err(StoreError::Unreachable { at: self.name.clone(), why })
+    }
+
+    /// Waits until it is our turn to lead clients on from this state. `None` where the registry took too long
+    /// for that to be sure.
+    fn turn(&self, from: Option<&Held>) -> Result<Option<Turn>, StoreError> {
+        let notice = self.announce(from)?;
+        if self.holds_to_conditions(&notice)? {
+            let expected = from.map_or(Expected::Nothing, |held| Expected::Manifest(held.digest));
+            return Ok(Some(Turn { began: Instant::now(), expected }));
+        }
+        sleep(self.settle);
+        if self.digest_under(&notice_tag()?)? != Some(Digest::of(&notice)) {
+            return Err(StoreError::Moved);
+        }
+        let began = Instant::now();
+        self.expect_still(from)?;
+        // Others count on it that we write soon after we looked.
+        let is_soon = began.elapsed().saturating_mul(2) <= self.settle;
+        Ok(is_soon.then_some(Turn { began, expected: Expected::Anything }))
+    }
+
+    /// Writes the tag. `false` where the registry took nothing: that needs another turn, since others don't wait
+    /// for longer than a write takes.
+    fn write_tag(&self, next: &[u8], expected: Expected) -> Result<bool, StoreError> {
+        let registry = &self.metadata.registry;
+        let refused = match registry.replace_manifest(&self.tag, next, media::OCI_MANIFEST, expected) {
+            Ok(true) => return Ok(true),
+            Ok(false) => StoreError::Moved,
+            Err(error) if is_early(&error) => return Ok(false),
+            Err(error) => self.failed(error),
+        };
+        // A write whose answer got lost may have been done.
+        match self.digest_under(&self.tag) {
+            Ok(Some(there)) if there == Digest::of(next) => Ok(true),
+            _ => Err(refused),
+        }
     }
 
     /// Whether what was written still leads clients, or what others built on it.
