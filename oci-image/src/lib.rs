@@ -19,6 +19,7 @@ mod platform;
 mod reference;
 mod registry;
 mod source;
+pub mod tuf_layout;
 mod verify_reader;
 
 pub use auth::{CredentialError, CredentialPlaces, Credentials, Login, Secret};
@@ -30,6 +31,6 @@ pub use location::Location;
 pub use manifest::{ImageIndex, ImageManifest, MANIFEST_MAX, Manifest, ManifestError};
 pub use platform::{BadPlatform, Platform};
 pub use reference::{BadReference, DOCKER_HUB, ImageName, Reference, Tag};
-pub use registry::{Amendment, Referrers, ReferrersPlace, Registry, RegistryOptions};
+pub use registry::{Amendment, Expected, Referrers, ReferrersPlace, Registry, RegistryOptions};
 pub use source::{FetchedManifest, ImageSource, Selector, SourceError};
 pub use verify_reader::{BlobError, VerifyingReader, verify_blob};

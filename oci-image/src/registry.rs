@@ -6,6 +6,7 @@
 
 mod amend;
 mod challenge;
+mod conditional;
 mod push;
 mod referrers;
 mod session;
@@ -30,6 +31,7 @@ use crate::media;
 use crate::reference::{DOCKER_HUB, ImageName, Tag};
 use crate::source::{FetchedManifest, ImageSource, Selector, SourceError};
 pub use amend::Amendment;
+pub use conditional::Expected;
 pub use referrers::{Referrers, ReferrersPlace};
 use session::{Door, Session};
 

@@ -15,7 +15,7 @@ use crate::{HEAD_MAX, Head, Store, StoreError, Token};
 
 /// What an unfinished file is called, so that a later run can clear it away.
 const UNFINISHED: &str = ".signer-unfinished-";
-/// How long another publisher may take for one rename: a slow disk takes a second.
+/// How long another publisher may take for one rename, or for one push: a slow disk takes a second.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
@@ -39,21 +39,25 @@ impl DirStore {
         self.metadata_dir().join("timestamp.json")
     }
 
-    /// Held only for the moment in which clients are led on. Whoever is killed lets go of it.
+    /// Held only for the moment in which clients are led on.
     fn lock(&self) -> Result<File, StoreError> {
-        let path = self.dir.join(".lock");
-        let open = File::options().create(true).write(true).truncate(false).open(&path);
-        let file = open.map_err(failed(&path))?;
-        let began = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::Error(error)) => return Err(failed(&path)(error)),
-                Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => sleep(LOCK_PAUSE),
-                Err(TryLockError::WouldBlock) => {
-                    let error = io::Error::new(ErrorKind::TimedOut, "another publisher holds the lock");
-                    return Err(failed(&path)(error));
-                }
+        lock_within(&self.dir.join(".lock"))
+    }
+}
+
+/// Takes the lock that a file is. Whoever is killed lets go of it.
+pub(crate) fn lock_within(path: &Path) -> Result<File, StoreError> {
+    let open = File::options().create(true).write(true).truncate(false).open(path);
+    let file = open.map_err(failed(path))?;
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(failed(path)(error)),
+            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                let error = io::Error::new(ErrorKind::TimedOut, "another publisher holds the lock");
+                return Err(failed(path)(error));
             }
         }
     }
@@ -212,7 +216,8 @@ fn place_once(path: &Path, name: &str, bytes: &[u8], last: bool) -> Result<(), S
     }
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+/// Writes a file, or replaces the one that is there in one step.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     unfinished(path, bytes, true)?.persist(path).map_err(|refused| failed(path)(refused.error))?;
     flush_folder(path)
 }

@@ -9,12 +9,16 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod dir;
+mod git;
+mod oci;
 mod place;
 mod s3;
 
 use std::fmt;
 
 pub use dir::DirStore;
+pub use git::GitStore;
+pub use oci::OciStore;
 pub use place::{Access, AwsKeys, BadPlace, Place, open};
 pub use s3::{S3Address, S3Store, S3Times};
 

@@ -130,7 +130,7 @@ fn request(port: u16, line: &str) -> String {
 fn store(server: &Server, region: &str) -> Box<dyn Store> {
     let place: Place =
         format!("s3://trust/repo?endpoint=http://127.0.0.1:{}&region={region}", server.port).parse().unwrap();
-    open(&place, &Access { aws: Some(keys()) }).unwrap()
+    open(&place, &Access { aws: Some(keys()), ..Access::default() }).unwrap()
 }
 
 fn keys() -> AwsKeys {
@@ -297,7 +297,7 @@ fn a_store_that_is_not_there_says_so() {
         region: None,
     };
     assert!(!format!("{aws:?}").contains("hush"));
-    let store = open(&place, &Access { aws: Some(aws) }).unwrap();
+    let store = open(&place, &Access { aws: Some(aws), ..Access::default() }).unwrap();
     let error = store.head().unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
     assert!(!error.to_string().contains("hush"), "{error}");

@@ -23,7 +23,8 @@ pub(crate) struct Signer {
     /// The trust repository
     #[arg(long, global = true, value_name = "DIR", default_value = "./trust")]
     pub(crate) repo: PathBuf,
-    /// Where it is published: a folder, or s3://BUCKET/PREFIX?endpoint=URL; else what signer.toml says
+    /// Where it is published: DIR, s3://BUCKET/PREFIX, oci://HOST/NAME or git:DIR; else what signer.toml
+    /// says
     #[arg(long, global = true, value_name = "PLACE")]
     pub(crate) to: Option<String>,
     /// For people, or for programs (docs/schema)
@@ -61,6 +62,8 @@ Examples:
   signer publish --dry-run
   signer publish --ceremony signed.json
   signer publish --to 's3://bucket/trust?region=eu-central-1'
+  signer publish --to oci://registry.example.com/acme/trust
+  signer publish --to git:../website/trust
   signer publish --for cosign2,cosign3,podman
 
 Exit: 0 done, 1 refused, 2 wrong call or passphrase, 3 could not be done now. With --for, 1 and 3

@@ -68,9 +68,14 @@ impl Failure {
             StoreError::Unsafe { .. } => Self::refused(what).detail(error).hint(
                 "two publishers would lose each other's changes there: use a store with conditional writes",
             ),
-            StoreError::Denied { .. } => Self::unknown(what)
-                .detail(error)
-                .hint("see that who you are there may read, write and delete; what was staged still is"),
+            StoreError::Denied { .. } => {
+                let hint = match store.describe().split(':').next() {
+                    Some("oci") => "log in with docker or podman, as somebody who may push there",
+                    Some("git") => "signer pushes as `git push` does: see that this one works",
+                    _ => "see that who you are there may read, write and delete; what was staged still is",
+                };
+                Self::unknown(what).detail(error).hint(hint)
+            }
             StoreError::Unreachable { .. } => Self::unknown(what).detail(error).hint(
                 "try again: what was staged still is, and `signer publish` takes up what was left half done",
             ),

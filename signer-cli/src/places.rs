@@ -1,5 +1,6 @@
 //! Where a repository is published: what `--to` or signer.toml names, else the folder beside it.
 
+use oci_image::Credentials;
 use publish_store::{Access, Place, Store};
 
 use crate::Surroundings;
@@ -18,9 +19,18 @@ pub(crate) fn open(
         None => Place::Dir(repository.published()),
         // A folder that signer.toml names is one beside it, wherever signer is started.
         Some(Place::Dir(dir)) if around.publish_to.is_none() => Place::Dir(repository.dir().join(dir)),
+        Some(Place::Git { dir, branch }) if around.publish_to.is_none() => {
+            Place::Git { dir: repository.dir().join(dir), branch }
+        }
+        Some(Place::Oci { name, tag, ca_file: Some(file) }) if around.publish_to.is_none() => {
+            Place::Oci { name, tag, ca_file: Some(repository.dir().join(file)) }
+        }
         Some(place) => place,
     };
-    let access = Access { aws: around.aws.clone() };
+    let mut access = Access { aws: around.aws.clone(), ..Access::default() };
+    if matches!(place, Place::Oci { .. }) {
+        access.registry.credentials = Credentials::load(around.credentials.find()).map_err(Failure::usage)?;
+    }
     publish_store::open(&place, &access).map_err(|error| Failure::usage(error).hint(HINT))
 }
 

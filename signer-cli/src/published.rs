@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::proposal::Keyed;
 use crate::repository::Repository;
+use crate::terminal;
 
 /// The published state, verified but for its age: a publisher may come back late.
 #[derive(Debug)]
@@ -78,6 +79,7 @@ impl<'s> Published<'s> {
         let roots = roots(repository, store)?;
         // Who can write there alone must not get an older state signed anew.
         let last = last_timestamp(repository)?;
+        let last = last.filter(|last| !is_overtaken(last, &timestamp, store));
         let seen = Seen { timestamp: last.as_deref(), snapshot: None };
         let refused = |refusal: Refusal| damaged(store).detail(refusal);
         // Whether it is too old for clients is no reason not to publish a newer one.
@@ -313,6 +315,20 @@ pub(crate) fn weigh(
     let snapshot = timestamp.snapshot(seen.as_ref(), next.snapshot)?;
     let targets = snapshot.targets(next.targets)?;
     Ok((snapshot, targets))
+}
+
+/// Whether another publisher's timestamp of the same version stands where ours did: a place couldn't keep one of
+/// two from overwriting the other. Clients go on from what is there, and so do we.
+fn is_overtaken(last: &[u8], there: &[u8], store: &dyn Store) -> bool {
+    let version = |bytes: &[u8]| Document::parse(bytes).ok().map(|document| document.version());
+    let overtaken = last != there && version(last).is_some() && version(last) == version(there);
+    if overtaken {
+        terminal::warn(&format!(
+            "what was last published from here is no longer in {}: another publisher wrote over it; see what is missing",
+            store.describe()
+        ));
+    }
+    overtaken
 }
 
 fn last_timestamp(repository: &Repository) -> Result<Option<Vec<u8>>, Failure> {

@@ -5,7 +5,6 @@
 //! the manifest is worth what the signatures in the files are worth. A tag moved back is a replay, which
 //! the versions in the files give away (TUF 5.4.3, 5.5.5, 5.6.4).
 
-mod names;
 mod place;
 
 use std::collections::BTreeMap;
@@ -13,14 +12,11 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use oci_image::tuf_layout::{Asked, FILE_NAME, tag_of};
 use oci_image::{BlobError, Descriptor, SourceError, Tag, VerifyingReader};
 
 use super::{Fetch, Fetched, Transport};
-use names::Asked;
 pub(super) use place::Place;
-
-/// The annotation of a layer that says which file it is.
-const FILE_NAME: &str = "tuf.io/filename";
 
 /// The files that one manifest holds, by their names.
 pub(super) type Files = BTreeMap<String, Descriptor>;
@@ -95,7 +91,7 @@ impl OciTransport {
     /// The file of a delegated role. Its tag moves apart from the top-level one: whoever reads between the
     /// two finds the old file, or none, and the new one a moment later.
     fn delegated(&self, role: &str, name: &str, until: Until) -> Result<Option<Descriptor>, SourceError> {
-        let tag = names::tag_of(role, self.tag.as_str());
+        let tag = tag_of(role, self.tag.as_str());
         let look = || Ok(self.files(&tag, until)?.and_then(|mut files| files.remove(name)));
         match look()? {
             None if self.pause < until.left() => {

@@ -1,15 +1,29 @@
-//! Which role a file is of, and under which tag a delegated role's files are.
+//! Under which names the files of a repository of The Update Framework lie in a registry, as docker/attest has
+//! it: which role a file is of, and under which tag a role's files are. Whoever reads them and whoever writes
+//! them ask here.
 //!
-//! Nothing is decoded here: names are compared and hashed as they stand in the file's name.
+//! Nothing is decoded here: names are compared and hashed as they stand in the file's name. What is in the
+//! files is nobody's business here.
 
-use oci_image::{Digest, Tag};
+use crate::digest::Digest;
+use crate::reference::Tag;
 
-/// The prefix of tags for the roles whose name can't be one. A role that is called so is such a role.
-const ENCODED: &str = "role-sha256-";
+/// The annotation of a layer that says which file it is.
+pub const FILE_NAME: &str = "tuf.io/filename";
+
+/// The media type of a layer that is a file of metadata.
+pub const METADATA: &str = "application/vnd.tuf.metadata+json";
+
+/// The media type of a layer that is a target.
+pub const TARGET: &str = "application/vnd.tuf.target";
+
+/// The prefix of tags for the roles whose name can't be one. A role that is called so is such a role, so tags
+/// that begin with it and go on with anything but 64 hexadecimal digits are no role's.
+pub const ENCODED: &str = "role-sha256-";
 
 /// Where a file stands in an update.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Asked<'a> {
+pub enum Asked<'a> {
     /// A root of this version: an update begins, or goes on along the chain.
     Root(u64),
     /// The timestamp, which is asked for once an update.
@@ -23,7 +37,7 @@ pub(super) enum Asked<'a> {
 impl<'a> Asked<'a> {
     /// Reads `[VERSION.]ROLE.json`. In this layout only the timestamp has no version (TUF 6.2, consistent
     /// snapshots), so digits in front of the first dot are one.
-    pub(super) fn of(name: &'a str) -> Self {
+    pub fn of(name: &'a str) -> Self {
         let stem = name.strip_suffix(".json").unwrap_or(name);
         let (version, role) = match stem.split_once('.') {
             Some((digits, role)) if is_number(digits) => (digits.parse().unwrap_or(u64::MAX), role),
@@ -44,7 +58,7 @@ fn is_number(text: &str) -> bool {
 
 /// The tag of a delegated role: its name, as docker/attest has it, where that is a tag and no other role's;
 /// else the name's SHA-256 behind a prefix, which is a tag for every name and the same one for no two.
-pub(super) fn tag_of(role: &str, top: &str) -> String {
+pub fn tag_of(role: &str, top: &str) -> String {
     let plain = role.parse::<Tag>().is_ok() && role != top && !role.starts_with(ENCODED);
     if plain { role.to_owned() } else { format!("{ENCODED}{}", Digest::of(role.as_bytes()).hex()) }
 }
