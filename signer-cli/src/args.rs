@@ -84,6 +84,9 @@ pub(crate) enum Command {
     /// Show what the next publish changes, role by role, before anything is signed
     #[command(after_help = DIFF_EXAMPLE)]
     Diff,
+    /// Look for what is wrong, or soon will be, and say what mends it
+    #[command(after_help = DOCTOR_EXAMPLE)]
+    Doctor(DoctorArgs),
     /// Sign what is staged; with nothing staged, renew what expires soonest
     #[command(after_help = PUBLISH)]
     Publish(PublishArgs),

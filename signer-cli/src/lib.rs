@@ -19,6 +19,7 @@ mod ceremony;
 mod commands;
 mod config;
 mod diff;
+mod doctor;
 mod draft;
 mod edit;
 mod exit;

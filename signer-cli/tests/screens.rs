@@ -87,6 +87,7 @@ const COMMANDS: &[&[&str]] = &[
     &["remove"],
     &["status"],
     &["diff"],
+    &["doctor"],
     &["publish"],
     &["yank"],
     &["unyank"],
@@ -141,6 +142,7 @@ fn a_publishers_screens() {
     let run = |name: &str, arguments: &[&str]| compare(name, &screen(&desk, &desk.signer(arguments)));
     run("init", &["init", "--unencrypted-keys"]);
     run("status-new", &["status"]);
+    run("doctor-new", &["doctor"]);
     desk.image("one");
     desk.image("two");
     run("add", &["add", "oci:one:1.4", "--as", NAME]);
@@ -203,5 +205,8 @@ fn a_publishers_screens() {
     run("key-import-public", &["key", "import", "alice", "snapshot.pub"]);
     run("key-import-ssh-nowhere", &["key", "import-ssh", "alice", "nowhere"]);
     run("key-password", &["key", "password", "spare", "--new-passphrase-file", "words"]);
+    fs::copy(desk.path("spare.pem"), desk.path("trust/published/metadata/notes.txt")).unwrap();
+    fs::remove_file(desk.path("trust/published/metadata/timestamp.json")).unwrap();
+    run("doctor", &["doctor"]);
     run("no-repository", &["--repo", "nowhere", "status"]);
 }

@@ -5,6 +5,7 @@ mod add_list;
 mod ceremony;
 mod delegate;
 mod diff;
+mod doctor;
 mod edits;
 pub(crate) mod init;
 mod key;
@@ -14,7 +15,7 @@ mod remove;
 mod reset;
 mod role;
 mod serve;
-mod status;
+pub(crate) mod status;
 mod yank;
 
 use crate::Surroundings;
@@ -33,6 +34,7 @@ pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Fail
         Command::Diff => other(diff::run(repo, around)),
         Command::Publish(args) if args.dry_run => other(diff::dry_run(repo, args, around)),
         Command::Publish(args) => publish::run(repo, args, around).map(Answer::Publish),
+        Command::Doctor(args) => other(doctor::run(repo, args, around)),
         Command::Refresh(args) => other(refresh::run(repo, args, around)),
         Command::Serve(args) => other(serve::run(repo, args, around)),
         Command::Yank(args) => other(yank::yank(repo, args, around)),

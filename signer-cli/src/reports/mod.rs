@@ -2,6 +2,7 @@
 
 pub mod ceremony;
 pub mod diff;
+pub mod doctor;
 pub mod duty;
 pub mod edits;
 pub mod keys;
@@ -28,7 +29,7 @@ pub(crate) trait Report: fmt::Debug {
 }
 
 /// A moment, as people read it.
-fn day(moment: chrono::DateTime<chrono::Utc>) -> String {
+pub(crate) fn day(moment: chrono::DateTime<chrono::Utc>) -> String {
     moment.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
@@ -43,6 +44,7 @@ mod tests {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
         for (name, schema) in [
             ("signer-diff.json", schemars::schema_for!(super::diff::Diff)),
+            ("signer-doctor.json", schemars::schema_for!(super::doctor::Doctor)),
             ("signer-refresh.json", schemars::schema_for!(super::refresh::Refresh)),
             ("signer-serve.json", schemars::schema_for!(super::serve::Served)),
             ("signer-yank.json", schemars::schema_for!(super::yank::Yank)),
