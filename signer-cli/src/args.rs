@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod alive;
+pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod roles;
 
@@ -11,6 +12,7 @@ use oci_image::{Location, Reference};
 
 use crate::commands::init::GivenKey;
 pub(crate) use alive::*;
+pub(crate) use import::*;
 use keys::KeyCommand;
 use roles::{CeremonyCommand, DelegateCommand, RoleCommand};
 
@@ -72,6 +74,9 @@ pub(crate) enum Command {
     /// Make a trust repository: four roles, their keys, and metadata that is ready to serve
     #[command(after_help = INIT)]
     Init(InitArgs),
+    /// Take over a repository that another program made
+    #[command(after_help = IMPORT_EXAMPLE)]
+    Import(ImportArgs),
     /// Stage what an image's tag and digest mean, for the next publish
     #[command(after_help = ADD)]
     Add(AddArgs),

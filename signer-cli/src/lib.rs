@@ -27,6 +27,7 @@ mod failure;
 mod files;
 mod holders;
 mod image;
+mod import;
 mod key_ring;
 mod monitor;
 mod network;

@@ -7,6 +7,7 @@ mod delegate;
 mod diff;
 mod doctor;
 mod edits;
+mod import;
 pub(crate) mod init;
 mod key;
 mod publish;
@@ -28,6 +29,7 @@ pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Fail
     let repo = &signer.repo;
     match &signer.command {
         Command::Init(args) => init::run(repo, args, around).map(Answer::Init),
+        Command::Import(args) => other(import::run(repo, args, around)),
         Command::Add(args) => add::run(repo, args, around).map(Answer::Add),
         Command::Remove(args) => remove::run(repo, args, around).map(Answer::Remove),
         Command::Status(args) => status::run(repo, args, around).map(Answer::Status),

@@ -5,6 +5,7 @@ pub mod diff;
 pub mod doctor;
 pub mod duty;
 pub mod edits;
+pub mod import;
 pub mod keys;
 pub mod refresh;
 pub mod serve;
@@ -45,6 +46,7 @@ mod tests {
         for (name, schema) in [
             ("signer-diff.json", schemars::schema_for!(super::diff::Diff)),
             ("signer-doctor.json", schemars::schema_for!(super::doctor::Doctor)),
+            ("signer-import.json", schemars::schema_for!(super::import::Import)),
             ("signer-refresh.json", schemars::schema_for!(super::refresh::Refresh)),
             ("signer-serve.json", schemars::schema_for!(super::serve::Served)),
             ("signer-yank.json", schemars::schema_for!(super::yank::Yank)),
