@@ -153,9 +153,9 @@ pub(crate) struct AddArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
-    /// HOST/NAME:TAG or HOST/NAME@sha256:…
+    /// HOST/NAME:TAG or HOST/NAME@sha256:…, or the path of any target that was imported
     #[arg(value_name = "REF")]
-    pub(crate) name: Reference,
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Args)]

@@ -83,6 +83,7 @@ fn screen(desk: &Desk, said: &Said) -> String {
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["init"],
+    &["import"],
     &["add"],
     &["remove"],
     &["status"],
@@ -141,6 +142,8 @@ fn a_publishers_screens() {
     let desk = Desk::new();
     let run = |name: &str, arguments: &[&str]| compare(name, &screen(&desk, &desk.signer(arguments)));
     run("init", &["init", "--unencrypted-keys"]);
+    run("import", &["--repo", "ours", "import", "trust/published", "--root", "trust/root.json"]);
+    run("import-refused", &["--repo", "ours", "import", "trust/published", "--root", "trust/root.json"]);
     run("status-new", &["status"]);
     run("doctor-new", &["doctor"]);
     desk.image("one");

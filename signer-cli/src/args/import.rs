@@ -12,7 +12,7 @@ Example:
 
 Nothing is signed, and no byte of what was signed changes. DIR stays as it is.
 
-Exit: 0 done, 1 refused (clients would refuse it, or --repo is taken), 2 wrong call, 3 the disk said no";
+Exit: 0 done, 1 refused (by clients, or --repo is taken), 2 wrong call, 3 the disk said no";
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {

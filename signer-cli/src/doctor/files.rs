@@ -1,13 +1,13 @@
 //! Whether all of the published state is there: looked at file by file, before anybody asks whether it is
 //! signed, so that what is missing has a name. Then whether it verifies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use publish_store::{Store, StoreError};
 use serde_json::Value;
 use tuf_core::authoring::Document;
-use tuf_core::schema::MetaFile;
+use tuf_core::schema::{MetaFile, SuccinctRoles};
 use tuf_core::{hash, limits, metadata_file_name};
 
 use super::{Findings, Subject};
@@ -21,6 +21,8 @@ use crate::staged::Staged;
 const ROOTS_BEYOND: u64 = 16;
 /// Names of the folder of metadata that are looked at.
 const NAMES: usize = 4_000_000;
+/// A document whose signatures nobody has checked yet must not ask for more bins than anybody makes.
+const BIN_BITS: u32 = 20;
 /// What a crash leaves of a file that was being written.
 const UNFINISHED: &str = ".signer-unfinished-";
 
@@ -36,7 +38,7 @@ pub(super) fn look(
 ) {
     let mut newest = Newest::new();
     roots(subject, &mut newest, findings);
-    let all = state(subject, &mut newest, findings).is_some();
+    let count = state(subject, &mut newest, findings);
     // What is missing or changed was told with its name; what is left is who signed it.
     let told = |findings: &Findings| {
         findings.all.iter().any(|one| one.area == Area::Published && one.severity == Severity::Problem)
@@ -49,11 +51,11 @@ pub(super) fn look(
         let hint = "restore what is published from a copy, or from where it is served";
         findings.problem(Area::Published, line, subject.store.describe(), hint);
     }
-    if all {
+    if count.is_some() {
         leftovers(subject, &newest, findings);
     }
     own_leftovers(subject, published.ok(), findings);
-    findings.close(Area::Published, format!("all {} files are there, as they are listed", newest.len()));
+    findings.close(Area::Published, format!("all {} files are there, and the roots", count.unwrap_or(0)));
 }
 
 fn document(bytes: &[u8]) -> Option<Document> {
@@ -120,7 +122,7 @@ fn roots(subject: &Subject<'_>, newest: &mut Newest, findings: &mut Findings) {
 }
 
 /// From the timestamp to every file that the snapshot lists. `None` where that could not be followed.
-fn state(subject: &Subject<'_>, newest: &mut Newest, findings: &mut Findings) -> Option<()> {
+fn state(subject: &Subject<'_>, newest: &mut Newest, findings: &mut Findings) -> Option<usize> {
     let store = subject.store.as_ref();
     let timestamp = read(store, "timestamp.json", publish_store::HEAD_MAX, findings)?;
     let timestamp = parsed(&timestamp, "timestamp.json", store, findings)?;
@@ -128,12 +130,38 @@ fn state(subject: &Subject<'_>, newest: &mut Newest, findings: &mut Findings) ->
     let listed = serde_json::from_str(timestamp.listed("meta").get("snapshot.json")?).ok()?;
     let snapshot = file(store, "snapshot.json", listed, limits::SNAPSHOT_BYTES, newest, findings)?;
     let snapshot = parsed(&snapshot, "snapshot.json", store, findings)?;
-    for (name, text) in snapshot.listed("meta") {
-        let listed = serde_json::from_str::<Value>(&text).unwrap_or_default();
-        // One that is wrong doesn't hide the next.
-        let _ = file(store, name, listed, limits::TARGETS_BYTES, newest, findings);
+    let listed: BTreeMap<&str, Value> = snapshot
+        .listed("meta")
+        .into_iter()
+        .map(|(name, text)| (name, serde_json::from_str(&text).unwrap_or_default()))
+        .collect();
+    // What is delegated to nobody any more is listed on (5.5.5), and no client asks for it.
+    for (name, meta) in listed.iter().filter(|(name, _)| **name != "root.json") {
+        let role = name.strip_suffix(".json").unwrap_or(name);
+        let version = meta.get("version").and_then(Value::as_u64).unwrap_or(0);
+        newest.insert(metadata_file_name(role, None), version);
     }
-    Some(())
+    let (mut seen, mut waiting) = (BTreeSet::new(), vec!["targets".to_owned()]);
+    while let Some(role) = waiting.pop() {
+        let name = format!("{role}.json");
+        let Some(meta) = listed.get(name.as_str()).filter(|_| seen.insert(role)) else { continue };
+        // One that is wrong doesn't hide the next.
+        let bytes = file(store, &name, meta.clone(), limits::TARGETS_BYTES, newest, findings);
+        waiting.extend(bytes.and_then(|bytes| document(&bytes)).iter().flat_map(delegated_to));
+    }
+    Some(seen.len().saturating_add(2))
+}
+
+/// The roles that a document delegates to, bins too.
+fn delegated_to(document: &Document) -> Vec<String> {
+    let delegations = document.signed().get("delegations");
+    let roles = delegations.and_then(|all| all.get("roles")).and_then(Value::as_array);
+    let named = roles.into_iter().flatten().filter_map(|role| Some(role.get("name")?.as_str()?.to_owned()));
+    let bins = delegations.and_then(|all| all.get("succinct_roles"));
+    let bins = bins.and_then(|bins| serde_json::from_value::<SuccinctRoles>(bins.clone()).ok());
+    let bins = bins.filter(|bins| bins.bit_length <= BIN_BITS);
+    let bins = bins.map(|bins| tuf_core::authoring::bin_names(&bins.name_prefix, bins.bit_length));
+    named.chain(bins.into_iter().flatten()).collect()
 }
 
 fn parsed(bytes: &[u8], name: &str, store: &dyn Store, findings: &mut Findings) -> Option<Document> {

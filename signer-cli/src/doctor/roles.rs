@@ -105,20 +105,24 @@ fn margin(role: &Role, keys: &BTreeMap<String, Key>, of: &RoleKeys, findings: &m
 /// One key in two roles is one theft for both.
 fn shared(roles: &[Listed], findings: &mut Findings) {
     let online = |role: &Role| matches!(role, Role::Snapshot | Role::Timestamp);
-    for (at, (role, keys, _)) in roles.iter().enumerate() {
-        for (other, others, _) in roles.iter().skip(at.saturating_add(1)) {
+    for (at, (role, keys, of)) in roles.iter().enumerate() {
+        for (other, others, of_other) in roles.iter().skip(at.saturating_add(1)) {
             // Snapshot and timestamp lie on one machine anyway; who gives roles away may hold them.
-            let apart = *role == Role::Root || (online(role) != online(other));
+            // Where several must sign, the same people may sign for root and for targets.
+            let alone = of.threshold.get() == 1 || of_other.threshold.get() == 1;
+            let apart = (*role == Role::Root && alone) || (online(role) != online(other));
             let both = distinct(keys).intersection(&distinct(others)).count();
             if !apart || both == 0 {
                 continue;
             }
             let id = keys.iter().find(|(_, key)| others.values().any(|other| same(key, other)));
             let id = id.map(|(id, _)| id.as_str()).unwrap_or_default();
+            let both_alone = of.threshold.get() == 1 && of_other.threshold.get() == 1;
+            let gains = if both_alone { "has both" } else { "is nearer to both" };
             let rotated = if *role == Role::Root { other } else { role };
             findings.warning(
                 Area::Roles,
-                format!("one key signs for {role} and for {other}: who steals it has both"),
+                format!("one key signs for {role} and for {other}: who steals it {gains}"),
                 format!("key {}", short(id)),
                 &format!("`signer role rotate {}` gives that role a key of its own", rotated.name()),
             );

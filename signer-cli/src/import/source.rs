@@ -25,6 +25,9 @@ pub(super) const TARGET_MAX: u64 = 1 << 30;
 /// Files that are looked at in one folder.
 pub(super) const STEPS: usize = 4_000_000;
 
+/// The bytes of a target, and the names under which they are kept.
+pub(super) type Kept = (Vec<u8>, BTreeSet<String>);
+
 /// The folders.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -145,11 +148,7 @@ impl Source {
     /// where no file of it is there.
     ///
     /// A link is followed: tough links to the files that were added, and what comes is what was signed.
-    pub(super) fn target(
-        &self,
-        path: &str,
-        target: &Target,
-    ) -> Result<Option<(Vec<u8>, BTreeSet<String>)>, Failure> {
+    pub(super) fn target(&self, path: &str, target: &Target) -> Result<Option<Kept>, Failure> {
         let Some(root) = &self.targets else { return Ok(None) };
         let refused =
             |what: String| Failure::refused(format!("the target {path:?} can't be imported")).detail(what);

@@ -13,11 +13,14 @@ use crate::edit::short;
 use crate::failure::Failure;
 use crate::published::every;
 
+/// Roots by their versions, in order.
+pub(crate) type Roots = Vec<(u64, Vec<u8>)>;
+
 /// A whole state that a client accepts now. To hold one is to know that it was weighed.
 #[derive(Debug)]
 pub(crate) struct Adopted {
     /// From the one that the user named to the newest.
-    pub(crate) roots: Vec<(u64, Vec<u8>)>,
+    pub(crate) roots: Roots,
     pub(crate) root: Root,
     pub(crate) timestamp: Vec<u8>,
     pub(crate) snapshot: Vec<u8>,
@@ -74,11 +77,7 @@ pub(crate) fn weigh(source: &Source, first: Vec<u8>, file: &Path, now: Instant) 
 }
 
 /// 5.3: to the newest root, each signed by the one before.
-fn walk(
-    source: &Source,
-    mut root: TrustedRoot,
-    first: Vec<u8>,
-) -> Result<(TrustedRoot, Vec<(u64, Vec<u8>)>), Failure> {
+fn walk(source: &Source, mut root: TrustedRoot, first: Vec<u8>) -> Result<(TrustedRoot, Roots), Failure> {
     let mut roots = vec![(root.version(), first)];
     for _ in 0..limits::ROOT_STEPS {
         let next = root.version().saturating_add(1);
@@ -90,10 +89,14 @@ fn walk(
     let (newest, last) = (root.version(), source.last_root());
     if last > newest {
         let missing = newest.saturating_add(1);
+        let what = match last == missing {
+            true => format!("{missing}.root.json is there, and holds another version than {missing}"),
+            false => {
+                format!("the roots have a gap: {last}.root.json is there, and {missing}.root.json is not")
+            }
+        };
         return Err(not_imported(source)
-            .detail(format!(
-                "the roots have a gap: {last}.root.json is there, and {missing}.root.json is not"
-            ))
+            .detail(what)
             .hint("put the missing roots back, or name a later root that you know to be right with --root"));
     }
     Ok((root, roots))
