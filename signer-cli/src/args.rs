@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod alive;
+pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod others;
 pub(crate) mod roles;
@@ -12,6 +13,7 @@ use oci_image::{Location, Reference};
 
 use crate::commands::init::GivenKey;
 pub(crate) use alive::*;
+pub(crate) use import::*;
 use keys::KeyCommand;
 use others::{ForArgs, SIGN_FOR_EXAMPLE, SignForArgs};
 use roles::{CeremonyCommand, DelegateCommand, RoleCommand};
@@ -23,8 +25,7 @@ pub(crate) struct Signer {
     /// The trust repository
     #[arg(long, global = true, value_name = "DIR", default_value = "./trust")]
     pub(crate) repo: PathBuf,
-    /// Where it is published: DIR, s3://BUCKET/PREFIX, oci://HOST/NAME or git:DIR; else what signer.toml
-    /// says
+    /// Where it is published: DIR, s3://…, oci://… or git:…; else what signer.toml says
     #[arg(long, global = true, value_name = "PLACE")]
     pub(crate) to: Option<String>,
     /// For people, or for programs (docs/schema)
@@ -81,6 +82,9 @@ pub(crate) enum Command {
     /// Make a trust repository: four roles, their keys, and metadata that is ready to serve
     #[command(after_help = INIT)]
     Init(InitArgs),
+    /// Take over a repository that another program made
+    #[command(after_help = IMPORT_EXAMPLE)]
+    Import(ImportArgs),
     /// Stage what an image's tag and digest mean, for the next publish
     #[command(after_help = ADD)]
     Add(AddArgs),
@@ -93,6 +97,9 @@ pub(crate) enum Command {
     /// Show what the next publish changes, role by role, before anything is signed
     #[command(after_help = DIFF_EXAMPLE)]
     Diff,
+    /// Look for what is wrong, or soon will be, and say what mends it
+    #[command(after_help = DOCTOR_EXAMPLE)]
+    Doctor(DoctorArgs),
     /// Sign what is staged; with nothing staged, renew what expires soonest
     #[command(after_help = PUBLISH)]
     Publish(PublishArgs),
@@ -161,9 +168,9 @@ pub(crate) struct AddArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
-    /// HOST/NAME:TAG or HOST/NAME@sha256:…
+    /// HOST/NAME:TAG or HOST/NAME@sha256:…, or the path of any target that was imported
     #[arg(value_name = "REF")]
-    pub(crate) name: Reference,
+    pub(crate) name: String,
     #[command(flatten)]
     pub(crate) rehearsal: RehearsalArgs,
 }

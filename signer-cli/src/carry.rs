@@ -69,14 +69,17 @@ fn targets(published: &Published<'_>, from: &dyn Store, to: &dyn Store) -> Resul
         all.extend(loaded.trusted.document().targets());
     }
     for (path, target) in all {
-        let Some(sha256) = target.hashes.get("sha256") else { continue };
-        let name = consistent_target_name(&path, sha256);
-        let bytes = from.target(&name, MANIFEST_MAX).map_err(|error| Failure::of_store(from, &error))?;
-        let Some(bytes) = bytes else { continue };
-        target.check(&bytes).map_err(|why| {
-            Failure::refused(format!("{name} in {} is damaged", from.describe())).detail(why)
-        })?;
-        to.put_target(&name, &bytes).map_err(|error| Failure::of_store(to, &error))?;
+        // One that was imported may be larger than a manifest, and clients may ask for it by either hash.
+        let limit = target.length.max(MANIFEST_MAX);
+        for hash in ["sha256", "sha512"].into_iter().filter_map(|kind| target.hashes.get(kind)) {
+            let name = consistent_target_name(&path, hash);
+            let bytes = from.target(&name, limit).map_err(|error| Failure::of_store(from, &error))?;
+            let Some(bytes) = bytes else { continue };
+            target.check(&bytes).map_err(|why| {
+                Failure::refused(format!("{name} in {} is damaged", from.describe())).detail(why)
+            })?;
+            to.put_target(&name, &bytes).map_err(|error| Failure::of_store(to, &error))?;
+        }
     }
     Ok(())
 }

@@ -155,6 +155,13 @@ impl Draft {
                 store.put_all_metadata(&mut files, &|_| {})?;
             }
         }
+        // Clients that take names without versions must not meet a timestamp that leads to a name with one. What
+        // stands now is there under both, so the root may come first.
+        if !base.published.root.consistent_snapshot {
+            for (name, bytes) in &roots {
+                store.put_metadata(name, bytes)?;
+            }
+        }
         store.advance(Some(&base.published.token), timestamp, &roots)
     }
 
@@ -187,6 +194,14 @@ impl Draft {
         roots.extend(self.bytes_of(&Role::Root).map(<[u8]>::to_vec));
         let (fresh, targets) =
             weigh(&roots, seen, next, base.now).map_err(|refusal| not_publishable(&refusal))?;
+        if !fresh.timestamp().root().consistent_snapshot()
+            && self.signed.iter().any(|one| one.role != Role::Timestamp)
+        {
+            return Err(not_publishable(
+                &"expected a root that names files by version and hash, got one that doesn't",
+            )
+            .hint("`signer publish` signs such a root first; it needs the keys of root"));
+        }
         let weighed = self.weigh_delegated(&fresh, &targets, proposal, published)?;
         for (path, change) in &proposal.changes {
             let listed = self.find(&fresh, &weighed, path, published)?;

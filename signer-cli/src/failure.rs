@@ -96,6 +96,11 @@ impl Failure {
         self
     }
 
+    pub(crate) fn with_details(mut self, details: Vec<String>) -> Self {
+        self.details.extend(details);
+        self
+    }
+
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }

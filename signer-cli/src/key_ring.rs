@@ -33,7 +33,7 @@ const PIN_TRIES: u32 = 3;
 const PASSPHRASE_TRIES: u32 = 3;
 
 /// An Ed25519 key takes 0.3 KB, an RSA one of 4096 bits 3.
-const KEY_FILE_MAX: u64 = 64 * 1024;
+pub(crate) const KEY_FILE_MAX: u64 = 64 * 1024;
 
 /// A public key file has some hundred bytes.
 const PUBLIC_FILE_MAX: u64 = 16 * 1024;
@@ -374,7 +374,7 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile, Failure> {
 }
 
 /// What is around the keys that live elsewhere, with the way to those in the network.
-fn elsewhere(around: &Surroundings) -> Around {
+pub(crate) fn elsewhere(around: &Surroundings) -> Around {
     let aws = around.aws.clone().map(|keys| signing_keys::AwsKeys {
         access_key_id: keys.access_key_id,
         secret_access_key: keys.secret_access_key,

@@ -14,8 +14,22 @@ pub(crate) fn open(
     config: &Config,
     around: &Surroundings,
 ) -> Result<Box<dyn Store>, Failure> {
+    let place = named(repository, config, around)?;
+    let mut access = Access { aws: around.aws.clone(), ..Access::default() };
+    if matches!(place, Place::Oci { .. }) {
+        access.registry.credentials = Credentials::load(around.credentials.find()).map_err(Failure::usage)?;
+    }
+    publish_store::open(&place, &access).map_err(|error| Failure::usage(error).hint(HINT))
+}
+
+/// The place that is meant.
+pub(crate) fn named(
+    repository: &Repository,
+    config: &Config,
+    around: &Surroundings,
+) -> Result<Place, Failure> {
     let named = around.publish_to.as_deref().or(config.publish_to.as_deref());
-    let place = match named.map(str::parse).transpose().map_err(Failure::usage)? {
+    Ok(match named.map(str::parse).transpose().map_err(Failure::usage)? {
         None => Place::Dir(repository.published()),
         // A folder that signer.toml names is one beside it, wherever signer is started.
         Some(Place::Dir(dir)) if around.publish_to.is_none() => Place::Dir(repository.dir().join(dir)),
@@ -26,12 +40,7 @@ pub(crate) fn open(
             Place::Oci { name, tag, ca_file: Some(repository.dir().join(file)) }
         }
         Some(place) => place,
-    };
-    let mut access = Access { aws: around.aws.clone(), ..Access::default() };
-    if matches!(place, Place::Oci { .. }) {
-        access.registry.credentials = Credentials::load(around.credentials.find()).map_err(Failure::usage)?;
-    }
-    publish_store::open(&place, &access).map_err(|error| Failure::usage(error).hint(HINT))
+    })
 }
 
 const HINT: &str = "the keys of an object store are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";

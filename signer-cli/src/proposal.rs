@@ -93,6 +93,7 @@ impl Proposal {
                 changes.push((path.clone(), change.clone()));
             }
         }
+        next.name_by_version()?;
         next.renew(config, now)?;
         let documents = next.finish(config, now)?;
         Ok(Self { documents, changes, edits: staged.edits.clone() })
@@ -439,6 +440,17 @@ impl<'p, 's> Next<'p, 's> {
 
     fn root_now(&self) -> Result<Document, Failure> {
         self.root.as_ref().map_or_else(|| root_document(self.published), |(root, _)| Ok(root.clone()))
+    }
+
+    /// What is published here is named by version and hash (6.2). A repository that was imported says so from
+    /// its first publish on.
+    fn name_by_version(&mut self) -> Result<(), Failure> {
+        if !self.published.root.consistent_snapshot {
+            let mut root = self.root_now()?;
+            root.signed_mut().insert("consistent_snapshot".to_owned(), true.into());
+            self.root = Some((root, Why::Changed));
+        }
+        Ok(())
     }
 
     /// After a publish nothing expires before the timestamp: one date to keep in mind. Bins are left to

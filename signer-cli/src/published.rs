@@ -279,9 +279,13 @@ pub(crate) fn named(delegations: &Delegations) -> Vec<String> {
     delegations.roles().filter(|role| role.path_hash_prefixes.is_none()).map(|role| role.name).collect()
 }
 
-fn every(delegations: &Delegations) -> Vec<String> {
+/// A snapshot of the size that is read lists fewer: whoever delegates to more has bins that it doesn't list.
+const BINS: usize = 1 << 20;
+
+/// The roles that are delegated to, bins too.
+pub(crate) fn every(delegations: &Delegations) -> Vec<String> {
     let bins = delegations.succinct_roles.as_ref();
-    let bins = bins.map(|bins| tuf_core::authoring::bin_names(&bins.name_prefix, bins.bit_length));
+    let bins = bins.map(|bins| tuf_core::authoring::bin_names(&bins.name_prefix, bins.bit_length).take(BINS));
     delegations.roles().map(|role| role.name).chain(bins.into_iter().flatten()).collect()
 }
 

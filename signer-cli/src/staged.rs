@@ -143,7 +143,9 @@ impl Staged {
         if !(1..=VERSION).contains(&staged.version) {
             return Err(unusable(format!("expected version 1 to {VERSION}, got {}", staged.version)));
         }
-        if let Some(path) = staged.changes.keys().find(|path| !is_image_path(path)) {
+        let adds = |change: &Change| matches!(change, Change::Add { .. });
+        let odd = staged.changes.iter().find(|(path, change)| adds(change) && !is_image_path(path));
+        if let Some((path, _)) = odd {
             return Err(unusable(format!("expected the name of an image, got {path:?}")));
         }
         Ok(Self { dir, version: VERSION, ..staged })

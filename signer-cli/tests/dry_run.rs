@@ -13,8 +13,16 @@ use support::{Desk, NAME, Said, copy};
 use test_repos::tree::Tree;
 
 /// Commands that only read.
-const READS: &[&str] =
-    &["status", "diff", "delegate list", "key list", "key show", "ceremony show", "ceremony status"];
+const READS: &[&str] = &[
+    "status",
+    "doctor",
+    "diff",
+    "delegate list",
+    "key list",
+    "key show",
+    "ceremony show",
+    "ceremony status",
+];
 /// Not one deed but many, over days: `refresh --dry-run` says what its next one would be.
 const SERVICES: &[&str] = &["serve"];
 /// They write into registries; `tests/for_others.rs` rehearses them.
@@ -32,6 +40,7 @@ enum Answer {
 const WRITES: &[(Answer, &[&str])] = &[
     (Answer::Alike, &["init", "--repo", "other"]),
     (Answer::Alike, &["init", "--repo", "nowhere/yet", "--unencrypted-keys", "--key", "root=bob.pem"]),
+    (Answer::Same, &["import", "trust/published", "--root", "trust/root.json", "--repo", "taken-over"]),
     (Answer::Same, &["add", "oci:two:1.4", "--as", NAME]),
     (Answer::Same, &["add", "--list", "images.txt"]),
     (Answer::Same, &["remove", NAME]),

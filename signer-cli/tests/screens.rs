@@ -85,10 +85,12 @@ fn screen(desk: &Desk, said: &Said) -> String {
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["init"],
+    &["import"],
     &["add"],
     &["remove"],
     &["status"],
     &["diff"],
+    &["doctor"],
     &["publish"],
     &["sign-for"],
     &["yank"],
@@ -144,7 +146,10 @@ fn a_publishers_screens() {
     let run = |name: &str, arguments: &[&str]| compare(name, &screen(&desk, &desk.signer(arguments)));
     run("init-dry-run", &["init", "--dry-run"]);
     run("init", &["init", "--unencrypted-keys"]);
+    run("import", &["--repo", "ours", "import", "trust/published", "--root", "trust/root.json"]);
+    run("import-refused", &["--repo", "ours", "import", "trust/published", "--root", "trust/root.json"]);
     run("status-new", &["status"]);
+    run("doctor-new", &["doctor"]);
     desk.image("one");
     desk.image("two");
     run("add-dry-run", &["add", "oci:one:1.4", "--as", NAME, "--dry-run"]);
@@ -213,6 +218,9 @@ fn a_publishers_screens() {
     run("key-import-public", &["key", "import", "alice", "snapshot.pub"]);
     run("key-import-ssh-nowhere", &["key", "import-ssh", "alice", "nowhere"]);
     run("key-password", &["key", "password", "spare", "--new-passphrase-file", "words"]);
+    fs::copy(desk.path("spare.pem"), desk.path("trust/published/metadata/notes.txt")).unwrap();
+    fs::remove_file(desk.path("trust/published/metadata/timestamp.json")).unwrap();
+    run("doctor", &["doctor"]);
     run("no-repository", &["--repo", "nowhere", "status"]);
 }
 

@@ -19,6 +19,7 @@ mod pkcs11;
 mod sigv4;
 mod ssh_agent;
 mod stick;
+mod traces;
 mod uri;
 mod wire;
 
@@ -31,6 +32,7 @@ use tuf_core::key::Key;
 use zeroize::Zeroizing;
 
 pub use aws::{ANSWER_MAX, AwsKeys, Cloud};
+pub use traces::private_key_in;
 pub use uri::{BadUri, KeyUri, Kms};
 
 /// A PIN or a passphrase, wiped when dropped.

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use clap::Args;
 use oci_image::Reference;
+use tuf_client::RepoLocation;
 
-use crate::args::{PassphraseArgs, RehearsalArgs};
+use crate::args::{AccessArgs, PassphraseArgs, RehearsalArgs};
 use crate::span::Span;
 
 pub(crate) const STATUS_EXAMPLE: &str = "\
@@ -18,6 +19,15 @@ pub(crate) const DIFF_EXAMPLE: &str = "\
 Example:
   signer add registry.example.com/acme/web:1.4
   signer diff";
+
+pub(crate) const DOCTOR_EXAMPLE: &str = "\
+Examples:
+  signer doctor
+  signer doctor --strict --url https://trust.example.com
+
+It asks for no passphrase and no PIN, and changes nothing.
+
+Exit: 0 no problem was found, 1 one was (with --strict: or a warning), 2 wrong call";
 
 pub(crate) const REFRESH_EXAMPLE: &str = "\
 Example, for a timer that runs every hour:
@@ -49,6 +59,21 @@ pub(crate) struct StatusArgs {
     /// What expires within this time is due; else what has a third of its time left
     #[arg(long, value_name = "TIME")]
     pub(crate) within: Option<Span>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Ask as a client asks: the address, folder or registry (oci://HOST/NAME) that users were given
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) url: Option<RepoLocation>,
+    /// Exit with 1 on warnings too
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// What expires within this time is due; else what has a third of its time left
+    #[arg(long, value_name = "TIME")]
+    pub(crate) within: Option<Span>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 }
 
 #[derive(Debug, Args)]

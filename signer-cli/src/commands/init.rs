@@ -82,7 +82,7 @@ pub(crate) fn run(dir: &Path, args: &InitArgs, around: &Surroundings) -> Result<
     Ok(report)
 }
 
-fn expect_free(dir: &Path) -> Result<(), Failure> {
+pub(super) fn expect_free(dir: &Path) -> Result<(), Failure> {
     match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -91,7 +91,7 @@ fn expect_free(dir: &Path) -> Result<(), Failure> {
     }
 }
 
-fn occupied(dir: &Path) -> Failure {
+pub(super) fn occupied(dir: &Path) -> Failure {
     Failure::refused(format!("{} is there already and is not empty", dir.display()))
         .detail("nothing was changed: a trust repository is never overwritten")
         .hint("name another folder with --repo DIR")

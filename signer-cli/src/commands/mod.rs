@@ -5,7 +5,9 @@ mod add_list;
 mod ceremony;
 mod delegate;
 mod diff;
+mod doctor;
 mod edits;
+mod import;
 pub(crate) mod init;
 mod key;
 pub(crate) mod publish;
@@ -15,7 +17,7 @@ mod reset;
 mod role;
 mod serve;
 mod sign_for;
-mod status;
+pub(crate) mod status;
 mod yank;
 
 use crate::Surroundings;
@@ -28,12 +30,14 @@ pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Fail
     let repo = &signer.repo;
     match &signer.command {
         Command::Init(args) => init::run(repo, args, around).map(Answer::Init),
+        Command::Import(args) => other(import::run(repo, args, around)),
         Command::Add(args) => add::run(repo, args, around).map(Answer::Add),
         Command::Remove(args) => remove::run(repo, args, around).map(Answer::Remove),
         Command::Status(args) => status::run(repo, args, around).map(Answer::Status),
         Command::Diff => other(diff::run(repo, around)),
         Command::Publish(args) if args.dry_run => other(diff::dry_run(repo, args, around)),
         Command::Publish(args) => publish::run(repo, args, around).map(Answer::Publish),
+        Command::Doctor(args) => other(doctor::run(repo, args, around)),
         Command::Refresh(args) => other(refresh::run(repo, args, around)),
         Command::SignFor(args) => other(sign_for::run(repo, args, around)),
         Command::Serve(args) => other(serve::run(repo, args, around)),

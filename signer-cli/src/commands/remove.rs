@@ -18,16 +18,20 @@ use crate::terminal;
 
 pub(crate) fn run(dir: &Path, args: &RemoveArgs, around: &Surroundings) -> Result<report::Remove, Failure> {
     let repository = Repository::open(dir)?;
-    let path = path_of(&args.name)?;
     let _lock = repository.lock_unless(args.rehearsal)?;
     let config = Config::read(&repository.config())?;
     let store = places::open(&repository, &config, around)?;
     let published = Published::read(&repository, store.as_ref())?;
     let mut staged = Staged::read(&repository)?;
+    // A repository that was imported may have targets that are no images.
+    let path = match published.target(&args.name)?.is_some() {
+        true => args.name.clone(),
+        false => path_of(&args.name.parse().map_err(Failure::usage)?)?,
+    };
     let was_staged = matches!(staged.changes.remove(&path), Some(Change::Add { .. }));
     let outcome = match (published.target(&path)?, was_staged) {
         (Some(target), _) => {
-            note_digest(&args.name, &target, &published)?;
+            note_digest(&path, &target, &published)?;
             staged.changes.insert(path.clone(), Change::Remove);
             Removal::Staged
         }
@@ -54,8 +58,8 @@ fn path_of(name: &Reference) -> Result<String, Failure> {
 }
 
 /// Who removes a tag because the image is bad wants to know that the digest is a name of its own.
-fn note_digest(name: &Reference, target: &Target, published: &Published<'_>) -> Result<(), Failure> {
-    let Some(digest) = digest_of(target) else { return Ok(()) };
+fn note_digest(path: &str, target: &Target, published: &Published<'_>) -> Result<(), Failure> {
+    let (Some(digest), Ok(name)) = (digest_of(target), path.parse::<Reference>()) else { return Ok(()) };
     let by_digest = name.digest_path(digest);
     if name.digest().is_none() && published.target(&by_digest)?.is_some() {
         terminal::note(&format!("{by_digest} stays trusted; if nobody should run it, remove that too"));

@@ -22,6 +22,7 @@ use crate::refresh::{due_from, expiries};
 use crate::report::{self, Action, VERSION};
 use crate::reports::duty::Duty;
 use crate::repository::Repository;
+use crate::span::Span;
 use crate::staged::{Change, Staged, digest_of};
 use crate::terminal;
 
@@ -41,8 +42,11 @@ pub(crate) fn run(dir: &Path, args: &StatusArgs, around: &Surroundings) -> Resul
     for late in roles.iter().filter(|role| role.expires <= around.now) {
         terminal::warn(&format!("{} has expired: clients refuse this repository", late.role));
     }
-    let duties =
-        duties(&Seen { repository: &repository, config: &config, published: &published }, args, around)?;
+    let duties = duties(
+        &Seen { repository: &repository, config: &config, published: &published },
+        args.within,
+        around,
+    )?;
     let due = args.check.then(|| duties.iter().any(|duty| duty.due));
     Ok(report::Status {
         duties,
@@ -59,14 +63,18 @@ pub(crate) fn run(dir: &Path, args: &StatusArgs, around: &Surroundings) -> Resul
 }
 
 /// What duties are read from.
-struct Seen<'s> {
-    repository: &'s Repository,
-    config: &'s Config,
-    published: &'s Published<'s>,
+pub(crate) struct Seen<'s> {
+    pub(crate) repository: &'s Repository,
+    pub(crate) config: &'s Config,
+    pub(crate) published: &'s Published<'s>,
 }
 
 /// Who must sign what by when. Of bins, of which there may be thousands, none is listed.
-fn duties(seen: &Seen<'_>, args: &StatusArgs, around: &Surroundings) -> Result<Vec<Duty>, Failure> {
+pub(crate) fn duties(
+    seen: &Seen<'_>,
+    within: Option<Span>,
+    around: &Surroundings,
+) -> Result<Vec<Duty>, Failure> {
     let Seen { repository, config, published } = seen;
     let nothing = PassphraseArgs { passphrase_file: None };
     let mut ring = KeyRing::new(repository.keys(), &nothing, around);
@@ -85,7 +93,7 @@ fn duties(seen: &Seen<'_>, args: &StatusArgs, around: &Surroundings) -> Result<V
         };
         let Some((keys, of)) = keys else { continue };
         let holding = holding(&mut ring, &role, &keys, &of);
-        let due_from = due_from(&role, expires, config, args.within);
+        let due_from = due_from(&role, expires, config, within);
         let can_sign = holding.suffices(&of);
         duties.push(Duty {
             role: role.name().to_owned(),

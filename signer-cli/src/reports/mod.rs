@@ -2,9 +2,11 @@
 
 pub mod ceremony;
 pub mod diff;
+pub mod doctor;
 pub mod duty;
 pub mod edits;
 pub mod for_others;
+pub mod import;
 pub mod keys;
 pub mod refresh;
 pub mod serve;
@@ -34,7 +36,7 @@ pub(crate) trait Report: fmt::Debug {
 }
 
 /// A moment, as people read it.
-fn day(moment: chrono::DateTime<chrono::Utc>) -> String {
+pub(crate) fn day(moment: chrono::DateTime<chrono::Utc>) -> String {
     moment.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
@@ -49,6 +51,8 @@ mod tests {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
         for (name, schema) in [
             ("signer-diff.json", schemars::schema_for!(super::diff::Diff)),
+            ("signer-doctor.json", schemars::schema_for!(super::doctor::Doctor)),
+            ("signer-import.json", schemars::schema_for!(super::import::Import)),
             ("signer-refresh.json", schemars::schema_for!(super::refresh::Refresh)),
             ("signer-sign-for.json", schemars::schema_for!(super::for_others::SignFor)),
             ("signer-serve.json", schemars::schema_for!(super::serve::Served)),
