@@ -25,7 +25,7 @@ pub(crate) struct Signer {
     /// The trust repository
     #[arg(long, global = true, value_name = "DIR", default_value = "./trust")]
     pub(crate) repo: PathBuf,
-    /// Where it is published: DIR, s3://…, oci://… or git:…; else what signer.toml says
+    /// Where it is published: DIR, s3://…, oci://… or git:…; or see signer.toml
     #[arg(long, global = true, value_name = "PLACE")]
     pub(crate) to: Option<String>,
     /// For people, or for programs (docs/schema)
