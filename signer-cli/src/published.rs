@@ -79,12 +79,18 @@ impl<'s> Published<'s> {
         let roots = roots(repository, store)?;
         // Who can write there alone must not get an older state signed anew.
         let last = last_timestamp(repository)?;
-        let last = last.filter(|last| !is_overtaken(last, &timestamp, store));
-        let seen = Seen { timestamp: last.as_deref(), snapshot: None };
+        let overtaken = last.as_ref().is_some_and(|last| is_overtaken(last, &timestamp));
+        let seen = Seen { timestamp: last.as_deref().filter(|_| !overtaken), snapshot: None };
         let refused = |refusal: Refusal| damaged(store).detail(refusal);
         // Whether it is too old for clients is no reason not to publish a newer one.
         let fresh_timestamp =
             weigh_timestamp(&roots, seen, &timestamp, Instant::UNIX_EPOCH).map_err(refused)?;
+        if overtaken {
+            terminal::warn(&format!(
+                "what was last published from here is no longer in {}: another publisher wrote over it; see what is missing",
+                store.describe()
+            ));
+        }
         let version = fresh_timestamp.snapshot_file().version;
         let snapshot = file(store, &Role::Snapshot, version, limits::SNAPSHOT_BYTES)?;
         let fresh = fresh_timestamp.snapshot(None, &snapshot).map_err(refused)?;
@@ -323,16 +329,9 @@ pub(crate) fn weigh(
 
 /// Whether another publisher's timestamp of the same version stands where ours did: a place couldn't keep one of
 /// two from overwriting the other. Clients go on from what is there, and so do we.
-fn is_overtaken(last: &[u8], there: &[u8], store: &dyn Store) -> bool {
+fn is_overtaken(last: &[u8], there: &[u8]) -> bool {
     let version = |bytes: &[u8]| Document::parse(bytes).ok().map(|document| document.version());
-    let overtaken = last != there && version(last).is_some() && version(last) == version(there);
-    if overtaken {
-        terminal::warn(&format!(
-            "what was last published from here is no longer in {}: another publisher wrote over it; see what is missing",
-            store.describe()
-        ));
-    }
-    overtaken
+    last != there && version(last).is_some() && version(last) == version(there)
 }
 
 fn last_timestamp(repository: &Repository) -> Result<Option<Vec<u8>>, Failure> {
