@@ -4,9 +4,10 @@ use oci_image::MANIFEST_MAX;
 use publish_store::{DirStore, Store, StoreError};
 use tuf_core::authoring::Document;
 use tuf_core::schema::Target;
-use tuf_core::{Role, consistent_target_name, metadata_file_name};
+use tuf_core::{Role, metadata_file_name};
 
 use crate::failure::Failure;
+use crate::files::stored_name;
 use crate::published::{Published, malformed};
 use crate::repository::Repository;
 use crate::terminal;
@@ -72,7 +73,7 @@ fn targets(published: &Published<'_>, from: &dyn Store, to: &dyn Store) -> Resul
         // One that was imported may be larger than a manifest, and clients may ask for it by either hash.
         let limit = target.length.max(MANIFEST_MAX);
         for hash in ["sha256", "sha512"].into_iter().filter_map(|kind| target.hashes.get(kind)) {
-            let name = consistent_target_name(&path, hash);
+            let Some(name) = stored_name(&path, hash) else { continue };
             let bytes = from.target(&name, limit).map_err(|error| Failure::of_store(from, &error))?;
             let Some(bytes) = bytes else { continue };
             target.check(&bytes).map_err(|why| {

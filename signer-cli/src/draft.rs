@@ -43,6 +43,8 @@ pub(crate) struct Draft {
     /// Where each role's document is in that.
     places: BTreeMap<Role, usize>,
     manifests: Vec<(String, Vec<u8>)>,
+    /// Whether the root is put before clients are led on.
+    root_first: bool,
 }
 
 /// What a draft starts from.
@@ -101,8 +103,9 @@ impl Draft {
         }
         signed.push(base.timestamp(&signed, proposal, root.as_ref(), ring)?);
         signed.extend(root);
-        let draft = Self::holding(signed, manifests);
+        let mut draft = Self::holding(signed, manifests);
         draft.weigh(proposal, base)?;
+        draft.root_first = draft.root_may_be_first(base.published);
         Ok(draft)
     }
 
@@ -155,9 +158,7 @@ impl Draft {
                 store.put_all_metadata(&mut files, &|_| {})?;
             }
         }
-        // Clients that take names without versions must not meet a timestamp that leads to a name with one. What
-        // stands now is there under both, so the root may come first.
-        if !base.published.root.consistent_snapshot {
+        if self.root_first {
             for (name, bytes) in &roots {
                 store.put_metadata(name, bytes)?;
             }
@@ -173,11 +174,26 @@ impl Draft {
 
     fn holding(signed: Vec<Signed>, manifests: Vec<(String, Vec<u8>)>) -> Self {
         let places = signed.iter().enumerate().map(|(at, one)| (one.role.clone(), at)).collect();
-        Self { signed, places, manifests }
+        Self { signed, places, manifests, root_first: false }
     }
 
     fn bytes_of(&self, role: &Role) -> Option<&[u8]> {
         Some(self.signed.get(*self.places.get(role)?)?.bytes.as_slice())
+    }
+
+    /// Clients that take names without versions must not meet a timestamp that leads to a name with one, and what
+    /// stands now is there under both. So the root comes first there, if it trusts the keys of what stands: else
+    /// nobody could go on from it, were this the last write.
+    fn root_may_be_first(&self, published: &Published<'_>) -> bool {
+        let standing = State {
+            timestamp: &published.timestamp.bytes,
+            snapshot: &published.snapshot.bytes,
+            targets: &published.targets().statement.bytes,
+        };
+        let mut roots = published.roots.clone();
+        roots.extend(self.bytes_of(&Role::Root).map(<[u8]>::to_vec));
+        !published.root.consistent_snapshot
+            && weigh(&roots, Seen::default(), standing, Instant::UNIX_EPOCH).is_ok()
     }
 
     /// Nothing is published that a client would refuse, or in which it would not find what was added.

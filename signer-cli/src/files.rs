@@ -1,11 +1,13 @@
 //! Files that are there whole or not at all: written beside their place, flushed, then renamed.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use tempfile::NamedTempFile;
+use tuf_core::consistent_target_name;
 
 use crate::failure::Failure;
 
@@ -44,12 +46,35 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(),
 
 /// Reads a file of at most `limit` bytes.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
-    let length = fs::metadata(path).map_err(Failure::io(path))?.len();
+    let too_large = |got: String| {
+        Failure::refused(format!("{}: expected at most {limit} bytes, got {got}", path.display()))
+    };
+    let file = File::open(path).map_err(Failure::io(path))?;
+    let length = file.metadata().map_err(Failure::io(path))?.len();
     if length > limit {
-        let what = format!("{}: expected at most {limit} bytes, got {length}", path.display());
-        return Err(Failure::refused(what));
+        return Err(too_large(length.to_string()));
     }
-    fs::read(path).map_err(Failure::io(path))
+    // What is no file has any length, and one that somebody writes to grows.
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Failure::io(path))?;
+    match u64::try_from(bytes.len()) {
+        Ok(got) if got <= limit => Ok(bytes),
+        _ => Err(too_large("more".to_owned())),
+    }
+}
+
+/// Whether a text is the name of one file within a folder.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..")
+        && !name.contains(['/', '\\', '\0'])
+        && Path::new(name).file_name() == Some(OsStr::new(name))
+}
+
+/// The name under which a target's file is kept by one of its hashes (TUF 6.2); none where path or hash, which
+/// others may have chosen, would lead out of the folder.
+pub(crate) fn stored_name(path: &str, hash: &str) -> Option<String> {
+    let is_hash = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_hash && path.split('/').all(is_file_name)).then(|| consistent_target_name(path, hash))
 }
 
 /// Makes a folder and those above it.

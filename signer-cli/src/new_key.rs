@@ -37,8 +37,10 @@ impl NewKey {
         let name = name.strip_suffix(".json").unwrap_or(&name).to_owned();
         let free = |number: u32| {
             let stem = if number == 1 { name.clone() } else { format!("{name}-{number}") };
-            let path = repository.keys().join(format!("{stem}.pem"));
-            (!path.exists()).then_some(path)
+            let path = |extension: &str| repository.keys().join(format!("{stem}.{extension}"));
+            // Also a key that lives elsewhere, and one of which only the public half is here.
+            let is_free = |extension: &&str| path(extension).symlink_metadata().is_err();
+            ["pem", "pub", "uri"].iter().all(is_free).then(|| path("pem"))
         };
         let path = (1..1000).find_map(free);
         let path = path.ok_or_else(|| Failure::refused(format!("keys/ has a thousand keys of {role}")))?;
@@ -59,12 +61,13 @@ impl NewKey {
         let public = self.public.key().to_pem().map_err(Failure::refused)?;
         let public_path = self.path.with_extension("pub");
         files::write_once(&self.path, self.pem.as_bytes(), Readers::Owner)?;
-        let done =
-            files::write_once(&public_path, public.as_bytes(), Readers::Everyone).and_then(|()| purpose());
+        let mut made = vec![&self.path];
+        let done = files::write_once(&public_path, public.as_bytes(), Readers::Everyone).and_then(|()| {
+            made.push(&public_path);
+            purpose()
+        });
         if done.is_err() {
-            for path in [&public_path, &self.path] {
-                files::remove(path)?;
-            }
+            made.into_iter().rev().try_for_each(|path| files::remove(path))?;
             return done;
         }
         terminal::note(&format!("made {}", self.path.display()));

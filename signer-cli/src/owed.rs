@@ -79,14 +79,14 @@ impl Owed {
         published: &Published<'_>,
     ) -> Result<Images, Failure> {
         let (mut images, mut kept) = (BTreeMap::new(), BTreeMap::new());
+        let changed: BTreeSet<&str> = proposal.changes.iter().map(|(path, _)| path.as_str()).collect();
         for (key, one) in std::mem::take(&mut self.images) {
             let Ok(known_as) = one.name.parse::<Reference>() else { continue };
             let target = published.target(&one.name)?;
             let custom = target.as_ref().and_then(custom_of);
-            let changes = proposal.changes.iter().any(|(path, _)| *path == one.name);
             if target.as_ref().and_then(digest_of) != Some(one.digest)
                 || custom.is_some_and(|custom| is_yanked(&custom))
-                || changes
+                || changed.contains(one.name.as_str())
             {
                 continue;
             }

@@ -49,9 +49,9 @@ pub(crate) fn custom_of(target: &Target) -> Option<Value> {
     serde_json::from_str(target.custom.as_ref()?.get()).ok()
 }
 
-/// Sets a member of what our signer says of a target.
-pub(crate) fn say(custom: &mut Value, name: &str, value: Option<Value>) {
-    let Some(hallmark) = custom.get_mut("hallmark").and_then(Value::as_object_mut) else { return };
+/// Sets a member of what our signer says of a target. Says whether there is a place for it.
+pub(crate) fn say(custom: &mut Value, name: &str, value: Option<Value>) -> bool {
+    let Some(hallmark) = custom.get_mut("hallmark").and_then(Value::as_object_mut) else { return false };
     match value {
         Some(value) => {
             hallmark.insert(name.to_owned(), value);
@@ -60,6 +60,7 @@ pub(crate) fn say(custom: &mut Value, name: &str, value: Option<Value>) {
             hallmark.remove(name);
         }
     }
+    true
 }
 
 /// Whether nobody shall run it.

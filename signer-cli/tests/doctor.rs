@@ -276,6 +276,7 @@ fn what_is_missing_or_changed_in_the_published_state_is_found_by_its_name() {
         let (roles, targets, expiry) = ("warning roles", "warning targets", "warning expiry");
         vec![skipped(roles), found, skipped(targets), skipped(expiry), refused]
     };
+    let partly = |found| vec![found, skipped("warning targets"), skipped("warning expiry")];
     let targets: &str = format!("{targets}.targets.json").leak();
     let snapshot: &str = format!("{snapshot}.snapshot.json").leak();
     for (file, damage, expected) in [
@@ -284,8 +285,8 @@ fn what_is_missing_or_changed_in_the_published_state_is_found_by_its_name() {
         (targets, "", unread(("problem published", "a file is missing", targets))),
         (targets, "\n", unread(("problem published", "a file is damaged: expected ", targets))),
         // A client that asks for no name of that role sees nothing.
-        ("1.team.json", "", vec![("problem published", "a file is missing", "1.team.json")]),
-        ("1.team.json", " ", vec![("problem published", "a file is damaged", "1.team.json")]),
+        ("1.team.json", "", partly(("problem published", "a file is missing", "1.team.json"))),
+        ("1.team.json", " ", partly(("problem published", "a file is damaged", "1.team.json"))),
         ("1.root.json", "", vec![("problem published", "a file is missing", "1.root.json")]),
         (
             "1.root.json",

@@ -17,6 +17,7 @@ use serde::Serialize as _;
 use serde_json::{Value, json};
 use signing_keys::file::{NewKind, PrivateKey};
 use support::client::Reader;
+use support::strace::{points, traced, without_strace};
 use support::{Desk, NAME, copy, files};
 use test_repos::tree::Tree;
 use tuf_core::authoring::Document;
@@ -244,6 +245,32 @@ fn a_publish_that_is_killed_after_its_root_leaves_what_a_client_accepts() {
     assert_eq!(reader.find(NAME).unwrap().0, digest);
 }
 
+/// The new root doesn't trust the key of the timestamp that stands.
+#[test]
+fn a_first_publish_that_rotates_a_key_can_be_killed_anywhere() {
+    if without_strace() {
+        return;
+    }
+    let desk = imported();
+    let digest = desk.add("one");
+    desk.signer(&["key", "new", "spare", "--unencrypted"]).ok();
+    desk.signer(&["role", "rotate", "timestamp", "--key", "spare"]).ok();
+    let fresh = || {
+        let other = Desk::new();
+        copy(desk.dir.path(), other.dir.path());
+        other
+    };
+    let (output, trace) = traced(&fresh(), &["publish"], None);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for point in points(&trace) {
+        let killed = fresh();
+        let (output, _) = traced(&killed, &["publish"], Some(&point));
+        assert!(!output.status.success(), "{point:?} was not reached");
+        killed.signer(&["publish"]).ok();
+        assert_eq!(killed.reader().find(NAME).unwrap().0, digest, "{point:?}");
+    }
+}
+
 #[test]
 fn what_a_client_would_refuse_is_not_imported_and_nothing_is_left_behind() {
     #[track_caller]
@@ -311,6 +338,55 @@ fn what_a_client_would_refuse_is_not_imported_and_nothing_is_left_behind() {
     let desk = written(|_| {});
     desk.signer(&["init", "--unencrypted-keys"]).ok();
     refused(&desk, 1, &["is there already and is not empty"]);
+}
+
+/// Who hands over a folder chooses where its links lead.
+#[test]
+fn what_a_link_leads_to_is_not_published() {
+    let desk = written(|_| {});
+    fs::write(desk.path("config.json"), "{\"auth\":\"hush\"}").unwrap();
+    for link in ["config.json", "9.targets.json", "targets/docs/config.json"] {
+        std::os::unix::fs::symlink(desk.path("config.json"), desk.path("theirs/repository").join(link))
+            .unwrap();
+    }
+    desk.signer(&["import", "theirs", "--root", ROOT]).ok();
+    for file in files(&desk.path("trust")) {
+        assert!(!fs::read_to_string(&file).unwrap().contains("hush"), "{}", file.display());
+    }
+    // Nor what is in a folder that is one.
+    fs::create_dir(desk.path("home")).unwrap();
+    fs::write(desk.path("home/config.json"), "{\"auth\":\"hush\"}").unwrap();
+    let theirs = desk.path("theirs/repository");
+    std::os::unix::fs::symlink(desk.path("home"), theirs.join("root_history")).unwrap();
+    fs::rename(theirs.join("targets"), desk.path("files")).unwrap();
+    std::os::unix::fs::symlink(desk.path("home"), theirs.join("targets")).unwrap();
+    desk.signer(&["--repo", "other", "import", "theirs", "--root", ROOT]).ok();
+    for file in files(&desk.path("other")) {
+        assert!(!fs::read_to_string(&file).unwrap().contains("hush"), "{}", file.display());
+    }
+}
+
+#[test]
+fn what_was_never_asked_for_may_be_old_where_names_have_hashes() {
+    let desk = imported();
+    desk.signer(&["publish"]).ok();
+    let served = desk.path("trust/published");
+    fs::write(served.join("targets/docs/manual.txt"), "an older manual").unwrap();
+    let root = "trust/published/metadata/1.root.json";
+    desk.signer(&["--repo", "again", "import", "trust/published", "--root", root]).ok();
+    let kept = fs::read(desk.path("again/published/targets/docs/manual.txt")).unwrap();
+    assert_eq!(kept, b"an older manual");
+}
+
+/// What is no file has no length to begin with.
+#[test]
+fn a_root_without_an_end_is_not_read_to_its_end() {
+    let desk = written(|_| {});
+    fs::remove_file(desk.path("theirs/repository/root.json")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", desk.path("theirs/repository/root.json")).unwrap();
+    desk.signer(&["import", "theirs", "--root", ROOT]).ok();
+    desk.signer(&["--repo", "other", "import", "theirs", "--root", "/dev/zero"])
+        .failed(2, &["expected at most", "got more"]);
 }
 
 #[test]

@@ -31,7 +31,9 @@ pub(crate) fn run(dir: &Path, around: &Surroundings) -> Result<Diff, Failure> {
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
     let store = places::open(&repository, &config, around)?;
-    let published = Published::read(&repository, store.as_ref())?;
+    let local = carry::source(&repository, store.as_ref())?;
+    let from: &dyn Store = local.as_ref().map_or(store.as_ref(), |local| local);
+    let published = Published::read(&repository, from)?;
     let staged = Staged::read(&repository)?;
     let proposal = Proposal::of(&published, &staged, &config, around.now)?;
     let mut roles = Vec::new();
@@ -74,6 +76,10 @@ pub(crate) fn dry_run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> 
         }
         Some(ceremony) => {
             let (proposal, manifests) = ceremony.into_proposal(&published)?;
+            if proposal.documents.is_empty() {
+                // All of it is published, and nothing would be signed.
+                return Ok(Diff { dry_run: true, ..report(&proposal, store.as_ref(), Vec::new(), false) });
+            }
             let manifest = |digest| manifests.get(digest).map_or_else(|| staged.manifest(digest), Ok);
             let draft = Draft::of_signed(&proposal, &base, manifest, &mut ring)?;
             (proposal, draft)

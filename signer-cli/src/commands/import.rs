@@ -1,5 +1,6 @@
 //! `signer import`: a repository that another program made, taken over whole or not at all.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -7,7 +8,7 @@ use std::path::Path;
 
 use publish_store::DirStore;
 use tuf_core::hash::sha256_hex;
-use tuf_core::schema::RoleKeys;
+use tuf_core::schema::{DelegatedRole, Delegations, RoleKeys, SuccinctRoles};
 use tuf_core::{Instant, Role, limits};
 
 use super::init::{expect_free, occupied};
@@ -31,9 +32,14 @@ pub(crate) fn run(dir: &Path, args: &ImportArgs, around: &Surroundings) -> Resul
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    files::folder(parent)?;
+    // A rehearsal leaves nothing, folders that aren't there yet among it.
+    let above = match args.dry_run {
+        true => parent.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new(".")),
+        false => parent,
+    };
+    files::folder(above)?;
     let scaffold =
-        tempfile::Builder::new().prefix(".signer-init-").tempdir_in(parent).map_err(Failure::io(parent))?;
+        tempfile::Builder::new().prefix(".signer-init-").tempdir_in(above).map_err(Failure::io(above))?;
     let built = Repository::at(&scaffold.path().join("trust"));
     for dir in [built.staged(), built.metadata(), built.targets()] {
         files::folder(&dir)?;
@@ -68,10 +74,14 @@ fn report(made: &Repository, args: &ImportArgs, adopted: &Adopted, copied: Copie
             None,
         ),
     ];
-    let mut bins = 0_u64;
+    let (is_bin, mut bins) = (adopted.bins(), 0_u64);
     for one in &adopted.roles {
         let (trusted, by) = (&one.trusted, one.delegator.as_ref());
         let own = trusted.role();
+        if is_bin(own.name()) {
+            bins = bins.saturating_add(1);
+            continue;
+        }
         let keys = match by {
             None => Some(all.targets.clone()),
             Some(by) => adopted.roles.iter().find(|one| one.trusted.role() == by).and_then(|by| {
@@ -81,7 +91,6 @@ fn report(made: &Repository, args: &ImportArgs, adopted: &Adopted, copied: Copie
         let Some(keys) = keys else { continue };
         let shown = role(own, &keys, trusted.version(), trusted.expires(), by);
         match by {
-            Some(_) if adopted.is_bin(own) => bins = bins.saturating_add(1),
             Some(_) => roles.push(shown),
             // As everywhere, behind the root.
             None => roles.insert(1, shown),
@@ -117,11 +126,12 @@ fn role(role: &Role, keys: &RoleKeys, version: u64, expires: Instant, by: Option
 }
 
 impl Adopted {
-    /// Whether a role is one of those that are chosen by the hash of a path.
-    fn is_bin(&self, role: &Role) -> bool {
-        self.roles.iter().filter_map(|one| one.trusted.document().delegations.as_ref()).any(|all| {
-            all.succinct_roles.as_ref().is_some_and(|bins| bins.number_of(role.name()).is_some())
-                || all.roles().any(|one| one.name == role.name() && one.path_hash_prefixes.is_some())
-        })
+    /// Tells which roles are chosen by the hash of a path.
+    fn bins(&self) -> impl Fn(&str) -> bool {
+        let all = || self.roles.iter().filter_map(|one| one.trusted.document().delegations.as_ref());
+        let by_hash = |role: DelegatedRole| role.path_hash_prefixes.is_some().then_some(role.name);
+        let named: BTreeSet<String> = all().flat_map(Delegations::roles).filter_map(by_hash).collect();
+        let short: Vec<SuccinctRoles> = all().filter_map(|one| one.succinct_roles.clone()).collect();
+        move |name| named.contains(name) || short.iter().any(|bins| bins.number_of(name).is_some())
     }
 }

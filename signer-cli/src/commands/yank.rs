@@ -84,14 +84,21 @@ fn change(
     }
     for path in &paths {
         let Some(target) = published.target(path)? else { continue };
-        let Some(digest) = digest_of(&target) else { continue };
+        let unusable = |got: &str| {
+            Failure::refused(format!("{path} can't be changed"))
+                .detail(format!("expected a target as `signer add` lists it, got one {got}"))
+                .hint("nothing was staged; `signer remove` takes the name away")
+        };
+        let digest = digest_of(&target).ok_or_else(|| unusable("without a SHA-256"))?;
         let mut custom = custom_of(&target).unwrap_or_else(|| json!({}));
         if custom.get("hallmark").is_none()
             && let Some(object) = custom.as_object_mut()
         {
             object.insert("hallmark".to_owned(), json!({ "version": 1 }));
         }
-        say(&mut custom, "yanked", yanked.cloned());
+        if !say(&mut custom, "yanked", yanked.cloned()) {
+            return Err(unusable("whose custom is another's"));
+        }
         let change = Change::Add {
             length: target.length,
             digest,

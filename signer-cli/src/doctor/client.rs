@@ -159,7 +159,13 @@ fn target_files(url: &RepoLocation, options: &TransportOptions) -> Option<Arc<dy
             url.set_path(&format!("{above}/targets/"));
             Some(Arc::new(HttpTransport::new(&url, HttpFetcher::new(options.http.clone()))))
         }
-        RepoLocation::Dir(dir) => Some(Arc::new(DirTransport::of_targets(dir.join("targets")))),
+        RepoLocation::Dir(dir) => {
+            // The repository, what is published of it, or its metadata.
+            let above = [dir.join("published"), dir.join("..")];
+            let above = above.into_iter().find(|above| above.join("metadata").is_dir());
+            let above = if dir.join("metadata").is_dir() { dir.clone() } else { above? };
+            Some(Arc::new(DirTransport::of_targets(above.join("targets"))))
+        }
         _ => None,
     }
 }

@@ -15,7 +15,9 @@ pub(super) fn look(subject: &Subject<'_>, published: Option<&Published<'_>>, fin
     let within = subject.args.within;
     let seen = status::Seen { repository: subject.repository, config: subject.config, published };
     // Where a delegated role is damaged, that was told of the published files.
-    let duties = duties(&seen, within, subject.around).unwrap_or_default();
+    let (Ok(duties), Ok(all)) = (duties(&seen, within, subject.around), expiries(published, true)) else {
+        return findings.skip(Area::Expiry);
+    };
     for duty in &duties {
         if duty.expires <= now {
             let what = format!("{} has expired {}: clients refuse it", duty.role, day(duty.expires));
@@ -25,7 +27,7 @@ pub(super) fn look(subject: &Subject<'_>, published: Option<&Published<'_>>, fin
             findings.warning(Area::Expiry, what, &duty.role, &mend(&duty.role, duty.can_sign));
         }
     }
-    for (role, expires) in expiries(published, true).unwrap_or_default() {
+    for (role, expires) in all {
         let (name, bin) = (role.name(), matches!(role, Role::Delegated(_)));
         if !bin || duties.iter().any(|duty| duty.role == name) {
             continue;

@@ -258,7 +258,12 @@ fn own_leftovers(subject: &Subject<'_>, published: Option<&Published<'_>>, findi
     let staged = match Staged::read(repository) {
         Ok(staged) => staged,
         Err(failure) => {
-            findings.problem(Area::Published, failure.line(), at, "`signer reset` forgets what is staged");
+            findings.problem(
+                Area::Published,
+                failure.line(),
+                at,
+                "remove the file, and add again what should be published",
+            );
             return;
         }
     };

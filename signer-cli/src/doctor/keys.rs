@@ -20,7 +20,7 @@ use crate::reports::doctor::Area;
 
 pub(super) fn look(subject: &Subject<'_>, published: Option<&Published<'_>>, findings: &mut Findings) {
     let entries = entries(subject);
-    let listed = published.map(listed_keys);
+    let listed = published.and_then(listed_keys);
     for path in &entries {
         let elsewhere = path.extension().is_some_and(|extension| extension == "uri");
         let seen = if elsewhere { in_place(path, subject, findings) } else { in_file(path, findings) };

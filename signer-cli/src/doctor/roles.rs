@@ -105,14 +105,16 @@ fn margin(role: &Role, keys: &BTreeMap<String, Key>, of: &RoleKeys, findings: &m
 /// One key in two roles is one theft for both.
 fn shared(roles: &[Listed], findings: &mut Findings) {
     let online = |role: &Role| matches!(role, Role::Snapshot | Role::Timestamp);
-    for (at, (role, keys, of)) in roles.iter().enumerate() {
-        for (other, others, of_other) in roles.iter().skip(at.saturating_add(1)) {
+    let distinct: Vec<BTreeSet<String>> = roles.iter().map(|(_, keys, _)| distinct(keys)).collect();
+    let all = || roles.iter().zip(&distinct);
+    // One of the two is a top-level role, and these come first.
+    for (at, ((role, keys, of), own)) in all().enumerate().take(4) {
+        for ((other, others, of_other), theirs) in all().skip(at.saturating_add(1)) {
             // Snapshot and timestamp lie on one machine anyway; who gives roles away may hold them.
             // Where several must sign, the same people may sign for root and for targets.
             let alone = of.threshold.get() == 1 || of_other.threshold.get() == 1;
             let apart = (*role == Role::Root && alone) || (online(role) != online(other));
-            let both = distinct(keys).intersection(&distinct(others)).count();
-            if !apart || both == 0 {
+            if !apart || own.is_disjoint(theirs) {
                 continue;
             }
             let id = keys.iter().find(|(_, key)| others.values().any(|other| same(key, other)));
@@ -134,15 +136,15 @@ fn same(one: &Key, other: &Key) -> bool {
     one.to_pem().is_ok_and(|pem| other.to_pem().is_ok_and(|other| other == pem))
 }
 
-/// The keys of every role, in one spelling.
-pub(super) fn listed_keys(published: &Published<'_>) -> BTreeSet<String> {
+/// The keys of every role, in one spelling; `None` where not every role can be read.
+pub(super) fn listed_keys(published: &Published<'_>) -> Option<BTreeSet<String>> {
     let mut all: BTreeSet<String> = roles(published).iter().flat_map(|(_, keys, _)| distinct(keys)).collect();
     // Bins have keys too, and are named by nobody.
-    let documents = published.delegated(false).unwrap_or_default();
+    let documents = published.delegated(false).ok()?;
     let top = published.targets().trusted.document().delegations.as_ref();
     let below = documents.iter().filter_map(|one| one.trusted.document().delegations.as_ref());
     for delegations in top.into_iter().chain(below) {
         all.extend(distinct(&delegations.keys));
     }
-    all
+    Some(all)
 }

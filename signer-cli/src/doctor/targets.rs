@@ -4,10 +4,10 @@
 
 use oci_image::MANIFEST_MAX;
 use publish_store::StoreError;
-use tuf_core::consistent_target_name;
 use tuf_core::schema::Target;
 
 use super::{Findings, Subject};
+use crate::files::stored_name;
 use crate::published::Published;
 use crate::reports::doctor::Area;
 
@@ -27,7 +27,8 @@ pub(super) fn look(subject: &Subject<'_>, published: Option<&Published<'_>>, fin
     let mut count = Count::default();
     let top = published.targets().trusted.clone();
     // Where a delegated role is damaged, that was told of the published files.
-    let below = published.delegated(true).unwrap_or_default();
+    let read = published.delegated(true);
+    let below = read.as_deref().unwrap_or_default();
     for trusted in [&top].into_iter().chain(below.iter().map(|loaded| &loaded.trusted)) {
         for (path, target) in trusted.document().targets() {
             check(subject, &path, &target, &mut count, findings);
@@ -51,7 +52,10 @@ pub(super) fn look(subject: &Subject<'_>, published: Option<&Published<'_>>, fin
         0 => "none is listed".to_owned(),
         _ => format!("{well} are what the metadata says{large}; {} in registries only", absent.len()),
     };
-    findings.close(Area::Targets, text);
+    match read {
+        Ok(_) => findings.close(Area::Targets, text),
+        Err(_) => findings.skip(Area::Targets),
+    }
 }
 
 fn check(subject: &Subject<'_>, path: &str, target: &Target, count: &mut Count, findings: &mut Findings) {
@@ -90,10 +94,7 @@ fn check(subject: &Subject<'_>, path: &str, target: &Target, count: &mut Count, 
 /// The name under which it is kept; none where that would lead elsewhere.
 fn stored(path: &str, target: &Target) -> Option<String> {
     let hash = target.hashes.get("sha256").or_else(|| target.hashes.get("sha512"))?;
-    let inside =
-        path.split('/').all(|segment| !matches!(segment, "" | "." | "..")) && !path.contains(['\\', '\0']);
-    let hex = hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (inside && hex).then(|| consistent_target_name(path, hash))
+    stored_name(path, hash)
 }
 
 /// A target whose file is kept, whole and small: to see that it is served.

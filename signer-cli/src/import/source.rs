@@ -5,16 +5,15 @@
 //! Nothing found here is trusted.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tuf_core::authoring::Document;
+use tuf_core::metadata_file_name;
 use tuf_core::schema::Target;
-use tuf_core::{consistent_target_name, metadata_file_name};
 
 use crate::failure::Failure;
-use crate::files;
+use crate::files::{self, is_file_name, stored_name};
 
 /// Where programs put metadata: python-tuf and tough where they are told, go-tuf in `repository`.
 const METADATA: [&str; 5] = ["", "metadata", "repository", "repository/metadata", "published/metadata"];
@@ -22,7 +21,7 @@ const METADATA: [&str; 5] = ["", "metadata", "repository", "repository/metadata"
 const ROOT_HISTORY: &str = "root_history";
 /// What is read of a target at most, in memory.
 pub(super) const TARGET_MAX: u64 = 1 << 30;
-/// Files that are looked at in one folder.
+/// The most files that are taken over from one folder.
 pub(super) const STEPS: usize = 4_000_000;
 
 /// The bytes of a target, and the names under which they are kept.
@@ -42,7 +41,7 @@ impl Source {
         fs::read_dir(dir).map_err(|error| Failure::usage(format!("{}: {error}", dir.display())))?;
         // Joined with nothing, a path would end with a slash.
         let place = |name: &&str| if name.is_empty() { dir.to_owned() } else { dir.join(name) };
-        let mut places = METADATA.iter().map(place);
+        let mut places = METADATA.iter().map(place).filter(|place| place == dir || is_own_dir(place));
         let Some(metadata) = places.find(|place| place.join("timestamp.json").is_file()) else {
             return Err(Failure::usage(format!("there is no TUF repository in {}", dir.display()))
                 .detail(format!(
@@ -58,7 +57,7 @@ impl Source {
             Some(named) => Some(named.to_owned()),
             None => [dir.join("targets"), metadata.join("targets"), metadata.join("../targets")]
                 .into_iter()
-                .find(|place| place.is_dir()),
+                .find(|place| is_own_dir(place)),
         };
         Ok(Self { metadata, targets })
     }
@@ -92,67 +91,81 @@ impl Source {
         if is_file_name(role) {
             names.extend([format!("{version}.{role}.json"), format!("{role}.json")]);
         }
-        let history = (role == "root").then(|| format!("{ROOT_HISTORY}/{version}.root.json"));
+        let old = role == "root" && is_own_dir(&self.metadata.join(ROOT_HISTORY));
+        let history = old.then(|| format!("{ROOT_HISTORY}/{version}.root.json"));
         names.into_iter().chain(history).map(|name| self.metadata.join(name)).collect()
     }
 
     /// The newest root by the names of the files, and by what root.json says.
     pub(super) fn last_root(&self) -> u64 {
-        let folders = [self.metadata.clone(), self.metadata.join(ROOT_HISTORY)];
-        let names = folders.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().take(STEPS));
+        let names = self
+            .metadata_dirs()
+            .into_iter()
+            .flat_map(|dir| fs::read_dir(dir).into_iter().flatten().take(STEPS));
         let versions = names.filter_map(|entry| {
             let name = entry.ok()?.file_name().into_string().ok()?;
             name.strip_suffix(".root.json")?.parse::<u64>().ok()
         });
-        let unnamed = files::read(&self.metadata.join("root.json"), tuf_core::limits::ROOT_BYTES).ok();
+        let unnamed = Some(self.metadata.join("root.json")).filter(|path| path.is_file());
+        let unnamed = unnamed.and_then(|path| files::read(&path, tuf_core::limits::ROOT_BYTES).ok());
         let unnamed = unnamed.and_then(|bytes| Some(Document::parse(&bytes).ok()?.version()));
         versions.chain(unnamed).max().unwrap_or(0)
     }
 
-    /// Every file of metadata, with the name that it has where it is served.
-    pub(super) fn all_metadata(&self) -> Vec<(String, PathBuf)> {
+    fn metadata_dirs(&self) -> Vec<PathBuf> {
+        let history = Some(self.metadata.join(ROOT_HISTORY)).filter(|dir| is_own_dir(dir));
+        [self.metadata.clone()].into_iter().chain(history).collect()
+    }
+
+    /// Every file of metadata, with the name that it has where it is served. Links are left out: nobody weighs
+    /// these files any more, and what a link leads to may be nobody's to publish.
+    pub(super) fn all_metadata(&self) -> Result<Vec<(String, PathBuf)>, Failure> {
         let mut all = Vec::new();
-        for dir in [self.metadata.clone(), self.metadata.join(ROOT_HISTORY)] {
-            for entry in fs::read_dir(dir).into_iter().flatten().flatten().take(STEPS) {
+        for dir in self.metadata_dirs() {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 let name = entry.file_name().into_string().unwrap_or_default();
-                if name.ends_with(".json") && is_file_name(&name) {
+                let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+                if is_file && name.ends_with(".json") && is_file_name(&name) {
                     all.push((name, entry.path()));
+                    expect_few(&self.metadata, all.len())?;
                 }
             }
         }
         all.sort();
-        all
+        Ok(all)
     }
 
     /// Every file in the folder of targets, by its path there. Links are left out: what they lead to may be
     /// nobody's to publish.
-    pub(super) fn all_targets(&self) -> Vec<PathBuf> {
-        let Some(root) = &self.targets else { return Vec::new() };
+    pub(super) fn all_targets(&self) -> Result<Vec<PathBuf>, Failure> {
+        let Some(root) = &self.targets else { return Ok(Vec::new()) };
         let (mut all, mut waiting) = (Vec::new(), vec![root.clone()]);
         while let Some(dir) = waiting.pop() {
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => waiting.push(entry.path()),
-                    Ok(kind) if kind.is_file() && all.len() < STEPS => {
+                    Ok(kind) if kind.is_file() => {
                         all.extend(entry.path().strip_prefix(root).map(Path::to_owned));
                     }
                     _ => {}
                 }
+                expect_few(root, all.len().saturating_add(waiting.len()))?;
             }
         }
         all.sort();
-        all
+        Ok(all)
     }
 
     /// The bytes of a target that are what the metadata says, and the names under which they are kept. `None`
     /// where no file of it is there.
     ///
-    /// A link is followed: tough links to the files that were added, and what comes is what was signed.
-    pub(super) fn target(&self, path: &str, target: &Target) -> Result<Option<Kept>, Failure> {
+    /// A link is followed: tough links to the files that were added, and what comes is what was signed. `plain`:
+    /// clients ask for the name without a hash. Where they don't, an older file may lie there.
+    pub(super) fn target(&self, path: &str, target: &Target, plain: bool) -> Result<Option<Kept>, Failure> {
         let Some(root) = &self.targets else { return Ok(None) };
         let refused =
             |what: String| Failure::refused(format!("the target {path:?} can't be imported")).detail(what);
-        if !is_inside(path) {
+        if !path.split('/').all(is_file_name) {
             return Err(refused(
                 "expected a path within the folder of targets, got one that leads out of it".into(),
             ));
@@ -163,14 +176,19 @@ impl Source {
         }
         let mut names: BTreeSet<String> = BTreeSet::new();
         let mut found = None;
-        let hashed = target.hashes.values().filter(|hash| is_file_name(hash));
-        for name in hashed.map(|hash| consistent_target_name(path, hash)).chain([path.to_owned()]) {
+        let hashed = target.hashes.values().filter_map(|hash| stored_name(path, hash));
+        for name in hashed.chain([path.to_owned()]) {
             let place = root.join(&name);
             if !place.is_file() {
                 continue;
             }
             let bytes = files::read(&place, TARGET_MAX)?;
-            target.check(&bytes).map_err(|why| refused(format!("{} is damaged: {why}", place.display())))?;
+            if let Err(why) = target.check(&bytes) {
+                if name == path && found.is_some() && !plain {
+                    continue;
+                }
+                return Err(refused(format!("{} is damaged: {why}", place.display())));
+            }
             names.insert(name);
             found = Some(bytes);
         }
@@ -178,14 +196,15 @@ impl Source {
     }
 }
 
-/// Whether a path of a target stays within its folder.
-fn is_inside(path: &str) -> bool {
-    path.split('/').all(is_file_name)
+fn expect_few(dir: &Path, count: usize) -> Result<(), Failure> {
+    match count <= STEPS {
+        true => Ok(()),
+        false => Err(Failure::refused(format!("{} can't be imported", dir.display()))
+            .detail(format!("expected at most {STEPS} files, got more"))),
+    }
 }
 
-/// Whether a text is the name of one file within a folder.
-pub(super) fn is_file_name(name: &str) -> bool {
-    !matches!(name, "" | "." | "..")
-        && !name.contains(['/', '\\', '\0'])
-        && Path::new(name).file_name() == Some(OsStr::new(name))
+/// Whether it is a folder, and no link to one: whoever hands over a repository chooses where its links lead.
+fn is_own_dir(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
 }

@@ -6,16 +6,16 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 
-use tuf_core::{consistent_target_name, limits, metadata_file_name};
+use tuf_core::{limits, metadata_file_name};
 use zeroize::Zeroizing;
 
 use super::source::{Source, TARGET_MAX};
 use super::weigh::Adopted;
 use crate::failure::Failure;
-use crate::files::{self, Readers};
+use crate::files::{self, Readers, stored_name};
 use crate::repository::Repository;
 
-/// A key is a small file.
+/// Where in a file a key is looked for, as `signer doctor` does.
 const KEY_FILE_MAX: usize = 256 * 1024;
 
 /// What was copied.
@@ -32,16 +32,18 @@ pub(crate) struct Copied {
 /// Fills the folders of a repository that nobody sees yet.
 pub(crate) fn write(source: &Source, adopted: &Adopted, built: &Repository) -> Result<Copied, Failure> {
     let mut copied = Copied { metadata: metadata(source, adopted, built)?, ..Copied::default() };
-    let (mut kept, mut targets) = (BTreeSet::new(), built.targets());
+    let (mut kept, targets) = (BTreeSet::new(), built.targets());
+    let plain = !adopted.root.consistent_snapshot;
     for one in &adopted.roles {
         for (path, target) in one.trusted.document().targets() {
-            let Some((bytes, names)) = source.target(&path, &target)? else {
+            let Some((bytes, names)) = source.target(&path, &target, plain)? else {
                 copied.absent = copied.absent.saturating_add(1);
                 continue;
             };
+            expect_no_key(&targets.join(&path), &bytes)?;
             copied.present = copied.present.saturating_add(1);
-            let hashes = ["sha256", "sha512"].into_iter().find_map(|kind| target.hashes.get(kind));
-            let ours = hashes.map(|hash| consistent_target_name(&path, hash));
+            let hash = ["sha256", "sha512"].into_iter().find_map(|kind| target.hashes.get(kind));
+            let ours = hash.and_then(|hash| stored_name(&path, hash));
             for name in names.into_iter().chain(ours) {
                 if kept.insert(name.clone()) {
                     put(&targets.join(&name), &bytes)?;
@@ -50,7 +52,7 @@ pub(crate) fn write(source: &Source, adopted: &Adopted, built: &Repository) -> R
         }
     }
     // What older metadata lists, for clients that have it still.
-    for path in source.all_targets() {
+    for path in source.all_targets()? {
         let Some(root) = &source.targets else { break };
         if path.to_str().is_some_and(|name| kept.contains(name)) {
             continue;
@@ -59,8 +61,7 @@ pub(crate) fn write(source: &Source, adopted: &Adopted, built: &Repository) -> R
         expect_no_key(&root.join(&path), &bytes)?;
         put(&targets.join(&path), &bytes)?;
     }
-    targets.push("");
-    files::flush(&targets)?;
+    flush_all(built.dir())?;
     Ok(copied)
 }
 
@@ -78,25 +79,33 @@ fn metadata(source: &Source, adopted: &Adopted, built: &Repository) -> Result<u6
     }
     keep(metadata_file_name("snapshot", Some(adopted.fresh.version())), &adopted.snapshot)?;
     keep("timestamp.json".to_owned(), &adopted.timestamp)?;
-    for (name, path) in source.all_metadata() {
+    for (name, path) in source.all_metadata()? {
         // Bounded like the largest of them: nobody weighs these any more.
         let bytes = Zeroizing::new(files::read(&path, limits::TARGETS_BYTES)?);
         expect_no_key(&path, &bytes)?;
         keep(name, &bytes)?;
     }
-    files::flush(&dir)?;
     let first = adopted.roots.first().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
     files::write_once(&built.root(), first, Readers::Everyone)?;
     files::write_once(&built.timestamp(), &adopted.timestamp, Readers::Everyone)?;
     Ok(u64::try_from(kept.len()).unwrap_or(u64::MAX))
 }
 
+/// Makes the names in all folders last through a power cut.
+fn flush_all(dir: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(dir).map_err(Failure::io(dir))? {
+        let entry = entry.map_err(Failure::io(dir))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            flush_all(&entry.path())?;
+        }
+    }
+    files::flush(dir)
+}
+
 /// What would be served from now on must not hold a key.
 fn expect_no_key(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let Some(kind) = (bytes.len() <= KEY_FILE_MAX).then(|| signing_keys::private_key_in(bytes)).flatten()
-    else {
-        return Ok(());
-    };
+    let beginning = bytes.get(..KEY_FILE_MAX).unwrap_or(bytes);
+    let Some(kind) = signing_keys::private_key_in(beginning) else { return Ok(()) };
     Err(Failure::refused(format!("{} was not imported: it holds {kind}", path.display()))
         .detail("everyone would be served it; nothing was changed")
         .hint("take it out of what is served; if it was served before, its roles need other keys"))

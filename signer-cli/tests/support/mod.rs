@@ -7,6 +7,7 @@ pub mod disk;
 pub mod faulty;
 pub mod moto;
 pub mod python_tuf;
+pub mod strace;
 
 use std::fs;
 use std::path::{Path, PathBuf};

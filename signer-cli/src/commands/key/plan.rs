@@ -72,16 +72,18 @@ impl Plan {
         }
         let mut new = Vec::new();
         for Write { path, bytes, readers, anew } in &self.writes {
-            if !path.exists() {
-                new.push(path);
-            }
+            let was_there = path.symlink_metadata().is_ok();
             let done = match anew {
                 true => files::replace(path, bytes, *readers),
                 false => files::write_once(path, bytes, *readers),
             };
             if done.is_err() {
-                new.into_iter().try_for_each(|path| files::remove(path))?;
+                new.into_iter().try_for_each(files::remove)?;
                 return done;
+            }
+            // Only what this made is taken away again.
+            if !was_there {
+                new.push(path);
             }
         }
         Ok(())
