@@ -146,7 +146,12 @@ pub(crate) fn make(image: Digest, key: &dyn Sign, now: DateTime<Utc>) -> Result<
 pub(crate) fn is_by(key: &PublicKey, image: Digest, blob: &[u8]) -> bool {
     let Ok(bundle) = serde_json::from_slice::<Bundle>(blob) else { return false };
     let envelope = &bundle.dsse_envelope;
-    if bundle.media_type != BUNDLE || envelope.payload_type != IN_TOTO || envelope.signatures.len() != 1 {
+    let has_key = bundle.verification_material.public_key.is_some();
+    if !has_key
+        || bundle.media_type != BUNDLE
+        || envelope.payload_type != IN_TOTO
+        || envelope.signatures.len() != 1
+    {
         return false;
     }
     let Some(payload) = envelope.verified(key) else { return false };

@@ -59,7 +59,7 @@ impl Referrer {
         };
         let candidates = listed.manifests.iter().rev().filter(|entry| may_be(entry.artifact_type.as_deref()));
         for entry in candidates.take(LOOKED_INTO) {
-            match blob_of(registry, entry.digest, subject) {
+            match self.blob_of(registry, entry.digest, subject) {
                 Ok(Some(blob)) if is_ours(&blob) => return Ok(Some((entry.digest, listed.place))),
                 Err(error) if error.unreachable() => return Err(error),
                 _ => {}
@@ -78,29 +78,36 @@ impl Referrer {
         registry.push_blob(&self.blob)?;
         registry.push_referrer(&self.manifest(subject), media::OCI_MANIFEST)
     }
-}
 
-/// The one blob of a manifest that refers to the image.
-fn blob_of(
-    registry: &Registry,
-    manifest: Digest,
-    subject: &Descriptor,
-) -> Result<Option<Vec<u8>>, SourceError> {
-    #[derive(Deserialize)]
-    struct Document {
-        subject: Option<Descriptor>,
-        #[serde(default)]
-        layers: Vec<Descriptor>,
+    /// The one blob of a manifest that refers to the image, where it is of our kind in all that readers look at.
+    fn blob_of(
+        &self,
+        registry: &Registry,
+        manifest: Digest,
+        subject: &Descriptor,
+    ) -> Result<Option<Vec<u8>>, SourceError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Document {
+            artifact_type: Option<String>,
+            config: Option<Descriptor>,
+            subject: Option<Descriptor>,
+            #[serde(default)]
+            layers: Vec<Descriptor>,
+        }
+        let bytes = registry.manifest(Selector::Digest(manifest))?.bytes;
+        let Ok(document) = serde_json::from_slice::<Document>(&bytes) else { return Ok(None) };
+        let [layer] = document.layers.as_slice() else { return Ok(None) };
+        let refers = document.subject.is_some_and(|to| to.digest == subject.digest);
+        // Before version 1.1 of the format the config told the type.
+        let kind = document.artifact_type.or(document.config.map(|config| config.media_type));
+        let is_ours = kind.as_deref() == Some(self.artifact_type) && layer.media_type == self.layer_type;
+        if !refers || !is_ours || layer.size > BLOB_MAX {
+            return Ok(None);
+        }
+        let mut blob = Vec::new();
+        let read = registry.blob(layer)?.take(BLOB_MAX).read_to_end(&mut blob);
+        read.map_err(|error| SourceError::from_read(error, "a signature"))?;
+        Ok(Some(blob))
     }
-    let bytes = registry.manifest(Selector::Digest(manifest))?.bytes;
-    let Ok(document) = serde_json::from_slice::<Document>(&bytes) else { return Ok(None) };
-    let [layer] = document.layers.as_slice() else { return Ok(None) };
-    let refers = document.subject.is_some_and(|to| to.digest == subject.digest);
-    if !refers || layer.size > BLOB_MAX {
-        return Ok(None);
-    }
-    let mut blob = Vec::new();
-    let read = registry.blob(layer)?.take(BLOB_MAX).read_to_end(&mut blob);
-    read.map_err(|error| SourceError::from_read(error, "a signature"))?;
-    Ok(Some(blob))
 }

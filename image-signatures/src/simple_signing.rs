@@ -123,6 +123,8 @@ impl SimpleSigning {
         let text = layer.get("annotations").and_then(|annotations| annotations.get(SIGNATURE)?.as_str());
         let signature = text.and_then(|text| STANDARD.decode(text).ok());
         layer.get("digest").and_then(Value::as_str) == Some(digest.as_str())
+            && layer.get("mediaType").and_then(Value::as_str) == Some(SIMPLE_SIGNING)
+            && layer.get("size").and_then(Value::as_u64) == u64::try_from(self.payload.len()).ok()
             && signature.is_some_and(|signature| keys::verify_for_cosign(key, &self.payload, &signature))
     }
 

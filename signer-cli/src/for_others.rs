@@ -14,6 +14,7 @@ use image_signatures::{
 };
 use oci_image::{Descriptor, Digest, ImageName, Manifest, Reference, ReferrersPlace, Registry};
 use tuf_core::Role;
+use tuf_core::schema::Target;
 
 use crate::Surroundings;
 use crate::args::AccessArgs;
@@ -29,7 +30,7 @@ use crate::proposal::{KeySet, Proposal};
 use crate::published::Published;
 use crate::reports::for_others::{ForOthers as Report, Outcome, Signature};
 use crate::repository::Repository;
-use crate::rules::is_yanked;
+use crate::rules::{custom_of, is_yanked};
 use crate::staged::{Change, digest_of};
 use crate::terminal;
 
@@ -81,6 +82,18 @@ pub(crate) struct ForOthers<'a> {
     /// Each with what it is an index of.
     found: BTreeMap<Wanted, (Descriptor, Vec<Descriptor>)>,
     made: BTreeMap<Wanted, Signatures>,
+    /// What is owed and can't be made good now: told once, and not asked for again.
+    given_up: GivenUp,
+}
+
+/// Of what is owed to other tools.
+#[derive(Default)]
+struct GivenUp {
+    images: BTreeSet<Wanted>,
+    /// Registries that gave no answer.
+    silent: BTreeSet<String>,
+    /// The key could not be opened.
+    key: bool,
 }
 
 impl<'a> ForOthers<'a> {
@@ -113,6 +126,7 @@ impl<'a> ForOthers<'a> {
             registries: BTreeMap::new(),
             found: BTreeMap::new(),
             made: BTreeMap::new(),
+            given_up: GivenUp::default(),
         }))
     }
 
@@ -136,7 +150,8 @@ impl<'a> ForOthers<'a> {
     }
 
     /// Opens the key and looks for what is to be signed: what a publish adds, and of what is owed that which is
-    /// there. New images must be there, and the key usable; for old ones nothing is held up.
+    /// there. New images must be there, and the key usable; old ones hold nothing up: what fails for them is tried
+    /// once, and so is a registry that is silent.
     pub(crate) fn prepare(
         &mut self,
         added: Images,
@@ -145,11 +160,12 @@ impl<'a> ForOthers<'a> {
         sets: &[KeySet],
     ) -> Result<Images, Failure> {
         let mut images = added;
-        if images.is_empty() && owed.is_empty() {
+        if images.is_empty() && (owed.is_empty() || self.given_up.key) {
             return Ok(images);
         }
         match self.open_key(ring, sets) {
             Err(failure) if images.is_empty() => {
+                self.given_up.key = true;
                 still_owed(&failure);
                 return Ok(images);
             }
@@ -157,9 +173,19 @@ impl<'a> ForOthers<'a> {
         }
         self.find(&images).map_err(not_there)?;
         for (wanted, known_as) in owed {
+            let host = wanted.name.registry().to_owned();
+            if self.given_up.silent.contains(&host) || self.given_up.images.contains(&wanted) {
+                continue;
+            }
             match self.find(&Images::from([(wanted.clone(), known_as.clone())])) {
                 Ok(()) => drop(images.insert(wanted, known_as)),
-                Err(failure) => still_owed(&failure),
+                Err(failure) => {
+                    if failure.exit() == Exit::Unknown {
+                        self.given_up.silent.insert(host);
+                    }
+                    self.given_up.images.insert(wanted);
+                    still_owed(&failure);
+                }
             }
         }
         Ok(images)
@@ -301,14 +327,18 @@ pub(crate) fn prepare(
 
 /// The images to which a name leads for the first time. What is yanked is signed for nobody.
 fn added(proposal: &Proposal, published: &Published<'_>) -> Result<Images, Failure> {
-    let mut images = BTreeMap::new();
-    for (path, change) in &proposal.changes {
+    let (mut images, changes) = (BTreeMap::new(), by_path(proposal));
+    for (path, change) in &changes {
         let Change::Add { digest, custom, .. } = change else { continue };
-        let was = published.target(path)?.and_then(|target| digest_of(&target));
-        if was == Some(*digest) || is_yanked(custom) {
+        let known_as: Reference = path.parse().map_err(Failure::refused)?;
+        // What was yanked until now was signed for nobody.
+        let was = published.target(path)?.filter(|target| !is_yanked_target(target));
+        if was.and_then(|target| digest_of(&target)) == Some(*digest)
+            || is_yanked(custom)
+            || is_withdrawn(&known_as, *digest, &changes, published)?
+        {
             continue;
         }
-        let known_as: Reference = path.parse().map_err(Failure::refused)?;
         let wanted = Wanted { name: known_as.name().clone(), digest: *digest };
         // By the digest it is the same image tomorrow.
         if known_as.digest().is_some() || !images.contains_key(&wanted) {
@@ -316,6 +346,32 @@ fn added(proposal: &Proposal, published: &Published<'_>) -> Result<Images, Failu
         }
     }
     Ok(images)
+}
+
+/// Changes by the paths that they are of.
+pub(crate) type Changes<'p> = BTreeMap<&'p str, &'p Change>;
+
+pub(crate) fn by_path(proposal: &Proposal) -> Changes<'_> {
+    proposal.changes.iter().map(|(path, change)| (path.as_str(), change)).collect()
+}
+
+pub(crate) fn is_yanked_target(target: &Target) -> bool {
+    custom_of(target).is_some_and(|custom| is_yanked(&custom))
+}
+
+/// Whether nobody shall run the image, whichever tag leads to it: signatures for other tools name no tag.
+pub(crate) fn is_withdrawn(
+    known_as: &Reference,
+    digest: Digest,
+    changes: &Changes<'_>,
+    published: &Published<'_>,
+) -> Result<bool, Failure> {
+    let path = known_as.digest_path(digest);
+    Ok(match changes.get(path.as_str()) {
+        Some(Change::Add { custom, .. }) => is_yanked(custom),
+        Some(Change::Remove) => false,
+        None => published.target(&path)?.is_some_and(|target| is_yanked_target(&target)),
+    })
 }
 
 /// What these names mean in the published metadata.
@@ -332,11 +388,11 @@ pub(crate) fn named(names: &[Reference], published: &Published<'_>) -> Result<Im
                 .detail("expected a name that is published, got another")
                 .hint("`signer status` lists them")
         })?;
-        if crate::rules::custom_of(&target).is_some_and(|custom| is_yanked(&custom)) {
-            return Err(refused().detail("it is yanked: nobody shall run it"));
-        }
         let digest = digest_of(&target)
             .ok_or_else(|| refused().detail("expected a SHA-256 in its target, got none"))?;
+        if is_yanked_target(&target) || is_withdrawn(name, digest, &Changes::new(), published)? {
+            return Err(refused().detail("it is yanked: nobody shall run it"));
+        }
         images.insert(Wanted { name: name.name().clone(), digest }, name.clone());
     }
     Ok(images)

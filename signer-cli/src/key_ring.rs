@@ -104,12 +104,17 @@ impl KeyRing {
     /// Opens a key by its name, whatever it signs for.
     pub(crate) fn open_named(&mut self, name: &str) -> Result<PathBuf, Failure> {
         let entries = self.entries()?;
-        let Some(path) = entries.iter().find(|entry| entry.name == name).map(|entry| entry.path.clone())
-        else {
+        let mut named = entries.iter().filter(|entry| entry.name == name).map(|entry| entry.path.clone());
+        let (Some(path), more) = (named.next(), named.next()) else {
             let names: Vec<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
             return Err(Failure::usage(format!("keys/ has no key called {name}"))
                 .detail(format!("expected one of {}", names.join(", "))));
         };
+        if let Some(more) = more {
+            return Err(Failure::usage(format!("keys/ has two keys called {name}"))
+                .detail(format!("expected one, got {} and {}", path.display(), more.display()))
+                .hint("rename the one that isn't meant, with its .pub"));
+        }
         self.open_path(&path)?;
         Ok(path)
     }
@@ -369,8 +374,9 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile, Failure> {
     if mode & 0o077 != 0 {
         terminal::warn(&format!("{} has mode {mode:04o}: others can read it; use 0600", path.display()));
     }
-    let text = Zeroizing::new(fs::read_to_string(path).map_err(Failure::io(path))?);
-    KeyFile::parse(&text).map_err(|why| unusable(path, why))
+    let bytes = Zeroizing::new(files::read(path, KEY_FILE_MAX)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| unusable(path, KeyFileError::NotPrivateKey))?;
+    KeyFile::parse(text).map_err(|why| unusable(path, why))
 }
 
 /// What is around the keys that live elsewhere, with the way to those in the network.

@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::files::{self, Readers};
-use crate::for_others::{Images, Wanted};
+use crate::for_others::{Images, Wanted, by_path, is_withdrawn, is_yanked_target};
 use crate::proposal::Proposal;
 use crate::published::Published;
 use crate::repository::Repository;
-use crate::rules::{custom_of, is_yanked};
-use crate::staged::digest_of;
+use crate::rules::is_yanked;
+use crate::staged::{Change, digest_of};
 
 const VERSION: u32 = 1;
 
@@ -34,6 +34,9 @@ pub(crate) struct Owed {
     images: BTreeMap<String, One>,
     #[serde(skip)]
     path: PathBuf,
+    /// Of images, what the publish that is being made says no more.
+    #[serde(skip)]
+    leaving: Vec<String>,
 }
 
 /// What is owed to one image.
@@ -54,7 +57,7 @@ impl Owed {
         let path = repository.owed();
         match std::fs::metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Self { version: VERSION, images: BTreeMap::new(), path });
+                return Ok(Self { version: VERSION, images: BTreeMap::new(), path, leaving: Vec::new() });
             }
             _ => {}
         }
@@ -71,7 +74,8 @@ impl Owed {
         }
     }
 
-    /// What is owed to these readers and is still said in the metadata. The rest is forgotten.
+    /// What is owed to these readers, is said in the metadata, and still will be. What isn't said there is
+    /// forgotten.
     pub(crate) fn still_meant(
         &mut self,
         formats: &BTreeSet<Format>,
@@ -79,18 +83,21 @@ impl Owed {
         published: &Published<'_>,
     ) -> Result<Images, Failure> {
         let (mut images, mut kept) = (BTreeMap::new(), BTreeMap::new());
-        let changed: BTreeSet<&str> = proposal.changes.iter().map(|(path, _)| path.as_str()).collect();
+        let changes = by_path(proposal);
+        self.leaving.clear();
         for (key, one) in std::mem::take(&mut self.images) {
             let Ok(known_as) = one.name.parse::<Reference>() else { continue };
-            let target = published.target(&one.name)?;
-            let custom = target.as_ref().and_then(custom_of);
-            if target.as_ref().and_then(digest_of) != Some(one.digest)
-                || custom.is_some_and(|custom| is_yanked(&custom))
-                || changed.contains(one.name.as_str())
-            {
+            let target = published.target(&one.name)?.filter(|target| !is_yanked_target(target));
+            if target.as_ref().and_then(digest_of) != Some(one.digest) {
                 continue;
             }
-            if formats.iter().any(|format| one.formats.contains(&format.to_string())) {
+            let moves = changes.get(one.name.as_str()).is_some_and(|change| match change {
+                Change::Add { digest, custom, .. } => *digest != one.digest || is_yanked(custom),
+                Change::Remove => true,
+            });
+            if moves || is_withdrawn(&known_as, one.digest, &changes, published)? {
+                self.leaving.push(key.clone());
+            } else if formats.iter().any(|format| one.formats.contains(&format.to_string())) {
                 images.insert(Wanted::of(&known_as, one.digest), known_as);
             }
             kept.insert(key, one);
@@ -108,6 +115,14 @@ impl Owed {
             one.formats.extend(formats.iter().map(ToString::to_string));
         }
         self.write()
+    }
+
+    /// Forgets what the metadata says no more, now that it is published.
+    pub(crate) fn leave(&mut self) -> Result<(), Failure> {
+        let leaving = std::mem::take(&mut self.leaving);
+        let before = self.images.len();
+        leaving.iter().for_each(|key| drop(self.images.remove(key)));
+        if self.images.len() == before { Ok(()) } else { self.write() }
     }
 
     /// Crosses out what was done for these readers, but for what is missing of it.

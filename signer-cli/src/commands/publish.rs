@@ -57,6 +57,11 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
         let mut owed = Owed::read(&repository)?;
         prepare(for_others, &mut owed, &ready.proposal, &ready.published, &mut ring)?;
     }
+    if let (Some(for_others), Some(ceremony)) = (&mut for_others, &ceremony) {
+        let published = Published::read(&repository, store.as_ref())?;
+        let (proposal, _) = ceremony.clone().into_proposal(&published)?;
+        prepare(for_others, &mut Owed::read(&repository)?, &proposal, &published, &mut ring)?;
+    }
 
     let lock = repository.lock()?;
     store.sweep().map_err(|error| Failure::of_store(store.as_ref(), &error))?;
@@ -117,7 +122,8 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
                 // What is staged besides stays so.
                 true => staged.forget(&done, &done_edits),
                 false => staged.clear(),
-            }
+            }?;
+            owed.leave()
         };
         remember().map_err(|failure| failure.detail(PUBLISHED_ALL_THE_SAME))?;
         let root = draft.signed.iter().find(|one| one.role == Role::Root);
