@@ -179,7 +179,8 @@ fn no_name_leaves_the_folder_or_reaches_into_the_repository() {
     let tree = work_tree(folder.path());
     publish(&*store(&tree), 1).unwrap();
     let before = git(&tree, &["rev-parse", "HEAD"]);
-    for name in [".git/config", "../../.git/hooks/pre-commit", "/etc/passwd", "a/./b", ".GIT/config"] {
+    for name in [".git/config", "../../.git/hooks/pre-commit", "/etc/passwd", "a/./b", ".GIT/config", "a\nb"]
+    {
         let publisher = store(&tree);
         let token = publisher.head().unwrap().unwrap().token;
         publisher.put_target(name, b"evil").unwrap();

@@ -214,6 +214,7 @@ impl Repo {
 
     /// The bytes of an object, which `name` is known by to people.
     pub(super) fn object(&self, object: &str, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.expect_lines([object])?;
         let too_large = |got| StoreError::TooLarge { name: name.to_owned(), limit, got };
         // In front of the bytes stands a line with the object's name, its kind and its size.
         let most = limit.saturating_add(256);
@@ -244,12 +245,24 @@ impl Repo {
         paths: &[&str],
     ) -> Result<BTreeMap<String, Id>, StoreError> {
         let Some(commit) = commit else { return Ok(BTreeMap::new()) };
+        self.expect_lines(paths.iter().copied())?;
         let asked: Vec<String> =
             paths.iter().map(|path| format!("{}:{}{path}\n", commit.as_str(), self.prefix)).collect();
         let ask = ["cat-file", "--batch-check=%(objectname)"];
         let answer = self.git.expect(&ask, asked.concat().as_bytes())?.text();
         let found = paths.iter().zip(answer.lines());
         Ok(found.filter_map(|(path, line)| Some(((*path).to_owned(), Id::read(line)?))).collect())
+    }
+
+    /// Git is asked line by line, and answers so: a name with two lines would be two questions.
+    pub(super) fn expect_lines<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Result<(), StoreError> {
+        match names.into_iter().find(|name| name.contains('\n')) {
+            None => Ok(()),
+            Some(name) => Err(self.malformed(format!("expected a name on one line, got {name:?}"))),
+        }
     }
 
     /// Writes objects, and gives their names in the same order.

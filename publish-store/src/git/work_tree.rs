@@ -41,6 +41,7 @@ impl Repo {
         if there.is_empty() {
             return Ok(());
         }
+        self.expect_lines(there.iter().map(String::as_str))?;
         let lines: String = there.iter().map(|path| format!("{}\n", self.top.join(path).display())).collect();
         let hashed =
             self.git.expect(&["hash-object", "--no-filters", "--stdin-paths"], lines.as_bytes())?.text();
