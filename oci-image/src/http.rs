@@ -112,6 +112,8 @@ pub(crate) enum Action<'a> {
     Finish(&'a [u8]),
     /// PUT of these bytes; doing it twice is as doing it once (RFC 9110, section 9.2.2).
     Put(&'a [u8]),
+    /// PUT of these bytes, once and now, whatever comes of it: later it would take the place of what others wrote.
+    Now(&'a [u8]),
 }
 
 impl Action<'_> {
@@ -121,7 +123,7 @@ impl Action<'_> {
         match self {
             Self::Get | Self::GetHere | Self::Head | Self::Put(_) => fault.passes,
             Self::Begin | Self::Finish(_) => fault.passes && fault.turned_away,
-            Self::Post(..) => false,
+            Self::Post(..) | Self::Now(_) => false,
         }
     }
 
@@ -130,13 +132,15 @@ impl Action<'_> {
         match self {
             Self::Get | Self::GetHere | Self::Head => None,
             Self::Post(..) => Some("a secret was sent here and must not travel on"),
-            Self::Begin | Self::Finish(_) | Self::Put(_) => Some("what is written must not travel on"),
+            Self::Begin | Self::Finish(_) | Self::Put(_) | Self::Now(_) => {
+                Some("what is written must not travel on")
+            }
         }
     }
 
     /// Whether something is to be changed there.
     pub(crate) fn writes(self) -> bool {
-        matches!(self, Self::Begin | Self::Finish(_) | Self::Put(_))
+        matches!(self, Self::Begin | Self::Finish(_) | Self::Put(_) | Self::Now(_))
     }
 }
 
@@ -270,7 +274,9 @@ impl HttpFetcher {
             Action::Head => client.head(url.clone()),
             // Some servers want a length even where there is nothing (RFC 9110, section 8.6).
             Action::Begin => client.post(url.clone()).header(header::CONTENT_LENGTH, 0),
-            Action::Finish(bytes) | Action::Put(bytes) => client.put(url.clone()).body(bytes.to_vec()),
+            Action::Finish(bytes) | Action::Put(bytes) | Action::Now(bytes) => {
+                client.put(url.clone()).body(bytes.to_vec())
+            }
             Action::Post(kind, body) => {
                 client.post(url.clone()).header(header::CONTENT_TYPE, kind).body(body.to_vec())
             }

@@ -192,7 +192,9 @@ impl Registry {
         }
         let actions = if action.writes() { "pull,push" } else { "pull" };
         let door = Door { registry: url, name: &self.name, fetcher: &self.fetcher, actions, deadline };
-        if !self.session.answer(&first.headers, &door, &self.credentials)? {
+        let answered = self.session.answer(&first.headers, &door, &self.credentials)?;
+        // To log in takes its time; what is only good now isn't sent after that.
+        if !answered || matches!(action, Action::Now(_)) {
             return Ok(first);
         }
         self.send(url, headers, action, deadline)

@@ -4,7 +4,7 @@
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -69,16 +69,16 @@ impl Store for DirStore {
     }
 
     fn metadata(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        read(&self.metadata_dir().join(name), limit)
+        read(&below(&self.metadata_dir(), name)?, limit)
     }
 
     fn has_metadata(&self, name: &str) -> Result<bool, StoreError> {
-        let path = self.metadata_dir().join(name);
+        let path = below(&self.metadata_dir(), name)?;
         path.try_exists().map_err(failed(&path))
     }
 
     fn target(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        read(&self.dir.join("targets").join(name), limit)
+        read(&below(&self.dir.join("targets"), name)?, limit)
     }
 
     fn head(&self) -> Result<Option<Head>, StoreError> {
@@ -87,7 +87,7 @@ impl Store for DirStore {
     }
 
     fn put_metadata(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.metadata_dir().join(name);
+        let path = below(&self.metadata_dir(), name)?;
         place_once(&path, name, bytes, true)?;
         flush_folder(&path)
     }
@@ -102,7 +102,7 @@ impl Store for DirStore {
         let mut done = 0_u64;
         for (name, bytes) in files {
             // Nothing points to these yet, so all that counts is that they last before `advance` does.
-            place_once(&dir.join(&name), &name, &bytes, false)?;
+            place_once(&below(&dir, &name)?, &name, &bytes, false)?;
             done = done.saturating_add(1);
             if done.is_multiple_of(64) {
                 progress(done);
@@ -115,7 +115,7 @@ impl Store for DirStore {
     }
 
     fn put_target(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.dir.join("targets").join(name);
+        let path = below(&self.dir.join("targets"), name)?;
         let folder = path.parent().unwrap_or(&path);
         fs::create_dir_all(folder).map_err(failed(folder))?;
         replace(&path, bytes)
@@ -152,19 +152,33 @@ impl Store for DirStore {
     }
 
     fn sweep(&self) -> Result<(), StoreError> {
-        let dir = self.metadata_dir();
-        let entries = match fs::read_dir(&dir) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            entries => entries.map_err(failed(&dir))?,
-        };
-        for entry in entries {
-            let entry = entry.map_err(failed(&dir))?;
-            if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
-                clear(&entry.path())?;
-            }
-        }
-        Ok(())
+        clear_unfinished(&self.metadata_dir())
     }
+}
+
+/// Clears away what crashes left in a folder, but for what somebody is writing now.
+pub(crate) fn clear_unfinished(dir: &Path) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed(dir))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed(dir))?;
+        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+            clear(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// A file below a folder. Others may have chosen the name of a target.
+fn below(dir: &Path, name: &str) -> Result<PathBuf, StoreError> {
+    let is_name = |part: Component<'_>| matches!(part, Component::Normal(_));
+    if !name.is_empty() && Path::new(name).components().all(is_name) {
+        return Ok(dir.join(name));
+    }
+    let why = format!("expected the name of a file in it, got {name:?}");
+    Err(StoreError::Malformed { at: dir.display().to_string(), why })
 }
 
 /// The timestamp itself is what stood there; times of files mean nothing.

@@ -200,11 +200,12 @@ impl Store for GitStore {
             let commit = Commit { parent: tip.as_ref(), files: &files, message: "Publish trust metadata" };
             let next = repo.commit(&commit)?;
             repo.expect_nothing_lost(&next)?;
+            repo.expect_room()?;
             match repo.move_to(&next, tip.as_ref())? {
                 Moved::Yes => {
                     state.put.clear();
                     state.tip = Some(Some(next));
-                    repo.check_out()?;
+                    repo.check_out().map_err(StoreError::after)?;
                     return Ok(token(timestamp));
                 }
                 // Perhaps by somebody who has nothing to do with us: the next round tells.
@@ -221,6 +222,7 @@ impl Store for GitStore {
         let repo = self.repo(&mut state)?;
         state.put.clear();
         let _lock = repo.lock()?;
+        repo.clear_unfinished()?;
         if let Some(local) = repo.local()? {
             repo.expect_nothing_lost(&local)?;
         }

@@ -102,7 +102,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// clients may need all of them.
     ///
     /// # Errors
-    /// [`StoreError::Moved`] where somebody else did; then nothing was changed.
+    /// [`StoreError::Moved`] where somebody else did; then nothing was changed. [`StoreError::After`] where clients
+    /// were led on, and what is left is only to be tidied up.
     fn advance(
         &self,
         from: Option<&Token>,
@@ -172,6 +173,9 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// Clients are led on, to all of it. What was to follow could not be done.
+    #[error("{0}")]
+    After(Box<StoreError>),
     /// The disk said no.
     #[error("{at}: {error}")]
     Io {
@@ -180,4 +184,11 @@ pub enum StoreError {
         /// What it said.
         error: std::io::Error,
     },
+}
+
+impl StoreError {
+    /// The same, where clients were led on before it.
+    fn after(self) -> Self {
+        Self::After(Box::new(self))
+    }
 }

@@ -207,16 +207,16 @@ impl OciStore {
 
     /// Writes a manifest, again where the registry doesn't know yet what was just written: docker-registry, for
     /// a moment, when somebody else wrote the same; others, when what is behind them is slow to agree.
+    /// And where a login had to be renewed.
     fn patiently<T>(&self, write: impl Fn() -> Result<T, SourceError>) -> Result<T, StoreError> {
-        let mut wait = PAUSE;
+        let (mut wait, mut again) = (PAUSE, false);
         loop {
             match write() {
-                Err(SourceError::Malformed { why, .. })
-                    if why.contains("BLOB_UNKNOWN") && wait < PATIENCE =>
-                {
+                Err(error) if is_early(&error) && wait < PATIENCE => {
                     sleep(wait);
                     wait = wait.saturating_mul(2);
                 }
+                Err(SourceError::Denied { status: 401, .. }) if !again => again = true,
                 done => return done.map_err(|error| self.failed(error)),
             }
         }
@@ -248,7 +248,6 @@ impl OciStore {
         let bytes = self.read(&self.metadata, &snapshot, "the snapshot", SNAPSHOT_MAX)?;
         let (stated, targets) = self.stated(&bytes, "the snapshot", "targets")?;
         let head = layer(TIMESTAMP, tuf_layout::METADATA, timestamp);
-        self.push(&self.metadata, timestamp)?;
         let previous = from.map(|held| (PREVIOUS.to_owned(), held.digest.to_string()));
         let layers = files.values().chain([&snapshot, &targets, &head]);
         Ok((manifest(layers, &previous.into_iter().collect::<Annotations>()), stated))
@@ -319,7 +318,8 @@ impl Store for OciStore {
             (None, Some(folder)) => self.indexed_target(&folder, name)?,
             (own, _) => own,
         };
-        let file = held.and_then(|held| held.files.into_values().next());
+        let own = name.rsplit('/').next().unwrap_or(name);
+        let file = held.and_then(|mut held| held.files.remove(own).or_else(|| held.files.remove(name)));
         file.map(|file| self.read(&self.targets, &file, name, limit)).transpose()
     }
 
@@ -411,12 +411,12 @@ impl Store for OciStore {
         let before = self.stated_now(top.as_ref())?;
         self.list_targets()?;
         self.lead_roles(&wanted, before.as_ref())?;
-        match self.move_tag(&next, top.as_ref()) {
+        match self.move_tag(&next, timestamp, top.as_ref()) {
             Err(StoreError::Moved) => return Err(moved(self)),
             done => done?,
         }
         // Who lost against us may have written roles' tags that they had read before we did.
-        self.lead_roles(&wanted, before.as_ref())?;
+        self.lead_roles(&wanted, before.as_ref()).map_err(StoreError::after)?;
         let mut state = self.state();
         state.put.clear();
         state.top = Held::parse(&next, None).ok().map(Some);

@@ -110,8 +110,8 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, BadPlace> {
         // A secret may be in it: what was written is said again only without one.
-        let shown = text.split('?').next().unwrap_or_default();
-        let bad = |why| BadPlace { text: shown.split('@').next_back().unwrap_or_default().to_owned(), why };
+        let behind = text.rsplit('@').next().unwrap_or_default();
+        let bad = |why| BadPlace { text: behind.split('?').next().unwrap_or_default().to_owned(), why };
         if let Some(dir) = text.strip_prefix("file:") {
             return Ok(Self::Dir(dir.strip_prefix("//").unwrap_or(dir).into()));
         }
@@ -297,6 +297,7 @@ mod tests {
             ("git://me:hush@example.com/x", "keys don't belong in an address"),
             ("oci:site:tag", "expected a folder, s3:"),
             ("gs://bucket", "expected a folder, s3:"),
+            ("oci://me:hush?x@r.example.com/tuf", ""),
             ("oci://me:hush@r.example.com/tuf", "logins don't belong in an address"),
             ("oci://acme/tuf", "expected a registry's host"),
             ("oci://r.example.com/Tuf", "expected oci://HOST/NAME"),

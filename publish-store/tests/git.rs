@@ -170,6 +170,22 @@ fn what_somebody_wrote_into_our_files_is_not_overwritten() {
     assert_eq!(git(&tree, &["status", "--porcelain"]), "");
 }
 
+/// git's short name for a branch is another one then.
+#[test]
+fn a_tag_of_the_branchs_name_leads_nobody_astray() {
+    if is_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let tree = work_tree(folder.path());
+    publish(&*store(&tree), 1).unwrap();
+    git(&tree, &["tag", "main", "HEAD~1"]);
+    assert_eq!(seen(&*store(&tree)).unwrap().0, 1);
+    publish(&*store(&tree), 2).unwrap();
+    assert_eq!(git(&tree, &["for-each-ref", "--format=%(refname)", "refs/heads"]), "refs/heads/main");
+    assert!(store_on(&tree, "main").head().unwrap().is_some());
+}
+
 #[test]
 fn no_name_leaves_the_folder_or_reaches_into_the_repository() {
     if is_missing() {

@@ -342,6 +342,23 @@ fn a_registry_that_is_slow_to_agree_with_itself_is_asked_again() {
     assert!(proxy.mend_refusals());
 }
 
+/// Sent later, it would take the place of what others wrote in the meantime.
+#[test]
+fn a_busy_registry_is_not_sent_the_tag_again() {
+    let registry = Registry::start().unwrap();
+    publish_with(&*store(&registry.host()), 1, Some(1)).unwrap();
+    let proxy = Proxy::start(&registry.host());
+    proxy.refuse_once("manifests/latest", 429, "{}");
+    let refused = publish(&*store(&proxy.host()), 2).unwrap_err();
+    assert!(matches!(refused, StoreError::Unreachable { .. }), "{refused}");
+    let moves =
+        proxy.log().iter().filter(|line| line.starts_with("PUT") && line.ends_with("/latest")).count();
+    assert_eq!(moves, 1);
+    assert_eq!(seen(&*store(&registry.host())).unwrap().0, 1);
+    publish(&*store(&proxy.host()), 3).unwrap();
+    assert_eq!(seen(&*store(&registry.host())).unwrap().0, 3);
+}
+
 #[test]
 fn what_is_too_large_or_damaged_there_is_no_answer() {
     let registry = Registry::start().unwrap();

@@ -59,6 +59,9 @@ impl Failure {
     pub(crate) fn of_store(store: &dyn Store, error: &StoreError) -> Self {
         let what = format!("{} can't be used", store.describe());
         match error {
+            StoreError::After(error) => Self::of_store(store, error).detail(
+                "what was signed is published all the same; the next publish tidies up what was to follow",
+            ),
             StoreError::Moved => Self::refused("another publisher was faster, again and again")
                 .detail("nothing was changed; what was staged still is")
                 .hint("try again"),

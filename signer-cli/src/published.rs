@@ -29,6 +29,8 @@ pub(crate) struct Published<'s> {
     store: &'s dyn Store,
     /// What was there when this was read; the next state takes its place, or none does.
     pub(crate) token: Token,
+    /// Another publisher's state stands where one of ours of the same version did.
+    pub(crate) overtaken: bool,
     /// Roots from the first on.
     pub(crate) roots: Vec<Vec<u8>>,
     pub(crate) root: Root,
@@ -110,6 +112,7 @@ impl<'s> Published<'s> {
             delegated: RefCell::default(),
             store,
             token,
+            overtaken,
             roots,
             fresh,
         })

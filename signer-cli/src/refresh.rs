@@ -98,6 +98,11 @@ impl Job<'_> {
         loop {
             tries = tries.saturating_sub(1);
             let published = Published::read(self.repository, self.store)?;
+            if published.overtaken {
+                return Err(Failure::refused("what was last published from here was overwritten")
+                    .detail("it may have said what nobody says any more, such as that an image is yanked")
+                    .hint("see what is missing with `signer status`, then `signer publish`"));
+            }
             let expiries = expiries(&published, self.bins)?;
             let due = self.due(&expiries);
             let base = Base { published: &published, config: self.config, now: self.now };
@@ -107,13 +112,15 @@ impl Job<'_> {
             };
             clock::warn_of_earlier(&draft.signed, &published, self.now)?;
             if !self.dry_run {
-                match draft.write(&base) {
-                    Ok(_) => {}
+                let unfinished = match draft.write(&base) {
+                    Ok(_) => None,
                     Err(StoreError::Moved | StoreError::Taken { .. }) if tries > 0 => continue,
+                    Err(error @ StoreError::After(_)) => Some(Failure::of_store(self.store, &error)),
                     Err(error) => return Err(Failure::of_store(self.store, &error)),
-                }
+                };
                 files::replace(&self.repository.timestamp(), draft.timestamp(), Readers::Everyone)
                     .map_err(|failure| failure.detail(PUBLISHED_ALL_THE_SAME))?;
+                unfinished.map_or(Ok(()), Err)?;
             }
             let expiries = renewed(expiries, &draft.signed);
             return Ok(Renewed { signed: draft.signed, left, expiries });

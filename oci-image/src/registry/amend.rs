@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::Registry;
+use super::conditional::Expected;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::reference::Tag;
@@ -23,7 +24,8 @@ impl Registry {
     /// Returns what is there then. An amendment keeps what others wrote.
     ///
     /// After each write it waits [`crate::HttpLimits::back_off`] and more before it looks again: another
-    /// writer who has read the old one writes it within that time, or loses nothing of ours.
+    /// writer who has read the old one writes it within that time, or loses nothing of ours. So nothing is sent
+    /// again: where a write wasn't taken, all begins anew with what is there then.
     ///
     /// # Errors
     /// As [`Registry::push_manifest`] and what `amendment` says; and when others write over it again and
@@ -35,7 +37,8 @@ impl Registry {
         amendment: &mut Amendment<'_>,
     ) -> Result<Descriptor, SourceError> {
         let mut wait = self.fetcher.options().limits.back_off;
-        for _ in 0..ROUNDS {
+        let (mut again, mut failed) = (false, None);
+        for _ in 0..=ROUNDS {
             let there = self.found(tag)?;
             match (amendment(there.as_deref())?, there) {
                 (None, Some(bytes)) => return Ok(Descriptor::of(media_type, &bytes)),
@@ -44,7 +47,16 @@ impl Registry {
                     return Err(self.malformed(why));
                 }
                 (Some(bytes), _) => {
-                    self.push_manifest(Selector::Tag(tag.as_str()), &bytes, media_type)?;
+                    match self.replace_manifest(tag, &bytes, media_type, Expected::Anything) {
+                        // The login is good now.
+                        Err(SourceError::Denied { status: 401, .. })
+                            if !std::mem::replace(&mut again, true) =>
+                        {
+                            continue;
+                        }
+                        Err(error) if !error.unreachable() => return Err(error),
+                        done => failed = done.err(),
+                    }
                     std::thread::sleep(unlike_others(wait, &bytes));
                     wait = wait.saturating_mul(2);
                 }
@@ -53,6 +65,9 @@ impl Registry {
         let there = self.found(tag)?;
         if let (None, Some(bytes)) = (amendment(there.as_deref())?, there) {
             return Ok(Descriptor::of(media_type, &bytes));
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         let why = format!("expected what was written under tag {tag}, got it without that {ROUNDS} times");
         Err(self.malformed(why))

@@ -3,15 +3,14 @@
 //! The distribution specification 1.1 asks no registry for this, and most take the condition and ignore it.
 //! Whoever relies on it tries it first.
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use reqwest::header::{HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 
 use super::Registry;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
-use crate::http::{self, Action};
-use crate::manifest::MANIFEST_MAX;
+use crate::http::Action;
 use crate::reference::Tag;
-use crate::source::SourceError;
+use crate::source::{Selector, SourceError};
 
 /// What must stand under a tag for it to be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,12 +24,13 @@ pub enum Expected {
 }
 
 impl Registry {
-    /// Writes a manifest under a tag, once: where nobody knows what became of it, it isn't sent again, since
-    /// it would take the place of what others wrote in the meantime. `false` where the registry says that
-    /// another one stands there than `expected`; most don't look.
+    /// Writes a manifest under a tag, once and now: it isn't sent again, neither where nobody knows what became of
+    /// it nor after a wait that the registry asks for, since it would take the place of what others wrote in the
+    /// meantime. `false` where the registry says that another one stands there than `expected`; most don't look.
     ///
     /// # Errors
-    /// As [`Registry::push_manifest`].
+    /// As [`Registry::push_manifest`]. Where a login had to be renewed, [`SourceError::Denied`] with status 401:
+    /// whoever calls looks again, and may write then.
     pub fn replace_manifest(
         &self,
         tag: &Tag,
@@ -38,33 +38,23 @@ impl Registry {
         media_type: &str,
         expected: Expected,
     ) -> Result<bool, SourceError> {
-        let descriptor = Descriptor::of(media_type, bytes);
-        if descriptor.size > MANIFEST_MAX {
-            let (at, limit) = (format!("a manifest for {}", self.name), MANIFEST_MAX);
-            return Err(SourceError::TooLarge { at, limit, got: Some(descriptor.size) });
-        }
-        let header = |text: &str| {
-            let bad = |_| self.malformed(format!("expected a header, got {:?}", http::printable(text)));
-            HeaderValue::from_str(text).map_err(bad)
-        };
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, header(media_type)?)]);
+        let mut headers = HeaderMap::new();
         match expected {
             Expected::Anything => {}
             Expected::Nothing => {
                 headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
             }
             Expected::Manifest(digest) => {
-                headers.insert(IF_MATCH, header(&format!("\"{digest}\""))?);
+                let quoted = HeaderValue::from_str(&format!("\"{digest}\""));
+                let quoted = quoted.map_err(|why| self.malformed(format!("expected a header: {why}")))?;
+                headers.insert(IF_MATCH, quoted);
             }
         }
-        let deadline = self.whole();
-        let url = self.address(&format!("manifests/{tag}"), deadline)?;
-        let answer = self.request(&url, headers, Action::Finish(bytes), deadline)?;
+        let (which, manifest) = (Selector::Tag(tag.as_str()), Descriptor::of(media_type, bytes));
+        let answer = self.put(which, &manifest, headers, Action::Now(bytes))?;
         if answer.status == 412 {
             return Ok(false);
         }
-        let answer = self.expect(answer, "place for manifests", 201)?;
-        self.expect_honest(answer.header(&HeaderName::from_static("docker-content-digest")), bytes)?;
-        Ok(true)
+        self.expect_written(answer, bytes).map(|_| true)
     }
 }

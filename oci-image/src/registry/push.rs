@@ -82,10 +82,6 @@ impl Registry {
         media_type: &str,
     ) -> Result<(Descriptor, bool), SourceError> {
         let descriptor = Descriptor::of(media_type, bytes);
-        if descriptor.size > MANIFEST_MAX {
-            let (at, limit) = (format!("a manifest for {}", self.name), MANIFEST_MAX);
-            return Err(SourceError::TooLarge { at, limit, got: Some(descriptor.size) });
-        }
         match which {
             Selector::Digest(digest) if digest != descriptor.digest => {
                 let got = descriptor.digest;
@@ -96,15 +92,35 @@ impl Registry {
             }
             _ => {}
         }
-        let deadline = self.whole();
-        let content_type = HeaderValue::from_str(media_type)
+        let answer = self.put(which, &descriptor, HeaderMap::new(), Action::Put(bytes))?;
+        self.expect_written(answer, bytes).map(|answer| (descriptor, answer.header(&OCI_SUBJECT).is_some()))
+    }
+
+    /// Sends a manifest.
+    pub(super) fn put(
+        &self,
+        which: Selector<'_>,
+        manifest: &Descriptor,
+        mut headers: HeaderMap,
+        action: Action<'_>,
+    ) -> Result<Streaming, SourceError> {
+        if manifest.size > MANIFEST_MAX {
+            let (at, limit) = (format!("a manifest for {}", self.name), MANIFEST_MAX);
+            return Err(SourceError::TooLarge { at, limit, got: Some(manifest.size) });
+        }
+        let content_type = HeaderValue::from_str(&manifest.media_type)
             .map_err(|_| self.malformed("expected a media type that can be a header".into()))?;
+        headers.insert(CONTENT_TYPE, content_type);
+        let deadline = self.whole();
         let url = self.address(&format!("manifests/{which}"), deadline)?;
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type)]);
-        let answer = self.request(&url, headers, Action::Put(bytes), deadline)?;
+        self.request(&url, headers, action, deadline)
+    }
+
+    /// Whether a manifest was taken, and for what it is.
+    pub(super) fn expect_written(&self, answer: Streaming, bytes: &[u8]) -> Result<Streaming, SourceError> {
         let answer = self.expect(answer, "place for manifests", 201)?;
         self.expect_honest(answer.header(&CONTENT_DIGEST), bytes)?;
-        Ok((descriptor, answer.header(&OCI_SUBJECT).is_some()))
+        Ok(answer)
     }
 
     fn is_there(&self, rest: &str, what: &str, deadline: Deadline) -> Result<bool, SourceError> {

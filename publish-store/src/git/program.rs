@@ -19,6 +19,8 @@ const TIME: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(1);
 /// What it says when something is wrong; more is dropped.
 const WORDS_MAX: u64 = 64 * 1024;
+/// What it and the other side may say at all.
+const SAID_MAX: u64 = 4 * 1024 * 1024;
 /// Lists of names and ids: a hundred thousand files of a hundred bytes.
 pub(super) const LIST_MAX: u64 = 16 * 1024 * 1024;
 
@@ -168,6 +170,16 @@ impl Git {
                 break ended;
             }
             late = began.elapsed() > TIME;
+            let said = stderr.metadata().map_err(io)?.len();
+            if said > SAID_MAX {
+                kill(&child);
+                child.wait().map_err(io)?;
+                let why = format!(
+                    "git {}: expected at most {SAID_MAX} bytes of messages, got more",
+                    verb(arguments)
+                );
+                return Err(StoreError::Malformed { at: self.dir.display().to_string(), why });
+            }
             if late || stdout.metadata().map_err(io)?.len() > limit {
                 kill(&child);
                 break child.wait().map_err(io)?;
@@ -180,7 +192,7 @@ impl Git {
         }
         let got = stdout.metadata().map_err(io)?.len();
         if got > limit {
-            return Err(StoreError::TooLarge { name: format!("git {}", arguments.join(" ")), limit, got });
+            return Err(StoreError::TooLarge { name: format!("git {}", verb(arguments)), limit, got });
         }
         let words = read(stderr, WORDS_MAX).map_err(io)?;
         Ok(Ran { ok: ended.success(), stdout: read(stdout, limit).map_err(io)?, words: shown(&words) })
@@ -241,14 +253,15 @@ fn verb<'a>(arguments: &[&'a str]) -> &'a str {
 }
 
 /// On one line, without hints for people at a keyboard, and without the logins that addresses may hold.
-fn shown(words: &[u8]) -> String {
+pub(super) fn shown(words: &[u8]) -> String {
     let text = String::from_utf8_lossy(words);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("hint:"));
     let words: Vec<String> = lines.flat_map(|line| line.split(' ')).map(without_login).collect();
     words.join(" ").chars().filter(|character| !character.is_control()).take(600).collect()
 }
 
-fn without_login(word: &str) -> String {
+/// An address without the login that it may hold.
+pub(super) fn without_login(word: &str) -> String {
     let hidden = word.split_once("://").and_then(|(scheme, rest)| {
         let host = rest.split('/').next().unwrap_or(rest);
         let (_, plain) = host.rsplit_once('@')?;

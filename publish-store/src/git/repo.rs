@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Git;
-use super::program::{LIST_MAX, is_missing};
+use super::program::{LIST_MAX, is_missing, shown, without_login};
 use crate::StoreError;
 use crate::dir::lock_within;
 
@@ -92,9 +92,12 @@ impl Repo {
         }
         let git = Git::new(Path::new(top));
         let ssh = git.run(&["config", "--get", "core.sshCommand"], b"", LIST_MAX)?;
-        let git = if ssh.ok { git } else { git.with_silent_ssh() };
-        let head = git.run(&["symbolic-ref", "--quiet", "--short", "HEAD"], b"", LIST_MAX)?;
+        let is_chosen = ssh.ok || std::env::var_os("GIT_SSH").is_some();
+        let git = if is_chosen { git } else { git.with_silent_ssh() };
+        // In short it would be another name where a tag has the same.
+        let head = git.run(&["symbolic-ref", "--quiet", "HEAD"], b"", LIST_MAX)?;
         let head = head.ok.then(|| head.text());
+        let head = head.and_then(|head| head.strip_prefix("refs/heads/").map(str::to_owned));
         let branch = branch.map(str::to_owned).or_else(|| head.clone()).ok_or_else(|| {
             malformed("expected a branch, got a detached HEAD: check one out, or name it behind #".into())
         })?;
@@ -162,7 +165,8 @@ impl Repo {
         {
             return Err(self.malformed(format!(
                 "{} has commits that aren't in {}: push them first, or drop them",
-                self.branch, upstream.remote
+                self.branch,
+                without_login(&upstream.remote)
             )));
         }
         Ok(remote)
@@ -328,7 +332,7 @@ impl Repo {
                 return Ok(Moved::No);
             }
             // It is published by now: whoever moved the branch here has it to bring together.
-            self.swap(next, local.as_ref())?;
+            self.swap(next, local.as_ref()).map_err(StoreError::after)?;
             return Ok(Moved::Yes);
         }
         self.swap(next, from)
@@ -352,8 +356,16 @@ impl Repo {
     /// Never by force, so the server lets one of two publishers win.
     fn push(&self, upstream: &Upstream, next: &Id, from: Option<&Id>) -> Result<Moved, StoreError> {
         let what = format!("{}:{}", next.as_str(), upstream.branch);
-        let arguments =
-            ["push", "--quiet", "--porcelain", "--no-verify", "--end-of-options", &upstream.remote, &what];
+        let arguments = [
+            "push",
+            "--quiet",
+            "--porcelain",
+            "--no-verify",
+            "--no-follow-tags",
+            "--end-of-options",
+            &upstream.remote,
+            &what,
+        ];
         let ran = self.git.run(&arguments, b"", LIST_MAX)?;
         if ran.ok {
             return Ok(Moved::Yes);
@@ -365,8 +377,8 @@ impl Repo {
             _ if String::from_utf8_lossy(&ran.stdout).contains("[remote rejected]") => {
                 let said = String::from_utf8_lossy(&ran.stdout).into_owned();
                 let why = said.lines().find(|line| line.contains("[remote rejected]")).unwrap_or_default();
-                let why = why.rsplit('\t').next().unwrap_or_default().to_owned();
-                Err(StoreError::Denied { at: upstream.remote.clone(), why })
+                let why = shown(why.rsplit('\t').next().unwrap_or_default().as_bytes());
+                Err(StoreError::Denied { at: without_login(&upstream.remote), why })
             }
             _ => Err(self.git.failed(&arguments, &ran)),
         }

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use super::program::LIST_MAX;
 use super::repo::{Id, Repo};
 use crate::StoreError;
-use crate::dir::replace;
+use crate::dir::{clear_unfinished, replace};
 
 /// The folders that are ours.
 const OURS: [&str; 3] = [super::ATTRIBUTES.0, "metadata", "targets"];
@@ -114,7 +114,7 @@ impl Repo {
         }
         paths.retain(|path| *path != timestamp && *path != rules);
         if !paths.is_empty() {
-            self.expect_no_conversion(&timestamp)?;
+            self.expect_no_conversion(&paths)?;
             let list: Vec<String> = paths.iter().map(|path| format!("{path}\0")).collect();
             self.git.expect(&["checkout-index", "--force", "-z", "--stdin"], list.concat().as_bytes())?;
         }
@@ -133,13 +133,14 @@ impl Repo {
 
     /// Nothing may change files on their way into the work tree: rules of the repository, of its parents or of
     /// this machine.
-    fn expect_no_conversion(&self, path: &str) -> Result<(), StoreError> {
-        let ask = ["check-attr", "-z", "text", "filter", "ident", "working-tree-encoding", "--", path];
-        let answer = self.git.expect(&ask, b"")?.stdout;
+    fn expect_no_conversion(&self, paths: &[String]) -> Result<(), StoreError> {
+        let ask = ["check-attr", "-z", "--stdin", "text", "filter", "ident", "working-tree-encoding"];
+        let list: String = paths.iter().map(|path| format!("{path}\0")).collect();
+        let answer = self.git.expect(&ask, list.as_bytes())?.stdout;
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let parts: Vec<&str> = answer.split('\0').collect();
         for rule in parts.chunks_exact(3) {
-            if let [_, name, value] = rule
+            if let [path, name, value] = rule
                 && !(*value == "unset" || (*value == "unspecified" && *name != "text"))
             {
                 let why = format!("expected git to leave {path} as it is, got the attribute {name}: {value}");
@@ -147,6 +148,23 @@ impl Repo {
             }
         }
         Ok(())
+    }
+
+    /// What would stand in the way of the work tree's following, as far as that shows before anybody is led on.
+    pub(super) fn expect_room(&self) -> Result<(), StoreError> {
+        if !self.checked_out {
+            return Ok(());
+        }
+        self.expect_no_links()?;
+        // Before the first publish there are no rules yet.
+        let ruled = self.top.join(format!("{}{}", self.prefix, super::ATTRIBUTES.0)).is_file();
+        if ruled { self.expect_no_conversion(&[format!("{}{TIMESTAMP}", self.prefix)]) } else { Ok(()) }
+    }
+
+    /// Clears away what a crash left beside the timestamp.
+    pub(super) fn clear_unfinished(&self) -> Result<(), StoreError> {
+        self.expect_no_links()?;
+        clear_unfinished(&self.top.join(format!("{}metadata", self.prefix)))
     }
 
     /// Who may push to the branch must not lead our writes to other places of this machine.

@@ -179,6 +179,10 @@ fn with(
     let Some(listed) = index.get_mut("manifests").and_then(Value::as_array_mut) else {
         return Err(refused("expected an index, got another manifest".into()));
     };
+    // Of more than fit, the last ones count: what was just left out isn't missed.
+    if there.is_some() && entries.len() > INDEXED {
+        return Ok(None);
+    }
     let digest = |entry: &Value| entry.get("digest").and_then(Value::as_str).map(str::to_owned);
     let is_listed = |name: &str, wanted: &Descriptor, listed: &[Value]| {
         let same = |entry: &&Value| digest(entry) == Some(wanted.digest.to_string());
@@ -186,8 +190,7 @@ fn with(
     };
     let missing: Vec<(&String, &Descriptor)> =
         entries.iter().filter(|(name, entry)| !is_listed(name, entry, listed)).collect();
-    // Of more than fit, the last ones count: what was just left out isn't missed.
-    if there.is_some() && (missing.is_empty() || entries.len() > INDEXED) {
+    if there.is_some() && missing.is_empty() {
         return Ok(None);
     }
     listed.retain(|entry| missing.iter().all(|(name, _)| file_name(entry) != Some(name.as_str())));

@@ -43,9 +43,14 @@ struct Turn {
 
 impl OciStore {
     /// Moves the tag from what stood there to `next`.
-    pub(super) fn move_tag(&self, next: &[u8], from: Option<&Held>) -> Result<(), StoreError> {
+    pub(super) fn move_tag(
+        &self,
+        next: &[u8],
+        timestamp: &[u8],
+        from: Option<&Held>,
+    ) -> Result<(), StoreError> {
         for _ in 0..TRIES {
-            let Some(turn) = self.turn(from)? else { continue };
+            let Some(turn) = self.turn(timestamp, from)? else { continue };
             if !self.write_tag(next, turn.expected)? {
                 continue;
             }
@@ -60,9 +65,14 @@ impl OciStore {
 
     /// Waits until it is our turn to lead clients on from this state. `None` where the registry took too long
     /// for that to be sure.
-    fn turn(&self, from: Option<&Held>) -> Result<Option<Turn>, StoreError> {
+    ///
+    /// The timestamp is put only then: that of a state that lost, of the same version, would be one that somebody
+    /// without a key could lead clients to.
+    fn turn(&self, timestamp: &[u8], from: Option<&Held>) -> Result<Option<Turn>, StoreError> {
         let notice = self.announce(from)?;
         if self.holds_to_conditions(&notice)? {
+            self.expect_still(from)?;
+            self.push(&self.metadata, timestamp)?;
             let expected = from.map_or(Expected::Nothing, |held| Expected::Manifest(held.digest));
             return Ok(Some(Turn { began: Instant::now(), expected }));
         }
@@ -71,6 +81,7 @@ impl OciStore {
             return Err(StoreError::Moved);
         }
         let began = Instant::now();
+        self.push(&self.metadata, timestamp)?;
         self.expect_still(from)?;
         // Others count on it that we write soon after we looked.
         let is_soon = began.elapsed().saturating_mul(2) <= self.settle;
@@ -85,6 +96,8 @@ impl OciStore {
             Ok(true) => return Ok(true),
             Ok(false) => StoreError::Moved,
             Err(error) if is_early(&error) => return Ok(false),
+            // The login had run out, and is good now.
+            Err(SourceError::Denied { status: 401, .. }) => return Ok(false),
             Err(error) => self.failed(error),
         };
         // A write whose answer got lost may have been done.

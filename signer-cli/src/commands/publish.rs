@@ -110,12 +110,13 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             for_others.make(images, &ring)?;
             owed.promise(images, for_others.formats())?;
         }
-        match draft.write(&base) {
-            Ok(_) => {}
+        let unfinished = match draft.write(&base) {
+            Ok(_) => None,
             // What was staged is tried again on top of what the other one published.
             Err(StoreError::Moved | StoreError::Taken { .. }) if tries > 0 => continue,
+            Err(error @ StoreError::After(_)) => Some(Failure::of_store(store.as_ref(), &error)),
             Err(error) => return Err(Failure::of_store(store.as_ref(), &error)),
-        }
+        };
         let remember = || {
             files::replace(&repository.timestamp(), draft.timestamp(), Readers::Everyone)?;
             match ceremony.is_some() {
@@ -126,6 +127,8 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             owed.leave()
         };
         remember().map_err(|failure| failure.detail(PUBLISHED_ALL_THE_SAME))?;
+        // Signatures for other tools are owed then, and made good with the next publish.
+        unfinished.map_or(Ok(()), Err)?;
         let root = draft.signed.iter().find(|one| one.role == Role::Root);
         warn_of_root(root.map_or(published.root.expires, |root| root.expires), around);
         // Registries may take their time: nobody waits for them.
