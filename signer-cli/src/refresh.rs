@@ -1,5 +1,7 @@
 //! What is due, and its renewal with the keys that are here. What was staged stays staged.
 
+use std::collections::BTreeMap;
+
 use publish_store::{Store, StoreError};
 use tuf_core::{Instant, Role};
 
@@ -197,9 +199,10 @@ fn draft(
 
 /// What holds after these were signed.
 fn renewed(mut expiries: Vec<Expiry>, signed: &[Signed]) -> Vec<Expiry> {
+    let signed: BTreeMap<&Role, Instant> = signed.iter().map(|one| (&one.role, one.expires)).collect();
     for (role, expires) in &mut expiries {
-        if let Some(signed) = signed.iter().find(|signed| signed.role == *role) {
-            *expires = signed.expires;
+        if let Some(later) = signed.get(role) {
+            *expires = *later;
         }
     }
     expiries

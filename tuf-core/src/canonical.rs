@@ -5,6 +5,7 @@
 //! readers could understand differently: duplicate keys, fractions, deep nesting, and text that is not
 //! UTF-8. What comes out is therefore safe to hand to an ordinary parser.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -40,6 +41,15 @@ fn in_normal_form(bytes: &[u8]) -> Option<(&[u8], bool)> {
     let span = scanner.span(0)?;
     scanner.skip_space();
     (scanner.at() == bytes.len()).then_some((bytes.get(span)?, scanner.control()))
+}
+
+/// The same JSON in normal form: as it is, where it is so already.
+pub(crate) fn normal_text(json: &str) -> Result<Cow<'_, str>, JsonError> {
+    if in_normal_form(json.as_bytes()).is_some() {
+        return Ok(Cow::Borrowed(json.trim_ascii()));
+    }
+    let normal = Normal::parse(json.as_bytes())?.into_json();
+    String::from_utf8(normal).map(Cow::Owned).map_err(|why| JsonError::new(&alloc::format!("{why}")))
 }
 
 /// Writes a value in canonical form. A value that we hold has no duplicate keys; fractions are refused.
