@@ -8,7 +8,7 @@ use oci_image::Digest;
 use publish_store::{StoreError, Token};
 use serde_json::Value;
 use tuf_core::authoring::{Document, meta_of};
-use tuf_core::schema::MetaFile;
+use tuf_core::schema::{MetaFile, Target};
 use tuf_core::{
     FreshSnapshot, Instant, Role, Step, TrustedTargets, consistent_target_name, metadata_file_name,
 };
@@ -16,9 +16,10 @@ use tuf_core::{
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::key_ring::KeyRing;
+use crate::parallel;
 use crate::progress::Progress;
 use crate::proposal::{KeySet, Planned, Proposal, Proposed, Why, free_version};
-use crate::published::{Published, Seen, State, found_in_bin, only_bin, stated, weigh};
+use crate::published::{Published, Seen, State, bin_order, ends_search, only_bin, stated, weigh};
 
 /// Above so many delegated roles the snapshot states only their versions: with lengths and hashes every
 /// client would download three times as much (section 4.4 leaves both out where they cost too much).
@@ -247,17 +248,27 @@ impl Draft {
             .hint("`signer publish` signs such a root first; it needs the keys of root"));
         }
         let weighed = self.weigh_delegated(&fresh, &targets, published)?;
-        let mut progress = Progress::new("names looked up", self.changes.len());
-        for Planned { path, change, .. } in &self.changes {
-            progress.step();
-            let listed = self.find(&fresh, &weighed, path, published)?;
-            if listed.as_ref().map(|target| (target.length, &target.hashes))
-                != change.target()?.as_ref().map(|target| (target.length, &target.hashes))
+        let mut in_order: Vec<&Planned> = self.changes.iter().collect();
+        in_order.sort_by_cached_key(|one| bin_order(&one.path));
+        let mut in_bins: Vec<(&TrustedTargets, Vec<&Planned>)> = Vec::new();
+        let mut left = in_order.into_iter().peekable();
+        while let Some(one) = left.next() {
+            let bin = only_bin(&targets, &one.path);
+            let mut changes = vec![one];
+            while let Some(next) = left.next_if(|next| bin.is_some() && only_bin(&targets, &next.path) == bin)
             {
-                return Err(not_publishable(&format!("{path} is not listed as it was staged")));
+                changes.push(next);
+            }
+            let bin = bin.and_then(|bin| weighed.get(&Role::Delegated(bin)));
+            if let Some(bin) = bin.filter(|bin| targets.document().count() == 0 && ends_search(bin)) {
+                in_bins.push((bin, changes));
+                continue;
+            }
+            for one in changes {
+                one.expect_said(self.find(&fresh, &weighed, &one.path, published)?.as_ref())?;
             }
         }
-        Ok(())
+        parallel::each(&in_bins, |(bin, changes)| expect_listed(bin, changes.clone())).map(drop)
     }
 
     /// Each delegated role that signed, under the one that leads to it in the new state.
@@ -269,32 +280,32 @@ impl Draft {
     ) -> Result<Weighed, Failure> {
         let mut trusted = BTreeMap::from([(Role::Targets, targets.clone())]);
         let mut waiting: Vec<&Signed> = self.signed.iter().filter(|one| one.delegator.is_some()).collect();
-        let mut progress = Progress::new("roles weighed", waiting.len());
-        while let Some(at) = waiting.iter().position(|one| {
-            let delegator = one.delegator.as_ref();
-            delegator.is_some_and(|delegator| {
-                trusted.contains_key(delegator) || !self.places.contains_key(delegator)
-            })
-        }) {
-            let one = waiting.swap_remove(at);
-            progress.step();
-            let Some(delegator) = &one.delegator else { continue };
-            let under = match trusted.get(delegator) {
-                Some(under) => under.clone(),
-                None => match published.role(delegator)? {
-                    Some(loaded) => loaded.trusted.clone(),
-                    None => continue,
-                },
-            };
-            let weighed = fresh
-                .delegated_shared(&under, one.role.name(), &one.bytes)
-                .map_err(|refusal| not_publishable(&refusal))?;
-            trusted.insert(one.role.clone(), weighed);
+        while !waiting.is_empty() {
+            let (mut ready, mut later) = (Vec::new(), Vec::new());
+            for one in waiting {
+                let Some(delegator) = &one.delegator else { continue };
+                let under = match trusted.get(delegator) {
+                    Some(under) => Some(under.clone()),
+                    None if self.places.contains_key(delegator) => None,
+                    None => published.role(delegator)?.map(|loaded| loaded.trusted.clone()),
+                };
+                match under {
+                    Some(under) => ready.push((one, under)),
+                    None => later.push(one),
+                }
+            }
+            if let (true, Some(one)) = (ready.is_empty(), later.first()) {
+                return Err(not_publishable(&format!("nothing leads to {}", one.role)));
+            }
+            let weighed = parallel::each(&ready, |(one, under)| {
+                fresh
+                    .delegated_shared(under, one.role.name(), &one.bytes)
+                    .map_err(|refusal| not_publishable(&refusal))
+            })?;
+            trusted.extend(weighed.into_iter().map(|one| (one.role().clone(), one)));
+            waiting = later;
         }
-        match waiting.first() {
-            Some(one) => Err(not_publishable(&format!("nothing leads to {}", one.role))),
-            None => Ok(trusted),
-        }
+        Ok(trusted)
     }
 
     /// What a client finds in the new state.
@@ -304,13 +315,9 @@ impl Draft {
         weighed: &Weighed,
         path: &str,
         published: &Published<'_>,
-    ) -> Result<Option<tuf_core::schema::Target>, Failure> {
+    ) -> Result<Option<Target>, Failure> {
         let refused = |refusal: tuf_core::Refusal| not_publishable(&refusal);
         let Some(targets) = weighed.get(&Role::Targets) else { return Ok(None) };
-        let bin = only_bin(targets, path).and_then(|bin| weighed.get(&Role::Delegated(bin)));
-        if let Some(found) = bin.and_then(|bin| found_in_bin(targets, bin, path)) {
-            return Ok(found.map(|(_, target)| target));
-        }
         let mut search = fresh.search(targets.clone(), path);
         loop {
             match search.step().map_err(refused)? {
@@ -329,6 +336,28 @@ impl Draft {
                     search.supply_shared(&bytes).map_err(refused)?;
                 }
             }
+        }
+    }
+}
+
+/// Of a bin many names change, so that it is read through once.
+fn expect_listed(bin: &TrustedTargets, mut changes: Vec<&Planned>) -> Result<(), Failure> {
+    changes.sort_by_key(|one| &one.path);
+    let mut listed = bin.document().targets().peekable();
+    for one in changes {
+        while listed.next_if(|(path, _)| **path < *one.path).is_some() {}
+        let found = listed.next_if(|(path, _)| **path == *one.path);
+        one.expect_said(found.as_ref().map(|(_, target)| target))?;
+    }
+    Ok(())
+}
+
+impl Planned {
+    /// Refuses a state in which a client finds something else.
+    fn expect_said(&self, found: Option<&Target>) -> Result<(), Failure> {
+        match self.change.is_said(found) {
+            true => Ok(()),
+            false => Err(not_publishable(&format!("{} is not listed as it was staged", self.path))),
         }
     }
 }

@@ -36,6 +36,7 @@ mod monitor;
 mod network;
 mod new_key;
 mod owed;
+mod parallel;
 mod passphrase;
 mod places;
 mod progress;

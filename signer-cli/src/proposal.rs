@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::edit::{Edit, role_named};
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::published::{Published, malformed};
+use crate::published::{Published, bin_order, malformed};
 use crate::report::{self, Action};
 use crate::staged::{Change, Staged, digest_of};
 
@@ -132,7 +132,17 @@ impl Proposal {
             if !change.is_done(target) {
                 change.expect_base(path, target)?;
                 changes.push(Planned::of(path, change, target));
-                next.change(path, change, found.map(|(role, _)| role))?;
+                if !next.has_bins() {
+                    next.change(path, change, found.map(|(role, _)| role))?;
+                }
+            }
+        }
+        if next.has_bins() {
+            // Bin by bin, so that each is in the processor's cache for all of its names.
+            let mut in_order: Vec<&Planned> = changes.iter().collect();
+            in_order.sort_by_cached_key(|one| bin_order(&one.path));
+            for Planned { path, change, .. } in in_order {
+                next.change(path, change, None)?;
             }
         }
         next.name_by_version()?;

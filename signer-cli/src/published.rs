@@ -5,7 +5,7 @@
 //! bins one change touches one.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use publish_store::{Head, Store, StoreError, Token};
@@ -38,7 +38,7 @@ pub(crate) struct Published<'s> {
     pub(crate) snapshot: Statement,
     fresh: FreshSnapshot,
     targets: Arc<Loaded>,
-    delegated: RefCell<BTreeMap<String, Arc<Loaded>>>,
+    delegated: RefCell<HashMap<String, Arc<Loaded>>>,
 }
 
 /// One role's document.
@@ -140,10 +140,14 @@ impl<'s> Published<'s> {
     /// The role that a client finds a name in, and what it says.
     pub(crate) fn find(&self, path: &str) -> Result<Option<(Role, Target)>, Failure> {
         let top = &self.targets.trusted;
+        let listed = |role: &TrustedTargets| Some((role.role().clone(), role.document().target(path)?));
+        if ends_search(top) {
+            return Ok(listed(top));
+        }
         if let Some(bin) = only_bin(top, path) {
-            let loaded = self.load(&self.targets, &bin)?;
-            if let Some(found) = found_in_bin(top, &loaded.trusted, path) {
-                return Ok(found);
+            let bin = self.load(&self.targets, &bin)?;
+            if ends_search(&bin.trusted) {
+                return Ok(listed(top).or_else(|| listed(&bin.trusted)));
             }
         }
         let mut search = self.fresh.search(self.targets.trusted.clone(), path);
@@ -299,14 +303,14 @@ pub(crate) fn only_bin(top: &TrustedTargets, path: &str) -> Option<String> {
     delegations.roles().next().is_none().then(|| bins.bin_of(path))
 }
 
-/// What a client finds of a path in the top-level targets and its bin. `None` where the bin delegates further.
-pub(crate) fn found_in_bin(
-    top: &TrustedTargets,
-    bin: &TrustedTargets,
-    path: &str,
-) -> Option<Option<(Role, Target)>> {
-    let listed = |role: &TrustedTargets| Some((role.role().clone(), role.document().target(path)?));
-    bin.document().delegations.is_none().then(|| listed(top).or_else(|| listed(bin)))
+/// Paths of one bin are beside each other in this order, whatever the number of bins.
+pub(crate) fn bin_order(path: &str) -> u64 {
+    tuf_core::hash::sha256(path.as_bytes()).first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// Whether a search that comes here goes no further.
+pub(crate) fn ends_search(role: &TrustedTargets) -> bool {
+    role.document().delegations.is_none()
 }
 
 /// The roles that are delegated to by name, and not by the hash of a path.

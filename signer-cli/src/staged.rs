@@ -95,6 +95,15 @@ impl Change {
         }
     }
 
+    /// Whether what a client finds is what this says, but for what else is said of it.
+    pub(crate) fn is_said(&self, found: Option<&Target>) -> bool {
+        let said = match self {
+            Self::Add { length, digest, .. } => Some((*length, Some(*digest))),
+            Self::Remove => None,
+        };
+        found.map(|target| (target.length, digest_of(target))) == said
+    }
+
     /// Whether its bytes are in a registry only.
     pub(crate) fn is_listed(&self) -> bool {
         matches!(self, Self::Add { listed: true, .. })
@@ -171,7 +180,8 @@ impl TryFrom<Plain> for Change {
 
 /// The SHA-256 that a target lists.
 pub(crate) fn digest_of(target: &Target) -> Option<Digest> {
-    format!("sha256:{}", target.hashes.get("sha256")?.to_ascii_lowercase()).parse().ok()
+    let hex = target.hashes.get("sha256")?;
+    Digest::from_hex(hex).or_else(|_| Digest::from_hex(&hex.to_ascii_lowercase())).ok()
 }
 
 impl Staged {

@@ -16,7 +16,7 @@ use core::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::canonical::{JsonError, canonicalise, normal_text};
+use crate::canonical::{JsonError, canonicalise, is_normal_form, normal_text};
 use crate::crypto::{Sign, SignError, Verify};
 use crate::envelope::Envelope;
 use crate::hash::hex;
@@ -372,7 +372,12 @@ impl Document {
     /// # Errors
     /// Refuses fractions and deep nesting, which have no canonical form.
     pub fn canonical(&self) -> Result<Vec<u8>, JsonError> {
-        canonicalise(self.text().as_bytes())
+        let text = self.text();
+        // What is listed was brought into normal form one by one, and needn't be read again for that.
+        let is_normal = self.listing.is_some()
+            && serde_json::to_vec(&self.signed).is_ok_and(|rest| is_normal_form(&rest));
+        // Only what is escaped is written otherwise in canonical form.
+        if is_normal && !text.contains('\\') { Ok(text.into_bytes()) } else { canonicalise(text.as_bytes()) }
     }
 
     /// Signs with one key and checks the signature before it is taken. A second signature of the same
@@ -451,12 +456,15 @@ impl Document {
     }
 }
 
+/// How deep `custom` lies in the signed part: below `targets` and the target.
+const CUSTOM_DEPTH: usize = 3;
+
 /// A target as JSON in normal form.
 fn target_text(target: &Target) -> Result<String, JsonError> {
     let mut text = String::from("{");
     if let Some(custom) = &target.custom {
         text.push_str("\"custom\":");
-        text.push_str(&normal_text(custom.get())?);
+        text.push_str(&normal_text(custom.get(), CUSTOM_DEPTH)?);
         text.push(',');
     }
     text.push_str("\"hashes\":{");

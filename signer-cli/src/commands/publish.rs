@@ -136,11 +136,13 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             }
             report
         });
-        let signed = draft.signed.iter().map(statement).collect();
+        // There may be a million names: they are listed once what was signed of them is let go.
+        let Draft { signed, changes, .. } = draft;
+        let signed = signed.iter().map(statement).collect();
         return Ok(report::Publish {
             version: VERSION,
             published: store.describe(),
-            changes: draft.changes.iter().map(Planned::report).collect(),
+            changes: changes.iter().map(Planned::report).collect(),
             edits: edits.iter().map(Edit::words).collect(),
             signed,
             for_others,

@@ -1,7 +1,9 @@
 //! The state that is being made, role by role.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use tuf_core::authoring::Document;
 use tuf_core::schema::{DelegatedRole, SuccinctRoles, Target};
 use tuf_core::{Instant, Role};
@@ -10,7 +12,7 @@ use super::{KeySet, Proposed, Why, free_version, root_document, sets_in_root};
 use crate::config::Config;
 use crate::edit::{Edit, Holder, role_named};
 use crate::failure::Failure;
-use crate::published::Published;
+use crate::published::{Published, ends_search};
 use crate::staged::Change;
 
 /// The state that is being made, role by role.
@@ -20,6 +22,8 @@ pub(super) struct Next<'p, 's> {
     roles: BTreeMap<Role, Edited>,
     /// Roles were edited, so that a name may belong elsewhere than where it is published.
     is_edited: bool,
+    /// The bins over which all names are spread in the state that is made, where that is so.
+    bins: OnceCell<Option<SuccinctRoles>>,
 }
 
 /// A targets role that changes.
@@ -35,7 +39,7 @@ pub(super) struct Edited {
 
 impl<'p, 's> Next<'p, 's> {
     pub(super) fn of(published: &'p Published<'s>) -> Self {
-        Self { published, root: None, roles: BTreeMap::new(), is_edited: false }
+        Self { published, root: None, roles: BTreeMap::new(), is_edited: false, bins: OnceCell::new() }
     }
 
     pub(super) fn edit(&mut self, edit: &Edit, config: &Config, now: Instant) -> Result<(), Failure> {
@@ -179,11 +183,45 @@ impl<'p, 's> Next<'p, 's> {
         let role = match (change.role(), found) {
             (Some(role), _) => role_named(role),
             (None, Some(found)) if !self.is_edited => found,
-            (None, None) if !self.is_edited => self.home_of(path)?,
-            (None, _) => self.listing(path)?.into_iter().next().map_or_else(|| self.home_of(path), Ok)?,
+            (None, None) if !self.is_edited && !self.has_bins() => self.home_of(path)?,
+            (None, _) => match self.bin_of(path)? {
+                Some(bin) => bin,
+                None => self.listing(path)?.into_iter().next().map_or_else(|| self.home_of(path), Ok)?,
+            },
         };
         let document = &mut self.edited(&role, Why::Changed)?.document;
         document.set_target(path, &target).map_err(Failure::refused)
+    }
+
+    /// Whether all names are spread over bins in the state that is made. Not to be asked before the last edit.
+    pub(super) fn has_bins(&self) -> bool {
+        self.bins().is_some()
+    }
+
+    fn bins(&self) -> Option<&SuccinctRoles> {
+        let top = self.roles.get(&Role::Targets);
+        let find = || match top.filter(|top| top.redelegated) {
+            Some(top) => bins(&top.document).filter(|_| roles(&top.document).next().is_none()),
+            None => {
+                let delegations = self.published.targets().trusted.document().delegations.as_ref()?;
+                delegations.succinct_roles.clone().filter(|_| delegations.roles().next().is_none())
+            }
+        };
+        self.bins.get_or_init(find).as_ref()
+    }
+
+    /// The bin of a path, where it is the only role that may list it: a million names find theirs so.
+    fn bin_of(&self, path: &str) -> Result<Option<Role>, Failure> {
+        let Some(bins) = self.bins() else { return Ok(None) };
+        if self.lists(&Role::Targets, path)? {
+            return Ok(None);
+        }
+        let bin = Role::Delegated(bins.bin_of(path));
+        let ends = match self.roles.get(&bin) {
+            Some(edited) => !edited.document.signed().contains_key("delegations"),
+            None => self.published.role(&bin)?.is_some_and(|loaded| ends_search(&loaded.trusted)),
+        };
+        Ok(ends.then_some(bin))
     }
 
     /// The roles that list a path, in the order in which a client looks.
@@ -411,13 +449,20 @@ fn new_targets(expires: Instant) -> Result<Document, Failure> {
 
 /// The roles to which a document delegates a path, read from the document itself.
 fn covering(document: &Document, path: &str) -> Vec<String> {
-    let Some(delegations) = document.signed().get("delegations") else { return Vec::new() };
-    let bins = delegations.get("succinct_roles");
-    let bins = bins.and_then(|bins| serde_json::from_value::<SuccinctRoles>(bins.clone()).ok());
-    let roles = delegations.get("roles").and_then(serde_json::Value::as_array);
-    let named = roles.into_iter().flatten().filter_map(|role| {
+    let named = roles(document).filter_map(|role| {
         let role: DelegatedRole = serde_json::from_value(role.clone()).ok()?;
         role.may_speak_for(path).then_some(role.name)
     });
-    bins.map(|bins| bins.bin_of(path)).into_iter().chain(named).collect()
+    bins(document).map(|bins| bins.bin_of(path)).into_iter().chain(named).collect()
+}
+
+fn bins(document: &Document) -> Option<SuccinctRoles> {
+    let bins = document.signed().get("delegations")?.get("succinct_roles")?;
+    serde_json::from_value(bins.clone()).ok()
+}
+
+/// The roles that a document delegates to by name.
+fn roles(document: &Document) -> impl Iterator<Item = &Value> {
+    let roles = document.signed().get("delegations").and_then(|all| all.get("roles")?.as_array());
+    roles.into_iter().flatten()
 }
