@@ -10,20 +10,25 @@ use serde_json::Value;
 use tuf_core::authoring::{Document, meta_of};
 use tuf_core::schema::{MetaFile, Target};
 use tuf_core::{
-    FreshSnapshot, Instant, Role, Step, TrustedTargets, consistent_target_name, metadata_file_name,
+    FreshSnapshot, Instant, Receipt, Role, Step, TrustedTargets, consistent_target_name, metadata_file_name,
 };
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::files::{self, Readers};
 use crate::key_ring::KeyRing;
 use crate::parallel;
 use crate::progress::Progress;
 use crate::proposal::{KeySet, Planned, Proposal, Proposed, Why, free_version};
 use crate::published::{Published, Seen, State, bin_order, ends_search, only_bin, stated, weigh};
+use crate::repository::Repository;
 
 /// Above so many delegated roles the snapshot states only their versions: with lengths and hashes every
 /// client would download three times as much (section 4.4 leaves both out where they cost too much).
 const STATED_IN_FULL: usize = 64;
+
+/// Targets of this size take longer to weigh than to read.
+const LARGE: usize = 1 << 20;
 
 /// The targets roles of a new state, each weighed under the one that leads to it.
 type Weighed = BTreeMap<Role, TrustedTargets>;
@@ -52,6 +57,8 @@ pub(crate) struct Draft {
     manifests: Vec<(String, Vec<u8>)>,
     /// Whether the root is put before clients are led on.
     root_first: bool,
+    /// That large targets were weighed.
+    receipt: Option<Receipt>,
 }
 
 /// What a draft starts from.
@@ -131,7 +138,7 @@ impl Draft {
         signed.push(base.timestamp(&signed, &proposal, root.as_ref(), ring)?);
         signed.extend(root);
         let mut draft = Self::holding(signed, changes, manifests);
-        draft.weigh(base)?;
+        draft.receipt = draft.weigh(base)?;
         draft.root_first = draft.root_may_be_first(base.published);
         Ok(draft)
     }
@@ -153,8 +160,8 @@ impl Draft {
             signed.push(base.sign_snapshot(&signed, Why::Renewed, &sets, ring)?);
         }
         signed.push(base.timestamp(&signed, &proposal, None, ring)?);
-        let draft = Self::holding(signed, Vec::new(), Vec::new());
-        draft.weigh(base)?;
+        let mut draft = Self::holding(signed, Vec::new(), Vec::new());
+        draft.receipt = draft.weigh(base)?;
         Ok(draft)
     }
 
@@ -203,7 +210,7 @@ impl Draft {
 
     fn holding(signed: Vec<Signed>, changes: Vec<Planned>, manifests: Vec<(String, Vec<u8>)>) -> Self {
         let places = signed.iter().enumerate().map(|(at, one)| (one.role.clone(), at)).collect();
-        Self { signed, changes, places, manifests, root_first: false }
+        Self { signed, changes, places, manifests, root_first: false, receipt: None }
     }
 
     fn bytes_of(&self, role: &Role) -> Option<&Arc<Vec<u8>>> {
@@ -225,8 +232,16 @@ impl Draft {
             && weigh(&roots, Seen::default(), standing, Instant::UNIX_EPOCH).is_ok()
     }
 
+    /// Notes what was published, so that nobody can lead us back behind it.
+    pub(crate) fn remember(&self, repository: &Repository) -> Result<(), Failure> {
+        files::replace(&repository.timestamp(), self.timestamp(), Readers::Everyone)?;
+        let Some(receipt) = &self.receipt else { return Ok(()) };
+        let bytes = serde_json::to_vec(receipt).map_err(Failure::refused)?;
+        files::replace(&repository.receipt(), &bytes, Readers::Owner)
+    }
+
     /// Nothing is published that a client would refuse, or in which it would not find what was added.
-    fn weigh(&self, base: &Base<'_, '_>) -> Result<(), Failure> {
+    fn weigh(&self, base: &Base<'_, '_>) -> Result<Option<Receipt>, Failure> {
         let published = base.published;
         let next = State {
             timestamp: self.bytes_of(&Role::Timestamp).unwrap_or(&published.timestamp.bytes),
@@ -268,7 +283,9 @@ impl Draft {
                 one.expect_said(self.find(&fresh, &weighed, &one.path, published)?.as_ref())?;
             }
         }
-        parallel::each(&in_bins, |(bin, changes)| expect_listed(bin, changes.clone())).map(drop)
+        parallel::each(&in_bins, |(bin, changes)| expect_listed(bin, changes.clone()))?;
+        let large = self.bytes_of(&Role::Targets).filter(|bytes| bytes.len() >= LARGE);
+        Ok(large.and_then(|bytes| targets.receipt(bytes)))
     }
 
     /// Each delegated role that signed, under the one that leads to it in the new state.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tuf_core::authoring::Document;
 use tuf_core::schema::{Delegations, Root, Target};
 use tuf_core::{
-    FreshSnapshot, Instant, Refusal, Role, Step, TrustedRoot, TrustedTargets, crypto, limits,
+    FreshSnapshot, Instant, Receipt, Refusal, Role, Step, TrustedRoot, TrustedTargets, crypto, limits,
     metadata_file_name,
 };
 
@@ -98,7 +98,8 @@ impl<'s> Published<'s> {
         let fresh = fresh_timestamp.snapshot(None, &snapshot).map_err(refused)?;
         let version = fresh.targets_file(&Role::Targets).map_err(refused)?.version;
         let targets = Arc::new(file(store, &Role::Targets, version, limits::TARGETS_BYTES)?);
-        let trusted = fresh.targets_shared(&targets).map_err(refused)?;
+        let known = receipt(repository).and_then(|receipt| fresh.targets_known(&receipt, &targets));
+        let trusted = known.map_or_else(|| fresh.targets_shared(&targets), Ok).map_err(refused)?;
         let statement = Statement { bytes: targets, version: trusted.version(), expires: trusted.expires() };
         Ok(Self {
             root: fresh.timestamp().root().document().clone(),
@@ -318,6 +319,9 @@ pub(crate) fn named(delegations: &Delegations) -> Vec<String> {
     delegations.roles().filter(|role| role.path_hash_prefixes.is_none()).map(|role| role.name).collect()
 }
 
+/// A mark for every 32nd name, of up to ten digits: four times what the largest targets have.
+const RECEIPT_MAX: u64 = 32 << 20;
+
 /// A snapshot of the size that is read lists fewer: whoever delegates to more has bins that it doesn't list.
 const BINS: usize = 1 << 20;
 
@@ -370,6 +374,14 @@ fn is_overtaken(last: &[u8], there: &[u8]) -> bool {
 fn last_timestamp(repository: &Repository) -> Result<Option<Vec<u8>>, Failure> {
     let path = repository.timestamp();
     if path.exists() { files::read(&path, limits::TIMESTAMP_BYTES).map(Some) } else { Ok(None) }
+}
+
+/// What was kept of the targets that were last published from here. Without one that can be read, and is of these
+/// bytes and keys, they are weighed again.
+fn receipt(repository: &Repository) -> Option<Receipt> {
+    let path = repository.receipt();
+    let bytes = path.exists().then(|| files::read(&path, RECEIPT_MAX))?.ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// Our own first root, then what is published after it.

@@ -11,7 +11,6 @@ use crate::commands::publish::PUBLISHED_ALL_THE_SAME;
 use crate::config::Config;
 use crate::draft::{Base, Draft, Signed};
 use crate::failure::Failure;
-use crate::files::{self, Readers};
 use crate::key_ring::KeyRing;
 use crate::proposal::{Proposal, Proposed};
 use crate::published::Published;
@@ -120,8 +119,7 @@ impl Job<'_> {
                     Err(error @ StoreError::After(_)) => Some(Failure::of_store(self.store, &error)),
                     Err(error) => return Err(Failure::of_store(self.store, &error)),
                 };
-                files::replace(&self.repository.timestamp(), draft.timestamp(), Readers::Everyone)
-                    .map_err(|failure| failure.detail(PUBLISHED_ALL_THE_SAME))?;
+                draft.remember(self.repository).map_err(|failure| failure.detail(PUBLISHED_ALL_THE_SAME))?;
                 unfinished.map_or(Ok(()), Err)?;
             }
             let expiries = renewed(expiries, &draft.signed);

@@ -114,7 +114,7 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             Err(error) => return Err(Failure::of_store(store.as_ref(), &error)),
         };
         let remember = || {
-            files::replace(&repository.timestamp(), draft.timestamp(), Readers::Everyone)?;
+            draft.remember(&repository)?;
             match ceremony.is_some() {
                 // What is staged besides stays so.
                 true => staged.forget(&draft.changes, &edits),
