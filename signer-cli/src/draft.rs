@@ -236,8 +236,7 @@ impl Draft {
     pub(crate) fn remember(&self, repository: &Repository) -> Result<(), Failure> {
         files::replace(&repository.timestamp(), self.timestamp(), Readers::Everyone)?;
         let Some(receipt) = &self.receipt else { return Ok(()) };
-        let bytes = serde_json::to_vec(receipt).map_err(Failure::refused)?;
-        files::replace(&repository.receipt(), &bytes, Readers::Owner)
+        files::replace(&repository.receipt(), &receipt.to_bytes(), Readers::Owner)
     }
 
     /// Nothing is published that a client would refuse, or in which it would not find what was added.

@@ -275,6 +275,12 @@ impl<'s> Published<'s> {
 }
 
 impl Loaded {
+    /// The document, to change it.
+    pub(crate) fn document(&self) -> Result<Document, Failure> {
+        let role = self.trusted.role();
+        self.trusted.to_document(&self.statement.bytes).map_err(malformed(role.name()))
+    }
+
     /// The keys of a role that this one delegates to.
     pub(crate) fn keys_of(&self, name: &str) -> Option<Keyed> {
         let delegations = self.trusted.document().delegations.as_ref()?;
@@ -381,7 +387,7 @@ fn last_timestamp(repository: &Repository) -> Result<Option<Vec<u8>>, Failure> {
 fn receipt(repository: &Repository) -> Option<Receipt> {
     let path = repository.receipt();
     let bytes = path.exists().then(|| files::read(&path, RECEIPT_MAX))?.ok()?;
-    serde_json::from_slice(&bytes).ok()
+    Receipt::from_bytes(&bytes)
 }
 
 /// Our own first root, then what is published after it.

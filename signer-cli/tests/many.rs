@@ -102,6 +102,14 @@ fn a_name_that_another_publisher_moved_is_a_conflict_among_many() {
     }
 }
 
+/// The receipt, made to fit other bytes: its first line is the SHA-256 of the rest.
+fn fitting(receipt: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let mut said: Value = serde_json::from_slice(&receipt[65..]).unwrap();
+    said["sha256"] = sha256_hex(bytes).into();
+    let said = said.to_string();
+    format!("{}\n{said}", sha256_hex(said.as_bytes())).into_bytes()
+}
+
 #[test]
 fn a_receipt_spares_work_and_vouches_for_its_own_bytes_only() {
     let desk = Desk::published();
@@ -112,11 +120,8 @@ fn a_receipt_spares_work_and_vouches_for_its_own_bytes_only() {
     assert_eq!(fs::metadata(&receipt).unwrap().permissions().mode() & 0o777, 0o600);
     // What it says of the file is compared, and where that fails, the file is weighed.
     let good = fs::read(&receipt).unwrap();
-    let mut other: Value = serde_json::from_slice(&good).unwrap();
-    other["sha256"] = sha256_hex(b"another").into();
-    for (number, damaged) in
-        [b"{}".to_vec(), b"\0".repeat(100), other.to_string().into_bytes()].into_iter().enumerate()
-    {
+    let other = fitting(&good, b"another");
+    for (number, damaged) in [b"{}".to_vec(), b"\0".repeat(100), other].into_iter().enumerate() {
         fs::write(&receipt, damaged).unwrap();
         publish(&desk, &list(&desk, number..=number, "again"));
         assert_eq!(desk.reader().find(&name(number)).unwrap().0, digest(number, "again"));
@@ -128,9 +133,7 @@ fn a_receipt_spares_work_and_vouches_for_its_own_bytes_only() {
     let changed = text.replace(&digest(5, "many")[7..], &digest(5, "forged")[7..]);
     assert_ne!(changed, text);
     fs::write(&targets, &changed).unwrap();
-    let mut fitting: Value = serde_json::from_slice(&fs::read(&receipt).unwrap()).unwrap();
-    fitting["sha256"] = sha256_hex(changed.as_bytes()).into();
-    fs::write(&receipt, fitting.to_string()).unwrap();
+    fs::write(&receipt, fitting(&fs::read(&receipt).unwrap(), changed.as_bytes())).unwrap();
     desk.signer(&["publish"]).failed(1, &["doesn't verify", "sha256"]);
     fs::write(&targets, &text).unwrap();
     desk.signer(&["publish"]).ok();

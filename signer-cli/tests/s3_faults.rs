@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use serde_json::Value;
 use support::client::Reader;
 use support::faulty::{Fault, Proxy};
 use support::moto::Moto;
@@ -77,6 +78,19 @@ impl Story {
             }
         }
         mirror.join("metadata")
+    }
+
+    /// Of timestamp, snapshot and targets.
+    fn versions(&self) -> [u64; 3] {
+        let metadata = self.mirror("repo");
+        let read = |file: &str| -> Value {
+            serde_json::from_slice(&fs::read(metadata.join(file)).unwrap()).unwrap()
+        };
+        let version = |file: &Value, name: &str| file["signed"]["meta"][name]["version"].as_u64().unwrap();
+        let timestamp = read("timestamp.json");
+        let snapshot = version(&timestamp, "snapshot.json");
+        let targets = version(&read(&format!("{snapshot}.snapshot.json")), "targets.json");
+        [timestamp["signed"]["version"].as_u64().unwrap(), snapshot, targets]
     }
 
     fn reader(&self) -> Reader {
@@ -240,4 +254,41 @@ fn a_store_that_does_not_let_us_in_says_so_and_stays_as_it_was() {
     let said = run(&publisher, &["status"]).ok();
     assert!(said.stdout.contains("staged\n"), "{}", said.stdout);
     run(&publisher, &["publish"]).ok();
+}
+
+#[test]
+fn doctor_and_import_treat_an_object_store_as_a_folder() {
+    let Some(story) = Story::begin() else { return };
+    let digest = story.add("whole");
+    story.publish().ok();
+    let doctor = |code: i32| {
+        let said = story.signer(&["doctor", "--format", "json"]);
+        assert_eq!(said.code, code, "{}{}", said.stdout, said.stderr);
+        said.stdout
+    };
+    let sound = doctor(0);
+    assert!(sound.contains("is no folder here: not looked into"), "{sound}");
+
+    // Another publisher takes the repository over from a mirror of it, into a place of their own.
+    let metadata = story.mirror("repo");
+    let other = Desk::new();
+    copy(metadata.parent().unwrap(), &other.path("mirror"));
+    let import = ["import", "mirror", "--root", "mirror/metadata/1.root.json"];
+    story.signer_at(&other, "imported", &import).ok();
+    fs::remove_dir_all(other.path("trust/keys")).unwrap();
+    copy(&story.desk.path("trust/keys"), &other.path("trust/keys"));
+    story.signer_at(&other, "imported", &["publish"]).ok();
+    let imported = story.mirror("imported");
+    let root = fs::read(imported.join("1.root.json")).unwrap();
+    assert_eq!(root, fs::read(metadata.join("1.root.json")).unwrap());
+    assert_eq!(Reader::new(root, imported).find(NAME).unwrap().0, digest);
+
+    // What goes missing is found, with the way out.
+    let [_, snapshot, targets] = story.versions();
+    story.moto.request("DELETE", &format!("/trust/repo/metadata/{targets}.targets.json"));
+    let missing = doctor(1);
+    assert!(missing.contains(&format!("{targets}.targets.json")), "{missing}");
+    story.moto.request("DELETE", &format!("/trust/repo/metadata/{snapshot}.snapshot.json"));
+    let missing = doctor(1);
+    assert!(missing.contains(&format!("{snapshot}.snapshot.json")), "{missing}");
 }

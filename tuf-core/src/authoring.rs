@@ -21,6 +21,7 @@ use crate::crypto::{Sign, SignError, Verify};
 use crate::envelope::Envelope;
 use crate::hash::hex;
 use crate::key::Key;
+use crate::listing::Listing;
 use crate::schema::{MetaFile, RoleKeys, Target, read_moment, strict_value};
 use crate::threshold::weigh;
 use crate::{Instant, Refusal, Role, Signers};
@@ -157,6 +158,13 @@ impl Document {
         }
         let signatures = envelope.signatures.into_iter().map(|one| (one.keyid, one.sig)).collect();
         Ok(Self { signed, listing, signatures })
+    }
+
+    /// With this in place of what it lists.
+    pub(crate) fn listing(mut self, name: &'static str, listing: Listing) -> Self {
+        self.signed.remove(name);
+        self.listing = Some(Listed::of(name, listing));
+        self
     }
 
     /// The members of a large object, `targets` or `meta`, each as text: read it with `serde_json`.

@@ -57,6 +57,28 @@ fn a_receipt_stands_for_the_bytes_it_was_made_of() {
 }
 
 #[test]
+fn a_document_to_change_is_the_same_however_it_was_weighed() {
+    for count in [0, 1, 100] {
+        let repository = listing(count);
+        let (file, targets, receipt) = weighed(&repository);
+        let again = repository.snap().targets_known(&receipt, &file).unwrap();
+        let parsed = Document::parse(&file).unwrap();
+        for trusted in [&targets, &again] {
+            let mut document = trusted.to_document(&file).unwrap();
+            assert_eq!(document.to_bytes(), parsed.to_bytes());
+            assert_eq!(document.canonical(), parsed.canonical());
+            document.set_target("a", &Target::of(b"a")).unwrap();
+            let mut expected = parsed.clone();
+            expected.set_target("a", &Target::of(b"a")).unwrap();
+            assert_eq!(document.to_bytes(), expected.to_bytes());
+        }
+        // Other bytes are read for what they are.
+        let other = Arc::new(listing(count + 1).targets_bytes());
+        assert_eq!(targets.to_document(&other).unwrap().count_of("targets"), count + 1);
+    }
+}
+
+#[test]
 fn a_receipt_of_other_bytes_keys_threshold_or_version_is_none() {
     let repository = listing(3);
     let (file, _, receipt) = weighed(&repository);

@@ -295,7 +295,7 @@ impl<'p, 's> Next<'p, 's> {
                     .detail("expected a role that others delegate to, got none of this name")
                     .hint("`signer status` lists the roles"));
             };
-            let document = loaded.statement.document(role)?;
+            let document = loaded.document()?;
             let delegator = loaded.delegator.clone();
             let edited = Edited { document, why, delegator, redelegated: false, is_new: false };
             self.roles.insert(role.clone(), edited);

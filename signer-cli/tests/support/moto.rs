@@ -94,7 +94,7 @@ impl Moto {
 
     /// From now on requests must be signed, by somebody who may do what they ask for.
     pub fn enforce(&self) {
-        assert!(self.ask("POST", "/moto-api/reset-auth", "0").starts_with("HTTP/1.1 200"));
+        assert!(self.ask("POST", "/moto-api/reset-auth", "0").starts_with("HTTP/1.1 20"));
     }
 
     /// The body of an answer to somebody who may do everything, as long as nothing is enforced.
@@ -102,7 +102,7 @@ impl Moto {
     pub fn request(&self, method: &str, path: &str) -> String {
         let answer = self.ask(method, path, "");
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200"), "{method} {path}: {answer}");
+        assert!(head.starts_with("HTTP/1.1 20"), "{method} {path}: {answer}");
         body.to_owned()
     }
 

@@ -6,6 +6,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{FreshSnapshot, as_stated, exact_version, shared};
+use crate::authoring::Document;
+use crate::canonical::JsonError;
 use crate::envelope::{Envelope, Signed};
 use crate::key::Key;
 use crate::receipt::{Authority, Receipt};
@@ -177,6 +179,23 @@ impl TrustedTargets {
     pub fn receipt(&self, file: &Arc<Vec<u8>>) -> Option<Receipt> {
         let Weighed { role, signers, authority, signed, .. } = &*self.weighed;
         Receipt::of(role, authority, signers, signed, file)
+    }
+
+    /// The document, to change it, as [`Document::parse_listed_shared`] reads it from `file`, the bytes that were
+    /// weighed: but what it lists isn't read again.
+    ///
+    /// # Errors
+    /// Where these are other bytes, as for [`Document::parse`].
+    pub fn to_document(&self, file: &Arc<Vec<u8>>) -> Result<Document, JsonError> {
+        let signed = &self.weighed.signed;
+        let span = signed.find("targets").filter(|_| signed.is_within(file)).map(|member| &member.span);
+        let around = span.and_then(|span| Some((file.get(..span.start)?, file.get(span.end..)?)));
+        match (around, signed.listing("targets")) {
+            (Some((before, after)), Ok(listing)) => {
+                Ok(Document::parse(&[before, b"{}", after].concat())?.listing("targets", listing))
+            }
+            _ => Document::parse_listed_shared(file),
+        }
     }
 
     /// How many bytes it holds in memory: those of its file.
