@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use oci_image::Digest;
 use publish_store::{StoreError, Token};
@@ -78,18 +78,24 @@ impl Draft {
         ring: &mut KeyRing,
     ) -> Result<Self, Failure> {
         let documents = std::mem::take(&mut proposal.documents);
-        let mut progress = Progress::new("roles signed", documents.len());
-        let mut signed = Vec::with_capacity(documents.len());
-        for mut one in documents {
-            ring.sign(&mut one.document, &one.role, &one.sets)?;
-            signed.push(Signed::of(&one));
-            progress.step();
-            // It says whose snapshot and timestamp are. Of the others, which may list a million names, the bytes
-            // are all that is kept.
-            if one.role == Role::Root {
-                proposal.documents.push(one);
-            }
+        let progress = Mutex::new(Progress::new("roles signed", documents.len()));
+        let mut waiting = Vec::with_capacity(documents.len());
+        for one in documents {
+            let keys = ring.open(&one.role, &one.sets)?;
+            waiting.push((keys, Mutex::new(Some(one))));
         }
+        let ring_now: &KeyRing = ring;
+        let signed = parallel::each(&waiting, |(keys, one)| {
+            let taken = one.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(mut one) = taken else { return Err(Failure::refused("a role was signed twice")) };
+            ring_now.sign_enough_with(keys, &mut one.document, &one.role, &one.sets)?;
+            progress.lock().unwrap_or_else(PoisonError::into_inner).step();
+            // The root says whose snapshot and timestamp are. Of the others, which may list a million names, the
+            // bytes are all that is kept.
+            Ok((Signed::of(&one), Some(one).filter(|one| one.role == Role::Root)))
+        })?;
+        let (signed, roots): (Vec<Signed>, Vec<Option<Proposed>>) = signed.into_iter().unzip();
+        proposal.documents.extend(roots.into_iter().flatten());
         drop(progress);
         Self::finish(signed, proposal, base, manifest, ring)
     }

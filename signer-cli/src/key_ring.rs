@@ -154,7 +154,19 @@ impl KeyRing {
         role: &Role,
         sets: &[KeySet],
     ) -> Result<(), Failure> {
-        if self.sign_what_we_can(document, role, sets)? {
+        let files = self.open(role, sets)?;
+        self.sign_enough_with(&files, document, role, sets)
+    }
+
+    /// The same with the keys that [`Self::open`] gave.
+    pub(crate) fn sign_enough_with(
+        &self,
+        files: &[PathBuf],
+        document: &mut Document,
+        role: &Role,
+        sets: &[KeySet],
+    ) -> Result<(), Failure> {
+        if self.sign_with(files, document, role, sets)? {
             return Ok(());
         }
         match sets.iter().find(|set| set.required && signed_of(set, document) < need_of(set)) {
@@ -172,9 +184,20 @@ impl KeyRing {
         sets: &[KeySet],
     ) -> Result<bool, Failure> {
         let files = self.open(role, sets)?;
+        self.sign_with(&files, document, role, sets)
+    }
+
+    /// The same with the keys that [`Self::open`] gave.
+    pub(crate) fn sign_with(
+        &self,
+        files: &[PathBuf],
+        document: &mut Document,
+        role: &Role,
+        sets: &[KeySet],
+    ) -> Result<bool, Failure> {
         let mut useless: Vec<&PathBuf> = files.iter().collect();
         for set in sets {
-            for path in &files {
+            for path in files {
                 let Some(signer) = self.opened.get(path) else { continue };
                 let Ok(material) = signer.key().material() else { continue };
                 let Some(key_id) = declared_id(&material, set) else { continue };

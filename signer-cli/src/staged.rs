@@ -14,6 +14,7 @@ use crate::custom::Custom;
 use crate::edit::Edit;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
+use crate::parallel;
 use crate::proposal::Planned;
 use crate::repository::Repository;
 
@@ -206,10 +207,11 @@ impl Staged {
             return Err(unusable(format!("expected version 1 to {VERSION}, got {}", staged.version)));
         }
         let adds = |change: &Arc<Change>| matches!(**change, Change::Add { .. });
-        let odd = staged.changes.iter().find(|(path, change)| adds(change) && !is_image_path(path));
-        if let Some((path, _)) = odd {
-            return Err(unusable(format!("expected the name of an image, got {path:?}")));
-        }
+        let added: Vec<_> = staged.changes.iter().filter(|(_, change)| adds(change)).collect();
+        parallel::each(&added, |(path, _)| match is_image_path(path) {
+            true => Ok(()),
+            false => Err(unusable(format!("expected the name of an image, got {path:?}"))),
+        })?;
         let read = Some(Descriptor::of("application/json", &bytes));
         Ok(Self { dir, version: VERSION, read, ..staged })
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -33,7 +34,8 @@ const ED25519_NAME: &[u8] = b"\x13\x0cedwards25519";
 
 /// A private key in a token, logged in.
 pub(crate) struct TokenKey {
-    session: Session,
+    /// A token does one thing at a time.
+    session: Mutex<Session>,
     private: ObjectHandle,
     kind: Kind,
     key: Key,
@@ -52,7 +54,7 @@ pub(crate) fn open(token: &Token, around: &Around, ask: &mut dyn Ask) -> Result<
     log_in(&pkcs11, slot, &session, token, ask)?;
     let private = find_one(&session, ObjectClass::PRIVATE_KEY, token)?;
     let (kind, key) = public(&session, private, token)?;
-    Ok(TokenKey { session, private, kind, key })
+    Ok(TokenKey { session: Mutex::new(session), private, kind, key })
 }
 
 /// The public half, where the token shows it to whoever hasn't logged in.
@@ -294,7 +296,8 @@ impl Sign for TokenKey {
 
 impl TokenKey {
     fn by(&self, mechanism: &Mechanism<'_>, data: &[u8]) -> Result<Vec<u8>, SignError> {
-        let signature = self.session.sign(mechanism, self.private, data);
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let signature = session.sign(mechanism, self.private, data);
         signature.map_err(|why| SignError { what: format!("the token didn't sign: {why}") })
     }
 }

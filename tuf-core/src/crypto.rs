@@ -14,7 +14,7 @@ pub trait Verify: fmt::Debug + Send + Sync {
 }
 
 /// Makes signatures with one private key, wherever that lives.
-pub trait Sign {
+pub trait Sign: Send + Sync {
     /// The public half.
     fn key(&self) -> &Key;
 

@@ -6,7 +6,6 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use oci_image::{Digest, Reference};
-use serde_json::Value;
 
 use crate::config::Config;
 use crate::custom::Custom;
@@ -14,7 +13,7 @@ use crate::draft::custom;
 use crate::failure::Failure;
 use crate::published::Published;
 use crate::report::{self, VERSION};
-use crate::rules::say;
+use crate::rules::{Rule, say};
 use crate::staged::{Change, Staged, digest_of};
 
 /// A name, a digest, a length and a media type.
@@ -30,6 +29,7 @@ pub(super) fn stage(
     let wrong_file = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
     let mut lines = BufReader::new(File::open(path).map_err(wrong_file)?);
     let (mut text, mut number, mut count) = (String::new(), 0_u64, 0_u64);
+    let mut known: Option<(String, Custom)> = None;
     loop {
         text.clear();
         number = number.saturating_add(1);
@@ -44,15 +44,29 @@ pub(super) fn stage(
         if line.len() > LINE_MAX {
             return Err(wrong(format!("expected at most {LINE_MAX} bytes, got {}", line.len())));
         }
-        let Line { name, path, length, digest, mut custom } = read(line).map_err(wrong)?;
+        let Line { name, path, length, digest, media_type } = read(line).map_err(wrong)?;
         config.expect_in_scope(&name)?;
         let before = published.target(&path)?;
         let base = before.as_ref().and_then(digest_of);
-        if let Some(base) = base.filter(|base| *base != digest) {
-            say(&mut custom, "previous", Some(base.to_string().into()));
-        }
-        config.rule(&path).keep(&path, before.as_ref().zip(base), digest, &mut custom)?;
-        let custom = Custom::of(&custom);
+        let rule = config.rule(&path);
+        // Of a million new names, most are of one kind, and nothing else is said of them.
+        let is_plain = base.is_none() && rule == Rule::Free;
+        let same = known.as_ref().filter(|(kind, _)| is_plain && kind == media_type);
+        let custom = match same {
+            Some((_, said)) => said.clone(),
+            None => {
+                let mut custom = custom(media_type, None, None);
+                if let Some(base) = base.filter(|base| *base != digest) {
+                    say(&mut custom, "previous", Some(base.to_string().into()));
+                }
+                rule.keep(&path, before.as_ref().zip(base), digest, &mut custom)?;
+                let said = Custom::of(&custom);
+                if is_plain {
+                    known = Some((media_type.to_owned(), said.clone()));
+                }
+                said
+            }
+        };
         staged.set(&path, Change::Add { length, digest, custom, listed: true, base, role: None });
         count = count.saturating_add(1);
     }
@@ -60,15 +74,15 @@ pub(super) fn stage(
 }
 
 /// One line.
-struct Line {
+struct Line<'l> {
     name: Reference,
     path: String,
     length: u64,
     digest: Digest,
-    custom: Value,
+    media_type: &'l str,
 }
 
-fn read(line: &str) -> Result<Line, String> {
+fn read(line: &str) -> Result<Line<'_>, String> {
     let mut words = line.split_ascii_whitespace();
     let mut word = |what: &str| words.next().ok_or_else(|| format!("expected {what}, got nothing"));
     let name: Reference = word("a name")?.parse().map_err(|why| format!("{why}"))?;
@@ -85,7 +99,7 @@ fn read(line: &str) -> Result<Line, String> {
         (None, Some(named)) => return Err(format!("expected {named}, got {digest}")),
         _ => return Err(format!("expected a tag or a digest, got both: {name}")),
     };
-    Ok(Line { path, length, digest, custom: custom(media_type, None, None), name })
+    Ok(Line { path, length, digest, media_type, name })
 }
 
 #[cfg(test)]
@@ -95,7 +109,8 @@ mod tests {
     #[test]
     fn a_line_is_a_name_a_digest_and_a_length() {
         let digest = format!("sha256:{}", "0f".repeat(32));
-        let line = read(&format!("r.example.com/a/b:1 {digest} 12")).unwrap();
+        let text = format!("r.example.com/a/b:1 {digest} 12");
+        let line = read(&text).unwrap();
         assert_eq!((line.path.as_str(), line.digest.to_string()), ("r.example.com/a/b:1", digest.clone()));
         for (line, why) in [
             ("r.example.com/a/b:1", "expected a digest"),
