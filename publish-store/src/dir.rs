@@ -195,7 +195,7 @@ fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
         return Err(StoreError::TooLarge { name: path.display().to_string(), limit, got: length });
     }
     // Counted as it is read: what was measured may have grown, or be a pipe.
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(length.saturating_add(1)).unwrap_or(0));
     let file = File::open(path).map_err(failed(path))?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed(path))?;
     let got = u64::try_from(bytes.len()).unwrap_or(u64::MAX);

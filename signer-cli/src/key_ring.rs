@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::Surroundings;
 use crate::args::PassphraseArgs;
+use crate::checked;
 use crate::failure::Failure;
 use crate::files;
 use crate::network::Network;
@@ -204,7 +205,7 @@ impl KeyRing {
                 useless.retain(|one| *one != path);
                 if signed_of(set, document) < need_of(set) {
                     let declared = Declared { signer: signer.as_ref(), key_id };
-                    document.sign(&declared, crypto::default()).map_err(Failure::refused)?;
+                    document.sign(&declared, checked::provider()).map_err(Failure::refused)?;
                 }
             }
         }

@@ -16,6 +16,7 @@ mod args;
 mod aws;
 mod carry;
 mod ceremony;
+mod checked;
 mod clock;
 mod commands;
 mod config;

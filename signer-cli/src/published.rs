@@ -13,10 +13,11 @@ use serde_json::Value;
 use tuf_core::authoring::Document;
 use tuf_core::schema::{Delegations, Root, Target};
 use tuf_core::{
-    FreshSnapshot, Instant, Receipt, Refusal, Role, Step, TrustedRoot, TrustedTargets, crypto, limits,
+    FreshSnapshot, Instant, Receipt, Refusal, Role, Step, TrustedRoot, TrustedTargets, limits,
     metadata_file_name,
 };
 
+use crate::checked;
 use crate::failure::Failure;
 use crate::files;
 use crate::proposal::Keyed;
@@ -346,7 +347,7 @@ fn weigh_timestamp(
     now: Instant,
 ) -> Result<tuf_core::FreshTimestamp, Refusal> {
     let (first, later) = roots.split_first().map_or((&[][..], &[][..]), |(first, rest)| (first, rest));
-    let mut root = TrustedRoot::bootstrap(first, now, crypto::default())?;
+    let mut root = TrustedRoot::bootstrap(first, now, checked::provider())?;
     for bytes in later {
         root = root.next(bytes)?;
     }

@@ -348,10 +348,21 @@ impl Document {
 
     /// The signed part as JSON in normal form.
     fn text(&self) -> String {
+        let mut out = String::with_capacity(self.size());
+        self.write(&mut out);
+        out
+    }
+
+    /// About how long that is.
+    fn size(&self) -> usize {
+        self.listing.as_ref().map_or(1024, Listed::size)
+    }
+
+    fn write(&self, out: &mut String) {
         let Some(listing) = &self.listing else {
-            return serde_json::to_string(&self.signed).unwrap_or_default();
+            out.push_str(&serde_json::to_string(&self.signed).unwrap_or_default());
+            return;
         };
-        let mut out = String::with_capacity(listing.size());
         let mut first = true;
         let mut open = |out: &mut String, name: &str| {
             out.push(if core::mem::take(&mut first) { '{' } else { ',' });
@@ -361,18 +372,17 @@ impl Document {
         let mut pending = Some(listing);
         for (name, value) in &self.signed {
             if let Some(listing) = pending.take_if(|listing| listing.name < name.as_str()) {
-                open(&mut out, listing.name);
-                listing.write(&mut out);
+                open(out, listing.name);
+                listing.write(out);
             }
-            open(&mut out, name);
+            open(out, name);
             out.push_str(&value.to_string());
         }
         if let Some(listing) = pending {
-            open(&mut out, listing.name);
-            listing.write(&mut out);
+            open(out, listing.name);
+            listing.write(out);
         }
         out.push('}');
-        out
     }
 
     /// The bytes that a signature is made over.
@@ -444,14 +454,13 @@ impl Document {
     pub fn to_bytes(&self) -> Vec<u8> {
         let signatures: Vec<Value> =
             self.signatures.iter().map(|(id, sig)| json!({ "keyid": id, "sig": sig })).collect();
-        let signed = self.text();
-        let mut bytes = Vec::with_capacity(signed.len().saturating_add(1024));
-        bytes.extend_from_slice(b"{\"signatures\":");
-        bytes.extend_from_slice(Value::Array(signatures).to_string().as_bytes());
-        bytes.extend_from_slice(b",\"signed\":");
-        bytes.extend_from_slice(signed.as_bytes());
-        bytes.extend_from_slice(b"}\n");
-        bytes
+        let mut text = String::with_capacity(self.size().saturating_add(1024));
+        text.push_str("{\"signatures\":");
+        text.push_str(&Value::Array(signatures).to_string());
+        text.push_str(",\"signed\":");
+        self.write(&mut text);
+        text.push_str("}\n");
+        text.into_bytes()
     }
 
     fn object(&mut self, name: &str) -> &mut Map<String, Value> {

@@ -53,7 +53,7 @@ struct Place {
 }
 
 impl Receipt {
-    /// The receipt of a document, where its bytes are what was parsed. One that had to be brought into
+    /// The receipt of a document of this SHA-256, where its bytes are what was parsed. One that had to be brought into
     /// normal form first has none.
     pub(crate) fn of(
         role: &Role,
@@ -61,6 +61,7 @@ impl Receipt {
         signers: &Signers,
         signed: &Signed,
         file: &Arc<Vec<u8>>,
+        sha256: Option<String>,
     ) -> Option<Self> {
         let wanted = |member: &&Member| MEMBERS.contains(&member.name.as_str());
         let members = signed.members().iter().filter(wanted).map(Place::of).collect::<Option<_>>()?;
@@ -69,7 +70,7 @@ impl Receipt {
             role: role.name().to_owned(),
             authority: authority.0.clone(),
             length: u64::try_from(file.len()).unwrap_or(u64::MAX),
-            sha256: sha256_hex(file),
+            sha256: sha256.unwrap_or_else(|| sha256_hex(file)),
             threshold: signers.threshold,
             key_ids: signers.key_ids.clone(),
             members,

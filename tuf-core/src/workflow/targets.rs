@@ -177,8 +177,10 @@ impl TrustedTargets {
     /// that were weighed; `None` where they aren't, or weren't in normal form.
     #[must_use]
     pub fn receipt(&self, file: &Arc<Vec<u8>>) -> Option<Receipt> {
-        let Weighed { role, signers, authority, signed, .. } = &*self.weighed;
-        Receipt::of(role, authority, signers, signed, file)
+        let Weighed { role, signers, authority, signed, stated, .. } = &*self.weighed;
+        // What was found to be stated isn't computed again.
+        let stated = stated.hashes.as_ref().and_then(|hashes| hashes.get("sha256"));
+        Receipt::of(role, authority, signers, signed, file, stated.map(|hash| hash.to_ascii_lowercase()))
     }
 
     /// The document, to change it, as [`Document::parse_listed_shared`] reads it from `file`, the bytes that were
