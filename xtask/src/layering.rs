@@ -10,6 +10,7 @@ use std::process::Command;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("tuf-core", &[]),
     ("oci-image", &[]),
+    ("image-scan", &["oci-image"]),
     ("image-signatures", &["tuf-core", "oci-image"]),
     ("publish-store", &["oci-image"]),
     ("signing-keys", &["tuf-core"]),
@@ -20,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["tuf-core", "tuf-client", "oci-image", "image-signatures", "publish-store", "signing-keys"],
     ),
     // test-repos: `verify demo` runs the attack catalogue (docs/src/adr/0002).
-    ("verify-cli", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "test-repos"]),
+    ("verify-cli", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "image-scan", "test-repos"]),
     ("test-repos", &["tuf-core"]),
     ("bench", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "test-repos"]),
     ("xtask", &[]),
