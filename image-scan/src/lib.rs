@@ -13,12 +13,15 @@ mod archive;
 mod catalog;
 mod component;
 mod config;
+mod ecosystem;
 mod error;
 mod inventory;
 mod layer;
 mod limits;
+mod matching;
 mod os_release;
 mod purl;
+mod report;
 mod tree;
 mod walk;
 mod wanted;
@@ -27,3 +30,6 @@ pub use component::{Component, Kind, Source};
 pub use error::{ArchiveError, ScanError};
 pub use inventory::{Inventory, LayerInfo, Subject, Unread};
 pub use os_release::OsRelease;
+pub use report::{
+    Coverage, CoverageStatus, DatabaseInfo, Finding, Gate, ImageInfo, Report, Severity, SourceInfo,
+};

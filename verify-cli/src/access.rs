@@ -97,9 +97,10 @@ fn trusted_name(args: &ChainArgs) -> Result<Reference, Failure> {
     }
 }
 
-type Source = (Box<dyn ImageSource>, Option<String>, Option<Digest>, bool);
+pub(crate) type Source = (Box<dyn ImageSource>, Option<String>, Option<Digest>, bool);
 
-fn image_source(args: &ChainArgs) -> Result<Source, Failure> {
+/// Where the image is: source, tag, digest, and whether it is on this machine.
+pub(crate) fn image_source(args: &ChainArgs) -> Result<Source, Failure> {
     match &args.image {
         Location::Registry(reference) => {
             let tag = reference.tag().map(|tag| tag.as_str().to_owned());
@@ -123,7 +124,7 @@ fn image_source(args: &ChainArgs) -> Result<Source, Failure> {
     }
 }
 
-fn source_failure(error: &SourceError) -> Failure {
+pub(crate) fn source_failure(error: &SourceError) -> Failure {
     let what = shown(&error.to_string());
     match error {
         SourceError::Ambiguous { .. } => Failure::usage(what).hint("name one: oci:DIR:TAG"),
