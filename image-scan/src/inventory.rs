@@ -272,6 +272,9 @@ fn owners(walk: &Walk) -> HashMap<Path, String> {
         match kept.wanted {
             Wanted::DpkgFiles => catalog::dpkg_files(path, bytes, &mut own),
             Wanted::ApkInstalled => catalog::apk_files(bytes, &mut own),
+            Wanted::RpmSqlite | Wanted::RpmBerkeley | Wanted::RpmNdb => {
+                catalog::rpm_files(kept.wanted, bytes, &mut own);
+            }
             _ => {}
         }
     }
