@@ -139,7 +139,9 @@ mod tests {
         let mut bytes = vec![0; 4096];
         bytes[..4].copy_from_slice(b"RpmP");
         bytes[12..16].copy_from_slice(&1_u32.to_le_bytes());
-        bytes[32..36].copy_from_slice(b"Slot");
+        for slot in bytes[32..].chunks_mut(16) {
+            slot[..4].copy_from_slice(b"Slot");
+        }
         bytes[36..40].copy_from_slice(&1_u32.to_le_bytes());
         bytes[40..44].copy_from_slice(&256_u32.to_le_bytes());
         bytes[44..48].copy_from_slice(&64_u32.to_le_bytes());

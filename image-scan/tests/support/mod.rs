@@ -9,13 +9,13 @@ use image_scan::{Component, Inventory, ScanError, Subject};
 use oci_image::{Descriptor, Digest, FetchedManifest, ImageSource, Selector, SourceError};
 use tar::{EntryType, Header};
 
-pub const DEBIAN_12: &str = "ID=debian\nVERSION_ID=\"12\"\n";
+pub(crate) const DEBIAN_12: &str = "ID=debian\nVERSION_ID=\"12\"\n";
 
 /// One layer, as an archive in the making.
-pub struct Layer(tar::Builder<Vec<u8>>);
+pub(crate) struct Layer(tar::Builder<Vec<u8>>);
 
 impl Layer {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tar::Builder::new(Vec::new()))
     }
 
@@ -37,59 +37,59 @@ impl Layer {
         self
     }
 
-    pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
         self.entry(EntryType::Regular, path, None, content.as_ref())
     }
 
-    pub fn folder(self, path: &str) -> Self {
+    pub(crate) fn folder(self, path: &str) -> Self {
         self.entry(EntryType::Directory, path, None, b"")
     }
 
-    pub fn symlink(self, path: &str, to: &str) -> Self {
+    pub(crate) fn symlink(self, path: &str, to: &str) -> Self {
         self.entry(EntryType::Symlink, path, Some(to), b"")
     }
 
-    pub fn hard_link(self, path: &str, to: &str) -> Self {
+    pub(crate) fn hard_link(self, path: &str, to: &str) -> Self {
         self.entry(EntryType::Link, path, Some(to), b"")
     }
 
-    pub fn whiteout(self, path: &str) -> Self {
+    pub(crate) fn whiteout(self, path: &str) -> Self {
         let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
         let slash = if folder.is_empty() { "" } else { "/" };
         self.file(&format!("{folder}{slash}.wh.{name}"), "")
     }
 
-    pub fn opaque(self, folder: &str) -> Self {
+    pub(crate) fn opaque(self, folder: &str) -> Self {
         self.file(&format!("{folder}/.wh..wh..opq"), "")
     }
 
     /// A Python distribution.
-    pub fn python(self, folder: &str, name: &str, version: &str) -> Self {
+    pub(crate) fn python(self, folder: &str, name: &str, version: &str) -> Self {
         let text = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\n");
         self.file(&format!("{folder}/{name}-{version}.dist-info/METADATA"), text)
     }
 
     /// A Node.js package.
-    pub fn npm(self, folder: &str, name: &str, version: &str) -> Self {
+    pub(crate) fn npm(self, folder: &str, name: &str, version: &str) -> Self {
         let text = format!(r#"{{"name":"{name}","version":"{version}"}}"#);
         self.file(&format!("{folder}/package.json"), text)
     }
 
-    pub fn dpkg(self, stanzas: &[&str]) -> Self {
+    pub(crate) fn dpkg(self, stanzas: &[&str]) -> Self {
         self.file("var/lib/dpkg/status", stanzas.join("\n"))
     }
 
-    pub fn bytes(self) -> Vec<u8> {
+    pub(crate) fn bytes(self) -> Vec<u8> {
         self.0.into_inner().unwrap()
     }
 }
 
 /// A stanza of dpkg's status.
-pub fn deb(name: &str, version: &str) -> String {
+pub(crate) fn deb(name: &str, version: &str) -> String {
     format!("Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n")
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(bytes).unwrap();
     gzip.finish().unwrap()
@@ -97,15 +97,15 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// An image: its blobs, and what names them.
 #[derive(Default)]
-pub struct Image {
+pub(crate) struct Image {
     blobs: HashMap<Digest, Vec<u8>>,
-    pub layers: Vec<Descriptor>,
-    pub diff_ids: Vec<Digest>,
+    pub(crate) layers: Vec<Descriptor>,
+    pub(crate) diff_ids: Vec<Digest>,
 }
 
 impl Image {
     /// An image of gzipped layers, the lowest first.
-    pub fn of(layers: impl IntoIterator<Item = Layer>) -> Self {
+    pub(crate) fn of(layers: impl IntoIterator<Item = Layer>) -> Self {
         let mut image = Self::default();
         for layer in layers {
             let bytes = layer.bytes();
@@ -114,7 +114,7 @@ impl Image {
         image
     }
 
-    pub fn add(&mut self, blob: Vec<u8>, diff_id: Digest) {
+    pub(crate) fn add(&mut self, blob: Vec<u8>, diff_id: Digest) {
         let descriptor = Descriptor::of("application/vnd.oci.image.layer.v1.tar+gzip", &blob);
         self.blobs.insert(descriptor.digest, blob);
         self.layers.push(descriptor);
@@ -122,11 +122,11 @@ impl Image {
     }
 
     /// Puts other bytes where a layer's should be.
-    pub fn replace(&mut self, layer: usize, bytes: Vec<u8>) {
+    pub(crate) fn replace(&mut self, layer: usize, bytes: Vec<u8>) {
         self.blobs.insert(self.layers[layer].digest, bytes);
     }
 
-    pub fn scan(&self) -> Result<Inventory, ScanError> {
+    pub(crate) fn scan(&self) -> Result<Inventory, ScanError> {
         let ids: Vec<_> = self.diff_ids.iter().map(|id| format!("\"{id}\"")).collect();
         let config = format!(r#"{{"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#, ids.join(","));
         let subject = Subject { digest: Digest::of(b""), config: config.as_bytes(), layers: &self.layers };
@@ -134,18 +134,18 @@ impl Image {
     }
 
     /// `kind name version layer`, a component a line; of those that aren't the distribution's own.
-    pub fn components(&self) -> Vec<String> {
+    pub(crate) fn components(&self) -> Vec<String> {
         let inventory = self.scan().unwrap();
         assert!(inventory.unread.is_empty(), "{:?}", inventory.unread);
         inventory.components.iter().filter(|one| one.owner.is_none()).map(brief).collect()
     }
 
-    pub fn refused(&self) -> String {
+    pub(crate) fn refused(&self) -> String {
         self.scan().expect_err("refused").to_string()
     }
 }
 
-pub fn brief(one: &Component) -> String {
+pub(crate) fn brief(one: &Component) -> String {
     format!("{} {} {} {}", one.kind.name(), one.name, one.version, one.layer)
 }
 
