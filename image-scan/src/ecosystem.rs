@@ -1,41 +1,114 @@
-//! Which ecosystem of the OSV schema a component belongs to, with the release of its distribution.
+//! Which ecosystem of the OSV schema a component belongs to, and what its advisories call it.
 
 use crate::component::{Component, Kind};
 use crate::os_release::OsRelease;
 
-/// The ecosystem's name, such as `Debian:12` or `PyPI`, as advisories have it.
-pub(crate) fn name(kind: Kind, os: Option<&OsRelease>) -> String {
-    match kind {
-        Kind::Deb | Kind::Apk | Kind::Rpm => distribution(os),
-        Kind::Pypi => "PyPI".to_owned(),
-        Kind::Npm => "npm".to_owned(),
-        Kind::Cargo => "crates.io".to_owned(),
-        Kind::Golang => "Go".to_owned(),
-        Kind::Maven => "Maven".to_owned(),
-        Kind::Gem => "RubyGems".to_owned(),
-        Kind::Composer => "Packagist".to_owned(),
+/// An ecosystem of the OSV schema.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Ecosystem {
+    /// `Debian`, `PyPI`; a distribution that the schema doesn't name by its own word.
+    pub name: String,
+    /// The release of a distribution, as advisories spell it: `12`, `v3.18`.
+    pub release: Option<String>,
+}
+
+impl std::fmt::Display for Ecosystem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.release {
+            Some(release) => write!(f, "{}:{release}", self.name),
+            None => f.write_str(&self.name),
+        }
     }
 }
 
+impl Ecosystem {
+    /// The ecosystem of components that are packaged so.
+    pub(crate) fn of(kind: Kind, os: Option<&OsRelease>) -> Self {
+        let (name, release) = match kind {
+            Kind::Deb | Kind::Apk | Kind::Rpm => match os {
+                Some(os) => (distribution(os), release(os)),
+                None => ("an unnamed distribution", None),
+            },
+            Kind::Pypi => ("PyPI", None),
+            Kind::Npm => ("npm", None),
+            Kind::Cargo => ("crates.io", None),
+            Kind::Golang => ("Go", None),
+            Kind::Maven => ("Maven", None),
+            Kind::Gem => ("RubyGems", None),
+            Kind::Composer => ("Packagist", None),
+        };
+        Self { name: name.to_owned(), release }
+    }
+}
+
+/// A component, as advisories name it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Query {
+    /// Whose advisories.
+    pub ecosystem: Ecosystem,
+    /// The name in them: normalised, and of the source package for Debian, Ubuntu and Alpine.
+    pub name: String,
+    /// The version to compare: that of the source package, where the name is.
+    pub version: String,
+    /// The binary package, where the name is that of the source.
+    pub binary: Option<String>,
+    /// What it was built for.
+    pub architecture: Option<String>,
+    /// The module and stream of an rpm package.
+    pub module: Option<String>,
+}
+
+impl Query {
+    /// What to look a component up by; or why it isn't looked up.
+    pub(crate) fn of(component: &Component, os: Option<&OsRelease>) -> Result<Self, &'static str> {
+        if let Some(why) = left_out(component) {
+            return Err(why);
+        }
+        let source = component.source.as_ref().filter(|_| matches!(component.kind, Kind::Deb | Kind::Apk));
+        let (name, version) = match source {
+            Some(source) => (source.name.clone(), &source.version),
+            None => (normalised(component), &component.version),
+        };
+        Ok(Self {
+            ecosystem: Ecosystem::of(component.kind, os),
+            name,
+            version: version.clone(),
+            binary: source.map(|_| component.name.clone()),
+            architecture: component.architecture.clone(),
+            module: component.module.clone(),
+        })
+    }
+}
+
+/// One spelling a name, where an ecosystem takes several for the same.
+fn normalised(component: &Component) -> String {
+    match component.kind {
+        Kind::Pypi => pep_503(&component.name),
+        Kind::Composer => component.name.to_lowercase(),
+        _ => component.name.clone(),
+    }
+}
+
+/// Lower case, and one dash for each run of dashes, dots and underscores (PEP 503).
+fn pep_503(name: &str) -> String {
+    let parts = name.split(['-', '.', '_']).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-").to_lowercase()
+}
+
 /// The distribution in the words of OSV; others in their own.
-fn distribution(os: Option<&OsRelease>) -> String {
-    let Some(os) = os else { return "an unnamed distribution".to_owned() };
-    let name = match os.id.as_str() {
+fn distribution(os: &OsRelease) -> &str {
+    match os.id.as_str() {
         "debian" => "Debian",
         "ubuntu" => "Ubuntu",
         "alpine" => "Alpine",
         "almalinux" => "AlmaLinux",
         "rocky" => "Rocky Linux",
         other => other,
-    };
-    match release(os) {
-        Some(release) => format!("{name}:{release}"),
-        None => name.to_owned(),
     }
 }
 
 /// The release in the words of OSV.
-pub(crate) fn release(os: &OsRelease) -> Option<String> {
+fn release(os: &OsRelease) -> Option<String> {
     let version = os.version.as_deref()?;
     let mut parts = version.split('.');
     let (major, minor) = (parts.next()?, parts.next());
@@ -48,16 +121,17 @@ pub(crate) fn release(os: &OsRelease) -> Option<String> {
     })
 }
 
-/// Why a component isn't looked up, where it isn't.
-pub(crate) fn left_out(component: &Component) -> Option<&'static str> {
+fn left_out(component: &Component) -> Option<&'static str> {
     if component.owner.is_some() {
-        return Some("files of the distribution's packages are looked up as those packages");
+        return Some("brought by packages of the distribution, and looked up as those");
     }
-    let source = component.source.as_ref().map_or("", |source| source.name.as_str());
+    if component.kind == Kind::Golang && component.version == "(devel)" {
+        return Some("built from a checkout, which has no version");
+    }
     let headers = match component.kind {
         Kind::Deb => component.name == "linux-libc-dev" || component.name.starts_with("linux-headers-"),
         Kind::Rpm => component.name == "kernel-headers",
-        Kind::Apk => component.name == "linux-headers" || source == "linux-headers",
+        Kind::Apk => component.name == "linux-headers",
         _ => false,
     };
     headers.then_some("headers of a kernel that doesn't run here")
@@ -78,8 +152,15 @@ mod tests {
             ("arch", "", "arch"),
         ] {
             let os = OsRelease::parse(format!("ID={id}\nVERSION_ID={version}\n").as_bytes());
-            assert_eq!(name(Kind::Deb, os.as_ref()), expected);
+            assert_eq!(Ecosystem::of(Kind::Deb, os.as_ref()).to_string(), expected);
         }
-        assert_eq!(name(Kind::Deb, None), "an unnamed distribution");
+        assert_eq!(Ecosystem::of(Kind::Deb, None).to_string(), "an unnamed distribution");
+    }
+
+    #[test]
+    fn python_names_are_normalised() {
+        for (name, expected) in [("Ruamel.YAML", "ruamel-yaml"), ("a__b-.c", "a-b-c"), ("x", "x")] {
+            assert_eq!(pep_503(name), expected);
+        }
     }
 }

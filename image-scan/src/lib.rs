@@ -27,8 +27,10 @@ mod walk;
 mod wanted;
 
 pub use component::{Component, Kind, Source};
+pub use ecosystem::{Ecosystem, Query};
 pub use error::{ArchiveError, ScanError};
 pub use inventory::{Inventory, LayerInfo, Subject, Unread};
+pub use matching::{Advisories, Known};
 pub use os_release::OsRelease;
 pub use report::{
     Coverage, CoverageStatus, DatabaseInfo, Finding, Gate, ImageInfo, Report, Severity, SourceInfo,

@@ -13,6 +13,7 @@ mod failure;
 mod pins;
 mod progress;
 mod report;
+mod scan_text;
 mod style;
 
 use std::process::ExitCode;

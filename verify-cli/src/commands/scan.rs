@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress::Blobs;
 use crate::report;
+use crate::scan_text;
 use crate::style::{say, shown};
 
 pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
@@ -45,7 +46,8 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
 
 fn print(report: &Report, format: ScanFormat) {
     match format {
-        ScanFormat::Json | ScanFormat::Text => report::print_json(report),
+        ScanFormat::Text => scan_text::print(report),
+        ScanFormat::Json => report::print_json(report),
     }
 }
 
