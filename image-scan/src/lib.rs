@@ -15,6 +15,7 @@ mod component;
 mod config;
 mod ecosystem;
 mod error;
+pub mod formats;
 mod inventory;
 mod layer;
 mod limits;

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use oci_image::{
     CredentialPlaces, Credentials, Descriptor, Digest, FetchedManifest, HttpOptions, ImageSource,
     LayoutSource, Location, Reference, Registry, RegistryOptions, Selector, SourceError,
@@ -42,7 +42,7 @@ impl Access {
     pub(crate) fn of(args: &ChainArgs) -> Result<Self, Failure> {
         let name = trusted_name(args)?;
         let root = ChosenRoot::of(&args.root, &args.state, &args.access, &name, args.offline)?;
-        let now = args.at.unwrap_or_else(Utc::now);
+        let now = now(args);
         let state = state_dir(&args.state)?;
         let store = state.join("metadata").join(&root.sha256);
         private_dir(&state).map_err(|error| Failure::unknown(format!("{}: {error}", state.display())))?;
@@ -82,6 +82,11 @@ impl Access {
             (None, None) => Selector::Tag("latest"),
         }
     }
+}
+
+/// The time as of which everything is judged: given, or the clock's.
+pub(crate) fn now(args: &ChainArgs) -> DateTime<Utc> {
+    args.at.unwrap_or_else(Utc::now)
 }
 
 /// The name under which the image is trusted.

@@ -97,6 +97,14 @@ pub(crate) struct ScanArgs {
 pub(crate) enum ScanFormat {
     Text,
     Json,
+    // One page that needs nothing else.
+    Html,
+    // For code hosts.
+    Sarif,
+    // What is in it, and what is wrong with it: CycloneDX 1.6.
+    Cyclonedx,
+    // What is in it: SPDX 2.3.
+    Spdx,
 }
 
 /// From where on a finding breaks the rule.

@@ -4,13 +4,14 @@
 
 use std::io::Read;
 
-use image_scan::{ImageInfo, Inventory, Report, ScanError, Severity, Subject};
+use chrono::{DateTime, SecondsFormat, Utc};
+use image_scan::{ImageInfo, Inventory, Report, ScanError, Severity, Subject, formats};
 use oci_image::{
     Descriptor, ImageManifest, ImageSource, MANIFEST_MAX, Manifest, Platform, Selector, VerifyingReader,
 };
 use verifier_lib::{Layers, Verdict, VerifiedImage};
 
-use crate::access::{Access, image_source, source_failure};
+use crate::access::{Access, image_source, now, source_failure};
 use crate::args::{ChainArgs, FailOn, Format, PrintingArgs, ScanArgs, ScanFormat};
 use crate::commands::image::verify;
 use crate::exit::Exit;
@@ -18,7 +19,7 @@ use crate::failure::Failure;
 use crate::progress::Blobs;
 use crate::report;
 use crate::scan_text;
-use crate::style::{say, shown};
+use crate::style::{out, say, shown};
 
 pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     if args.chain.all_platforms {
@@ -37,17 +38,22 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         Some(fail_on) => report.gated(severity(fail_on), args.fixable_only),
         None => report,
     };
-    print(&report, args.format);
+    print(&report, args.format, now(&args.chain));
     Ok(match &report.gate {
         Some(gate) if !gate.passed => Exit::Gate,
         _ => Exit::Trusted,
     })
 }
 
-fn print(report: &Report, format: ScanFormat) {
+fn print(report: &Report, format: ScanFormat, now: DateTime<Utc>) {
+    let made_at = now.to_rfc3339_opts(SecondsFormat::Secs, true);
     match format {
         ScanFormat::Text => scan_text::print(report),
         ScanFormat::Json => report::print_json(report),
+        ScanFormat::Html => out!("{}", formats::html(report)),
+        ScanFormat::Sarif => report::print_json(&formats::sarif(report)),
+        ScanFormat::Cyclonedx => report::print_json(&formats::cyclonedx(report, &made_at)),
+        ScanFormat::Spdx => report::print_json(&formats::spdx(report, &made_at)),
     }
 }
 
