@@ -239,6 +239,19 @@ impl Report {
         }
     }
 
+    /// Whether a layer brought components that there was nothing to look up in: then finding none says little.
+    #[must_use]
+    pub fn has_gap(&self, layer: usize) -> bool {
+        let gap = |kind: Kind| {
+            let told = |one: &&Coverage| one.kind == kind;
+            let unknown =
+                |one: &Coverage| matches!(one.status, CoverageStatus::NoData | CoverageStatus::NoDatabase);
+            self.coverage.iter().filter(told).any(unknown)
+        };
+        self.components.iter().any(|one| one.layer == layer && gap(one.kind))
+            || self.unread.iter().any(|one| one.layer == layer)
+    }
+
     /// Weighs the findings by a rule.
     #[must_use]
     pub fn gated(mut self, fail_on: Severity, fixable_only: bool) -> Self {

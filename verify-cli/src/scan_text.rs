@@ -60,10 +60,10 @@ fn layers(report: &Report, style: Style) {
             .filter_map(|severity| Some((severity, worst.get(severity)?)))
             .map(|(severity, count)| style.severity(*severity, &format!("{count} {}", severity.name())))
             .collect();
-        let severities = match (severities.is_empty(), report.database.is_some()) {
+        let severities = match (severities.is_empty(), report.has_gap(index)) {
             (false, _) => severities.join(", "),
-            (true, true) => "nothing known".to_owned(),
-            (true, false) => "not looked up".to_owned(),
+            (true, false) => "nothing known".to_owned(),
+            (true, true) => "not all looked up".to_owned(),
         };
         out!(
             "  {index:>3} {origin:<4} {:>9} {components:>5} components  {severities}",

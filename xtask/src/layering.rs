@@ -45,6 +45,10 @@ const ONLY: &[(&str, &[&str])] = &[
     ("ed25519-dalek", &["tuf-core"]),
     ("rustls-webpki", &["image-signatures"]),
     ("x509-cert", &["image-signatures"]),
+    ("object", &["image-scan"]),
+    ("packageurl", &["image-scan"]),
+    ("zip", &["image-scan"]),
+    ("zstd", &["image-scan"]),
 ];
 
 /// `(crate, crate that it uses)`.

@@ -105,16 +105,16 @@ fn layers(page: &mut String, report: &Report) {
             if layer.base { "base image" } else { "this image" },
             megabytes(layer.size),
         );
-        bar(page, &here, report.database.is_some());
+        bar(page, &here, report.has_gap(index));
         page.push_str("</li>\n");
     }
     page.push_str("</ol>\n</section>\n");
 }
 
 /// How bad a layer is: a part for each severity, as wide as its share, with its letter and number.
-fn bar(page: &mut String, counts: &BTreeMap<Severity, usize>, looked_up: bool) {
+fn bar(page: &mut String, counts: &BTreeMap<Severity, usize>, gap: bool) {
     if counts.is_empty() {
-        let what = if looked_up { "nothing known" } else { "not looked up" };
+        let what = if gap { "not all looked up" } else { "nothing known" };
         let _ = write!(page, "<div class=\"bar none\">{what}</div>");
         return;
     }

@@ -193,3 +193,11 @@ fn config(source: &dyn ImageSource, manifest: &ImageManifest) -> Result<Vec<u8>,
         .map_err(|error| Failure::refused(format!("configuration {}: {error}", config.digest)))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_in_docs_is_that_of_the_report() {
+        crate::report::tests::schema_is_kept("verify-scan", &schemars::schema_for!(image_scan::Report));
+    }
+}
