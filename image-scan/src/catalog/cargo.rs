@@ -6,6 +6,7 @@ use flate2::read::ZlibDecoder;
 use serde::Deserialize;
 
 use crate::component::{Found, Kind};
+use crate::ecosystem::CRATES_IO;
 
 /// The longest list that is read: a program of a thousand crates has 100 KB.
 const LIST_MAX: u64 = 8 * 1024 * 1024;
@@ -25,7 +26,7 @@ struct Package {
     kind: Option<String>,
 }
 
-/// The crates from crates.io and elsewhere that are part of the program.
+/// The crates from a registry that are part of the program.
 pub(super) fn crates(section: &[u8]) -> Result<Vec<Found>, String> {
     let mut json = Vec::new();
     let limit = LIST_MAX.saturating_add(1);
@@ -43,7 +44,7 @@ pub(super) fn crates(section: &[u8]) -> Result<Vec<Found>, String> {
 /// A crate of the same name that isn't from a registry is another crate.
 fn is_part(package: &Package) -> bool {
     package.kind.as_deref().is_none_or(|kind| kind == "runtime")
-        && matches!(package.source.as_str(), "crates.io" | "registry")
+        && [CRATES_IO, "registry"].contains(&package.source.as_str())
 }
 
 #[cfg(test)]
@@ -62,9 +63,9 @@ mod tests {
     fn what_only_built_the_program_is_not_in_it() {
         let json = r#"{"packages":[
             {"name":"app","version":"0.1.0","source":"local","root":true,"dependencies":[1,2]},
-            {"name":"time","version":"0.1.43","source":"crates.io"},
-            {"name":"cc","version":"1.0.0","source":"crates.io","kind":"build"}]}"#;
-        let found = crates(&section(json)).unwrap();
+            {"name":"time","version":"0.1.43","source":"REGISTRY"},
+            {"name":"cc","version":"1.0.0","source":"REGISTRY","kind":"build"}]}"#;
+        let found = crates(&section(&json.replace("REGISTRY", CRATES_IO))).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].name.as_str(), found[0].version.as_str()), ("time", "0.1.43"));
     }

@@ -165,10 +165,10 @@ fn package(page: &mut String, group: &[&Finding]) {
     let name = first.source_package.as_deref().unwrap_or(&first.package);
     let worst = group.iter().map(|one| one.severity).max().unwrap_or(Severity::Unknown);
     let by_id = by_id(group);
-    let _ = write!(
+    let _ = writeln!(
         page,
         "<details class=\"package\"><summary><span class=\"badge {}\">{}</span> <b>{}</b> {} \
-         <span class=\"facts\">{} \u{b7} layer {} \u{b7} {} known</span></summary>\n",
+         <span class=\"facts\">{} \u{b7} layer {} \u{b7} {} known</span></summary>",
         worst.name(),
         worst.name(),
         escaped(name),
