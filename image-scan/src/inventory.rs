@@ -17,6 +17,10 @@ use crate::tree::Path;
 use crate::walk::{Content, Kept, Walk, WalkError};
 use crate::wanted::Wanted;
 
+/// How often the layers of one image are read. Once is enough, unless a file has two names of which only the second
+/// says what it is, as stores of package managers have them; then they are read again, for the files so named.
+const WALKS_MAX: usize = 3;
+
 /// The image to look into: one platform's. Whoever names it has verified manifest and configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
@@ -95,26 +99,48 @@ impl Inventory {
         progress: &mut dyn FnMut((&Descriptor, u64)),
     ) -> Result<Self, ScanError> {
         let config = Config::parse(subject.config, subject.layers.len())?;
-        let mut walk = Walk::new();
-        let mut packages = Packages::default();
-        let mut layers = Vec::new();
-        for (index, (descriptor, made)) in subject.layers.iter().zip(config.layers).enumerate() {
-            let uncompressed = read_layer(&mut walk, index, descriptor, made.diff_id, source, &mut |done| {
-                progress((descriptor, done))
-            })?;
+        let mut walked = Walked::through(subject, &config, source, HashMap::new(), progress)?;
+        for _ in 1..WALKS_MAX {
+            let Some(spare) = walked.walk.worth_another() else { break };
+            walked = Walked::through(subject, &config, source, spare, progress)?;
+        }
+        let Walked { walk, packages, layers } = walked;
+        let os = os_of(&walk);
+        let components = components(&walk, packages, os.as_ref())?;
+        Ok(Self { os, layers, components, unread: walk.unread, unread_more: walk.unread_more })
+    }
+}
+
+/// What a walk through all layers left.
+struct Walked {
+    walk: Walk,
+    packages: Packages,
+    layers: Vec<LayerInfo>,
+}
+
+impl Walked {
+    fn through(
+        subject: &Subject<'_>,
+        config: &Config,
+        source: &dyn ImageSource,
+        spare: HashMap<Path, Wanted>,
+        progress: &mut dyn FnMut((&Descriptor, u64)),
+    ) -> Result<Self, ScanError> {
+        let (mut walk, mut packages, mut layers) = (Walk::keeping(spare), Packages::default(), Vec::new());
+        for (index, (descriptor, made)) in subject.layers.iter().zip(&config.layers).enumerate() {
+            let progress = &mut |done| progress((descriptor, done));
+            let uncompressed = read_layer(&mut walk, index, descriptor, made.diff_id, source, progress)?;
             packages.after_layer(&mut walk, index);
             layers.push(LayerInfo {
                 digest: descriptor.digest.to_string(),
                 diff_id: made.diff_id.to_string(),
                 size: descriptor.size,
                 uncompressed,
-                created_by: made.created_by,
+                created_by: made.created_by.clone(),
                 base: made.base,
             });
         }
-        let os = os_of(&walk);
-        let components = components(&walk, packages, os.as_ref())?;
-        Ok(Self { os, layers, components, unread: walk.unread, unread_more: walk.unread_more })
+        Ok(Self { walk, packages, layers })
     }
 }
 
@@ -166,7 +192,7 @@ fn os_of(walk: &Walk) -> Option<OsRelease> {
             Content::Bytes(bytes) => OsRelease::parse(bytes),
             Content::Found(_) => None,
         },
-        crate::tree::What::Link(_) => None,
+        crate::tree::What::Link(_) | crate::tree::What::Spare(_) => None,
     })
 }
 

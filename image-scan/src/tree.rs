@@ -36,6 +36,8 @@ pub(crate) struct Node<K> {
 pub(crate) enum What<K> {
     Link(Box<[u8]>),
     File(Arc<K>),
+    /// A file whose name says nothing, kept because another name of it does.
+    Spare(Arc<K>),
 }
 
 impl<K> Clone for What<K> {
@@ -43,6 +45,7 @@ impl<K> Clone for What<K> {
         match self {
             Self::Link(to) => Self::Link(to.clone()),
             Self::File(kept) => Self::File(kept.clone()),
+            Self::Spare(kept) => Self::Spare(kept.clone()),
         }
     }
 }
@@ -89,7 +92,7 @@ impl<K> Tree<K> {
     pub(crate) fn files(&self) -> impl Iterator<Item = (&Path, usize, &Arc<K>)> {
         self.nodes.iter().filter_map(|(path, node)| match &node.what {
             What::File(kept) => Some((path, node.layer, kept)),
-            What::Link(_) => None,
+            What::Link(_) | What::Spare(_) => None,
         })
     }
 

@@ -1,5 +1,6 @@
 //! The walk through a layer: every entry is placed, and what is wanted is read.
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -58,6 +59,10 @@ pub(crate) struct Walk {
     pub(crate) tree: Tree<Kept>,
     pub(crate) unread: Vec<Unread>,
     pub(crate) unread_more: usize,
+    /// Files that are wanted for the sake of another name, as an earlier walk found.
+    spare: HashMap<Path, Wanted>,
+    /// Such files that this walk passed over.
+    missed: HashMap<Path, Wanted>,
     layer: usize,
     entries: u64,
     kept: usize,
@@ -66,8 +71,11 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    pub(crate) fn new() -> Self {
+    /// A walk that keeps these files too, whatever their own names say.
+    pub(crate) fn keeping(spare: HashMap<Path, Wanted>) -> Self {
         Self {
+            spare,
+            missed: HashMap::new(),
             tree: Tree::new(),
             unread: Vec::new(),
             unread_more: 0,
@@ -76,6 +84,14 @@ impl Walk {
             kept: 0,
             scratch: Vec::new(),
         }
+    }
+
+    /// What another walk should keep besides, if that could tell more than this one.
+    pub(crate) fn worth_another(&self) -> Option<HashMap<Path, Wanted>> {
+        let more = self.missed.keys().any(|place| !self.spare.contains_key(place));
+        more.then(|| {
+            self.spare.iter().chain(&self.missed).map(|(place, wanted)| (place.clone(), *wanted)).collect()
+        })
     }
 
     /// Walks through one layer, and gives its reader back at the end of all bytes.
@@ -163,15 +179,19 @@ impl Walk {
             return Ok(());
         }
         let what = self.tree.at(&target).map(|node| node.what.clone());
-        let wanted = Wanted::of(&place, 0);
+        let spare = self.spare.get(&place).copied();
+        let wanted = spare.or_else(|| Wanted::of(&place, 0));
         match what {
-            Some(What::File(kept)) if wanted.is_none() || wanted == Some(kept.wanted) => {
-                self.tree.put(self.layer, place, What::File(kept));
+            Some(What::File(kept) | What::Spare(kept)) if wanted == Some(kept.wanted) => {
+                let what = if spare.is_some() { What::Spare(kept) } else { What::File(kept) };
+                self.tree.put(self.layer, place, what);
             }
+            Some(other) if wanted.is_none() => self.tree.put(self.layer, place, other),
             Some(link @ What::Link(_)) => self.tree.put(self.layer, place, link),
             _ => {
-                if wanted.is_some() {
+                if let Some(wanted) = wanted {
                     self.not_read(&place, "it is a second name of a file that was passed over");
+                    self.missed.insert(target, wanted);
                 }
                 self.tree.clear(&place);
             }
@@ -180,17 +200,20 @@ impl Walk {
     }
 
     fn file<R: Read>(&mut self, place: Path, size: u64, archive: &mut Archive<R>) -> Result<(), WalkError> {
-        let kept = match Wanted::of(&place, size) {
+        let spare = self.spare.get(&place).copied();
+        let wanted = spare.or_else(|| Wanted::of(&place, size));
+        let kept = match wanted {
             Some(wanted) => self.read(&place, wanted, size, archive)?,
             None => None,
         };
-        match kept {
-            Some(kept) => {
-                self.kept = self.kept.saturating_add(kept.size());
-                self.tree.put(self.layer, place, What::File(Arc::new(kept)));
-            }
-            None => self.tree.clear(&place),
-        }
+        let Some(kept) = kept else {
+            self.tree.clear(&place);
+            return Ok(());
+        };
+        self.kept = self.kept.saturating_add(kept.size());
+        let kept = Arc::new(kept);
+        let what = if spare.is_some() { What::Spare(kept) } else { What::File(kept) };
+        self.tree.put(self.layer, place, what);
         Ok(())
     }
 

@@ -179,19 +179,22 @@ fn a_hard_link_is_the_same_package_at_another_place() {
 }
 
 #[test]
-fn a_hard_link_to_a_file_with_a_name_that_says_nothing_is_read() {
-    let text = "Name: a\nVersion: 1.0\n";
+fn a_file_with_a_name_that_says_nothing_is_read_by_its_other_name() {
+    let text = |name: &str| format!("Name: {name}\nVersion: 1.0\n");
     let image = Image::of([
-        Layer::new().file("store/0123", text),
-        Layer::new()
-            .file("store/4567", text.replace('a', "b"))
-            .hard_link("x/b.dist-info/METADATA", "store/4567"),
+        Layer::new().file("store/0123", text("a")),
+        Layer::new().file("store/4567", text("b")).hard_link("x/b.dist-info/METADATA", "store/4567"),
         Layer::new().hard_link("x/a.dist-info/METADATA", "store/0123"),
+        // Through a name in between, which says nothing either.
+        Layer::new()
+            .file("store/89ab", text("c"))
+            .hard_link("store/cdef", "store/89ab")
+            .hard_link("x/c.dist-info/METADATA", "store/cdef"),
+        Layer::new().whiteout("store"),
     ]);
     let inventory = image.scan().unwrap();
-    let unread: Vec<_> = inventory.unread.iter().map(|one| format!("{} {}", one.layer, one.path)).collect();
-    // It is told that these were not read, rather than left out in silence.
-    assert_eq!(unread, ["1 /x/b.dist-info/METADATA", "2 /x/a.dist-info/METADATA"]);
+    assert_eq!(image.components(), ["pypi a 1.0 2", "pypi b 1.0 1", "pypi c 1.0 3"]);
+    assert!(inventory.unread.is_empty());
 }
 
 #[test]

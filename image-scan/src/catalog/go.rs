@@ -153,7 +153,7 @@ mod tests {
         section.extend_from_slice(&100_u64.to_le_bytes());
         section.extend_from_slice(&116_u64.to_le_bytes());
         let list = ["0123456789abcdef", "dep\ta.b/c\tv1\n", "0123456789abcdef"].concat();
-        let mut space = vec![0; 200];
+        let mut space = [0; 200];
         for (at, word) in [(100, 132), (108, 6), (116, 140), (124, list.len())] {
             space[at..at + 8].copy_from_slice(&(word as u64).to_le_bytes());
         }
