@@ -31,8 +31,8 @@ pub use component::{Component, Kind, Source};
 pub use ecosystem::{Ecosystem, Query};
 pub use error::{ArchiveError, ScanError};
 pub use inventory::{Inventory, LayerInfo, Subject, Unread};
-pub use matching::{Advisories, Known};
+pub use matching::{Advisories, Answer, Known};
 pub use os_release::OsRelease;
 pub use report::{
-    Coverage, CoverageStatus, DatabaseInfo, Finding, Gate, ImageInfo, Report, Severity, SourceInfo,
+    Coverage, CoverageStatus, DatabaseInfo, Finding, Gate, ImageInfo, Report, Severity, SourceInfo, Undecided,
 };

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::component::{Component, Kind};
 use crate::ecosystem::{Ecosystem, Query};
-use crate::report::{Coverage, CoverageStatus, DatabaseInfo, Finding, Report, Severity};
+use crate::report::{Coverage, CoverageStatus, DatabaseInfo, Finding, Report, Severity, Undecided};
 
 /// Advisories to look components up in.
 pub trait Advisories {
@@ -20,8 +20,17 @@ pub trait Advisories {
     /// What affects a component. Several names of one weakness are one answer.
     ///
     /// # Errors
-    /// When the version can't be compared, or the advisories can't be read.
-    fn affecting(&self, component: &Query) -> Result<Vec<Known>, String>;
+    /// When the advisories can't be read.
+    fn affecting(&self, component: &Query) -> Result<Answer, String>;
+}
+
+/// What advisories say of a component.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// Those that affect it.
+    pub known: Vec<Known>,
+    /// Those of which it can't be told, and why: a version that can't be compared is neither affected nor not.
+    pub undecided: Vec<(String, String)>,
 }
 
 /// An advisory that affects a component.
@@ -73,8 +82,9 @@ impl Report {
             let status = if why.is_some() { CoverageStatus::NoData } else { CoverageStatus::Matched };
             coverage.count(query.ecosystem.clone(), component.kind, status, why);
             if status == CoverageStatus::Matched {
-                let affecting = known.affecting(advisories, &query)?;
-                self.findings.extend(affecting.iter().map(|known| finding(component, &query, known)));
+                let answer = known.affecting(advisories, &query)?;
+                self.findings.extend(answer.known.iter().map(|known| finding(component, &query, known)));
+                self.undecided.extend(answer.undecided.iter().map(|one| undecided(component, one)));
             }
         }
         self.database = Some(advisories.info());
@@ -102,17 +112,16 @@ impl Report {
 
 /// What was asked already: of many binary packages of one source, the same is asked but for the binary's name.
 #[derive(Default)]
-struct Cache(HashMap<(String, String, Option<String>), Vec<Known>>);
+struct Cache(HashMap<(String, String, Option<String>, Option<String>), Answer>);
 
 impl Cache {
-    fn affecting(&mut self, advisories: &dyn Advisories, query: &Query) -> Result<&[Known], String> {
-        let key =
-            (format!("{}/{}", query.ecosystem, query.name), query.version.clone(), query.binary.clone());
-        let known = match self.0.entry(key) {
+    fn affecting(&mut self, advisories: &dyn Advisories, query: &Query) -> Result<&Answer, String> {
+        let name = format!("{}/{}", query.ecosystem, query.name);
+        let key = (name, query.version.clone(), query.binary.clone(), query.module.clone());
+        Ok(match self.0.entry(key) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => entry.insert(advisories.affecting(query)?),
-        };
-        Ok(known)
+        })
     }
 }
 
@@ -136,6 +145,17 @@ fn finding(component: &Component, query: &Query, known: &Known) -> Finding {
         path: component.path.clone(),
         purl: component.purl.clone(),
         engine: ENGINE.to_owned(),
+    }
+}
+
+fn undecided(component: &Component, (id, why): &(String, String)) -> Undecided {
+    Undecided {
+        id: id.clone(),
+        package: component.name.clone(),
+        version: component.version.clone(),
+        why: why.clone(),
+        layer: component.layer,
+        path: component.path.clone(),
     }
 }
 

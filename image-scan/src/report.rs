@@ -28,6 +28,8 @@ pub struct Report {
     pub layers: Vec<LayerInfo>,
     /// What is known to be wrong, the most severe first.
     pub findings: Vec<Finding>,
+    /// Advisories of which it can't be told whether they apply.
+    pub undecided: Vec<Undecided>,
     /// For each ecosystem in the image, whether there was anything to look its components up in.
     pub coverage: Vec<Coverage>,
     /// What is in the image.
@@ -174,6 +176,24 @@ pub struct Finding {
     pub engine: String,
 }
 
+/// An advisory of which it can't be told whether it applies.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Undecided {
+    /// The advisory.
+    pub id: String,
+    /// The component.
+    pub package: String,
+    /// The version there is.
+    pub version: String,
+    /// Why not.
+    pub why: String,
+    /// The layer that brought the component.
+    pub layer: usize,
+    /// The file that names the component.
+    pub path: String,
+}
+
 /// What could be said of an ecosystem.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -231,6 +251,7 @@ impl Report {
             os: inventory.os,
             layers: inventory.layers,
             findings: Vec::new(),
+            undecided: Vec::new(),
             coverage: Vec::new(),
             components: inventory.components,
             unread: inventory.unread,

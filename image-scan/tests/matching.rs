@@ -6,7 +6,7 @@
 mod support;
 
 use image_scan::{
-    Advisories, CoverageStatus, DatabaseInfo, Ecosystem, ImageInfo, Known, Query, Report, Severity,
+    Advisories, Answer, CoverageStatus, DatabaseInfo, Ecosystem, ImageInfo, Known, Query, Report, Severity,
     SourceInfo,
 };
 use support::{DEBIAN_12, Image, Layer, deb};
@@ -29,11 +29,13 @@ impl Advisories for Fake {
         self.without.contains(&name.as_str()).then(|| "no data for this release".to_owned())
     }
 
-    fn affecting(&self, query: &Query) -> Result<Vec<Known>, String> {
+    fn affecting(&self, query: &Query) -> Result<Answer, String> {
         let binary = query.binary.as_deref().map(|binary| format!(" ({binary})")).unwrap_or_default();
         let asked = format!("{} {} {}{binary}", query.ecosystem, query.name, query.version);
         let affected = query.version.starts_with('1');
-        Ok(affected.then(|| known(asked, self.severity)).into_iter().collect())
+        let undecided = (query.version == "?").then(|| ("CVE-2026-2".into(), "it can't be compared".into()));
+        let known = affected.then(|| known(asked, self.severity)).into_iter().collect();
+        Ok(Answer { known, undecided: undecided.into_iter().collect() })
     }
 }
 
@@ -126,6 +128,13 @@ fn headers_of_a_kernel_and_what_the_distribution_brought_are_left_out_and_said_t
             ("PyPI".into(), 1, CoverageStatus::LeftOut),
         ]
     );
+}
+
+#[test]
+fn what_cant_be_told_is_said() {
+    let report = report(Layer::new().npm("node_modules/a", "a", "?"), vec![]);
+    assert!(report.findings.is_empty());
+    assert_eq!((report.undecided[0].id.as_str(), report.undecided[0].package.as_str()), ("CVE-2026-2", "a"));
 }
 
 #[test]

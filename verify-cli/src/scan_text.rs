@@ -109,7 +109,7 @@ fn findings(report: &Report, style: Style) {
 /// What nothing was learnt about. It comes with every report, because silence would read as "clean".
 fn not_known(report: &Report, style: Style) {
     let gaps: Vec<_> = report.coverage.iter().filter(|one| one.status != CoverageStatus::Matched).collect();
-    if gaps.is_empty() && report.unread.is_empty() {
+    if gaps.is_empty() && report.unread.is_empty() && report.undecided.is_empty() {
         return;
     }
     out!("\n{}", style.strong("NOT KNOWN"));
@@ -120,6 +120,14 @@ fn not_known(report: &Report, style: Style) {
             style.unsure(&format!("{} components of", gap.components)),
             shown(&gap.ecosystem)
         );
+    }
+    for one in report.undecided.iter().take(UNREAD_SHOWN) {
+        let what = format!("{} {}: {}", one.package, one.version, one.why);
+        out!("  {} {}", style.unsure(&format!("whether {} applies", shown(&one.id))), shown(&what));
+    }
+    if report.undecided.len() > UNREAD_SHOWN {
+        let more = report.undecided.len().saturating_sub(UNREAD_SHOWN);
+        out!("  {}", style.unsure(&format!("and {more} more that can't be told")));
     }
     for unread in report.unread.iter().take(UNREAD_SHOWN) {
         out!(

@@ -235,7 +235,7 @@ fn entry(page: &mut String, name: &str, value: &str) {
 
 fn not_known(page: &mut String, report: &Report) {
     let gaps: Vec<_> = report.coverage.iter().filter(|one| one.status != CoverageStatus::Matched).collect();
-    if gaps.is_empty() && report.unread.is_empty() {
+    if gaps.is_empty() && report.unread.is_empty() && report.undecided.is_empty() {
         return;
     }
     page.push_str("<section id=\"not-known\">\n<h2>Not known</h2>\n<ul>\n");
@@ -247,6 +247,11 @@ fn not_known(page: &mut String, report: &Report) {
             gap.components,
             escaped(&gap.ecosystem)
         );
+    }
+    for one in &report.undecided {
+        let (id, package, version, why) = (&one.id, &one.package, &one.version, &one.why);
+        let what = escaped(&format!("{package} {version}: {why}"));
+        let _ = writeln!(page, "<li><b>Whether {} applies</b>: {what}</li>", escaped(id));
     }
     for unread in &report.unread {
         let (path, why) = (escaped(&unread.path), escaped(&unread.why));
