@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
 use thiserror::Error;
@@ -31,12 +32,28 @@ impl Digest {
 
     /// The 64 lowercase hex digits, without `sha256:`.
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing into a String can't fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        let mut hex = [[0; 2]; 32];
+        for (pair, byte) in hex.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
+        // Hex digits are text.
+        str::from_utf8(hex.as_flattened()).unwrap_or_default().to_owned()
+    }
+
+    /// The digest of these 64 lowercase hex digits.
+    ///
+    /// # Errors
+    /// When there are more or fewer digits, or other ones.
+    pub fn from_hex(hex: &str) -> Result<Self, BadDigest> {
+        let mut bytes = [0; 32];
+        let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+        if pairs.len() != bytes.len() || !rest.is_empty() {
+            return Err(BadDigest::Length { expected: 64, got: hex.len() });
+        }
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = (nibble(*high)? << 4) | nibble(*low)?;
+        }
+        Ok(Self(bytes))
     }
 }
 
@@ -71,17 +88,14 @@ impl FromStr for Digest {
     type Err = BadDigest;
 
     fn from_str(text: &str) -> Result<Self, BadDigest> {
-        let hex = text.strip_prefix("sha256:").ok_or(BadDigest::Algorithm)?;
-        let mut bytes = [0; 32];
-        let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-        if pairs.len() != bytes.len() || !rest.is_empty() {
-            return Err(BadDigest::Length { expected: 64, got: hex.len() });
-        }
-        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = (nibble(*high)? << 4) | nibble(*low)?;
-        }
-        Ok(Self(bytes))
+        Self::from_hex(text.strip_prefix("sha256:").ok_or(BadDigest::Algorithm)?)
     }
+}
+
+/// A hex digit of four bits.
+fn digit(nibble: u8) -> u8 {
+    let first = if nibble < 10 { b'0' } else { b'a'.wrapping_sub(10) };
+    first.wrapping_add(nibble)
 }
 
 /// One lowercase hex digit. Uppercase is refused, so that a digest has one spelling.
@@ -113,8 +127,22 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|why| serde::de::Error::custom(format_args!("{why}: {text:?}")))
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Reads a digest from its text, without a copy of that.
+struct Text;
+
+impl Visitor<'_> for Text {
+    type Value = Digest;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Digest, E> {
+        text.parse().map_err(|why| E::custom(format_args!("{why}: {text:?}")))
     }
 }
 

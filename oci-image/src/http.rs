@@ -345,7 +345,8 @@ struct Fault {
 
 impl Fault {
     fn of(answer: Streaming) -> Self {
-        let passes = matches!(answer.status, 429 | 502 | 503 | 504);
+        // docker-registry says 500 to who reads a tag in the moment in which another one writes it.
+        let passes = matches!(answer.status, 429 | 500 | 502 | 503 | 504);
         // Only the form in seconds: the other one would need a clock.
         let retry_after = answer.header(&header::RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
         let (at, status) = (shown(&answer.url), answer.status);

@@ -82,7 +82,7 @@ fn each_status_has_its_meaning() {
         ("404 Not Found", false, 1, "has no tag 1: DENIED: go away"),
         ("400 Bad Request", false, 1, "can't be used: HTTP status 400 DENIED: go away"),
         ("204 No Content", false, 1, "can't be used: HTTP status 204"),
-        ("500 Oops", true, 1, "HTTP status 500: DENIED: go away"),
+        ("500 Oops", true, 3, "HTTP status 500: DENIED: go away"),
         ("503 Busy", true, 3, "HTTP status 503: DENIED: go away"),
         ("429 Slow Down", true, 3, "HTTP status 429: DENIED: go away"),
         ("429 Slow Down\r\nRetry-After: 3600", true, 1, "HTTP status 429: DENIED: go away"),

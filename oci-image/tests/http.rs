@@ -61,7 +61,7 @@ fn a_status_that_is_no_answer_is_could_not_tell_and_only_faults_that_pass_are_re
     for (head, requests) in [
         ("407 Proxy Authentication Required", 1),
         ("408 Request Timeout", 1),
-        ("500 Internal Server Error", 1),
+        ("500 Internal Server Error", 3),
         ("501 Not Implemented", 1),
         ("505 HTTP Version Not Supported", 1),
         ("511 Network Authentication Required", 1),
@@ -88,7 +88,8 @@ fn faults_that_pass_are_asked_again_until_one_is_answered() {
         (&["502 Bad Gateway", "cut", "200 OK"], 3),
         (&["504 Gateway Timeout", "200 OK"], 2),
         (&["429 Slow Down", "404 Not Found"], 2),
-        (&["503 Busy", "500 Oops", "200 OK"], 2),
+        (&["503 Busy", "500 Oops", "200 OK"], 3),
+        (&["500 Oops", "501 What", "200 OK"], 2),
         (&["cut", "cut", "cut", "200 OK"], 3),
     ] {
         let server = one_after_the_other(answers);

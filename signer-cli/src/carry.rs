@@ -22,7 +22,7 @@ pub(crate) fn fill(repository: &Repository, to: &dyn Store) -> Result<(), Failur
     let delegated = published.delegated(true)?;
     let mut files = delegated.iter().map(|loaded| {
         let role = loaded.trusted.role().name();
-        (metadata_file_name(role, Some(loaded.statement.version)), loaded.statement.bytes.clone())
+        (metadata_file_name(role, Some(loaded.statement.version)), loaded.statement.bytes.to_vec())
     });
     to.put_all_metadata(&mut files, &|_| {}).map_err(failed)?;
     for (role, statement) in

@@ -24,9 +24,9 @@ use tuf_core::{Instant, Role, TrustedRoot, crypto};
 use crate::edit::{Edit, role_named};
 use crate::failure::Failure;
 use crate::files::{self, Readers};
-use crate::proposal::{KeySet, Proposal, Proposed, Why, sets_of};
+use crate::proposal::{KeySet, Planned, Proposal, Proposed, Why, sets_of};
 use crate::published::Published;
-use crate::staged::{Change, Staged, digest_of};
+use crate::staged::{Changes, Staged};
 
 pub(crate) use diff::diff;
 pub(crate) use words::words;
@@ -43,7 +43,7 @@ pub(crate) struct Ceremony {
     /// The targets roles as they are published, of those that change and of those that delegate to them.
     before: BTreeMap<Role, Before>,
     pub(crate) proposed: Vec<Item>,
-    pub(crate) changes: BTreeMap<String, Change>,
+    pub(crate) changes: Changes,
     pub(crate) edits: Vec<Edit>,
     manifests: BTreeMap<String, Vec<u8>>,
 }
@@ -74,7 +74,7 @@ struct File {
     before: Vec<Entry>,
     proposed: Vec<Entry>,
     #[serde(default)]
-    changes: BTreeMap<String, Change>,
+    changes: Changes,
     #[serde(default)]
     edits: Vec<Edit>,
     /// The bytes of manifests that become targets, in base64, by digest.
@@ -118,14 +118,13 @@ impl Ceremony {
             wanted.extend(delegator);
         }
         let mut manifests = BTreeMap::new();
-        for (path, change) in &proposal.changes {
+        for Planned { change, was, .. } in &proposal.changes {
             let Some(digest) = change.digest() else { continue };
-            let was = published.target(path)?.and_then(|target| digest_of(&target));
             match staged.manifest(digest) {
                 Ok(bytes) => {
                     manifests.insert(digest.to_string(), bytes);
                 }
-                Err(_) if change.is_listed() || was == Some(digest) => {}
+                Err(_) if change.is_listed() || *was == Some(digest) => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -133,7 +132,7 @@ impl Ceremony {
         Ok(Self {
             roots: roots?,
             before,
-            changes: proposal.changes.into_iter().collect(),
+            changes: proposal.changes.into_iter().map(|one| (one.path, one.change)).collect(),
             edits: proposal.edits,
             proposed: proposal.documents.into_iter().map(item).collect(),
             manifests,
@@ -371,7 +370,10 @@ impl Ceremony {
             let Item { role, delegator, document } = item.clone();
             documents.push(Proposed { role, document, why: Why::Changed, sets, delegator });
         }
-        let changes = self.changes.into_iter().collect();
+        let mut changes = Vec::new();
+        for (path, change) in &self.changes {
+            changes.push(Planned::of(path, change, published.target(path)?.as_ref()));
+        }
         Ok((Proposal { documents, changes, edits: self.edits }, Manifests(self.manifests)))
     }
 }

@@ -34,8 +34,8 @@ pub(crate) type Changed = (String, Option<Value>, Option<Value>);
 /// The targets of which something else is said, by name.
 pub(crate) fn changed_targets(old: Option<&Document>, new: &Document) -> Vec<Changed> {
     let (old, new) = (old.map(|old| old.listed("targets")).unwrap_or_default(), new.listed("targets"));
-    let all: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
-    let changed = all.into_iter().filter(|name| old.get(name) != new.get(name));
+    let all: BTreeSet<&str> = old.keys().chain(new.keys()).map(AsRef::as_ref).collect();
+    let changed = all.into_iter().filter(|name| old.get(*name) != new.get(*name));
     let read = |text: Option<&Cow<'_, str>>| serde_json::from_str(text?).ok();
     changed.map(|name| (name.to_owned(), read(old.get(name)), read(new.get(name)))).collect()
 }

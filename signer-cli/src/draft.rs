@@ -1,26 +1,34 @@
 //! The next state of the repository: signed, weighed as a client will, and only then written.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use oci_image::Digest;
 use publish_store::{StoreError, Token};
 use serde_json::Value;
 use tuf_core::authoring::{Document, meta_of};
-use tuf_core::schema::MetaFile;
+use tuf_core::schema::{MetaFile, Target};
 use tuf_core::{
-    FreshSnapshot, Instant, Role, Step, TrustedTargets, consistent_target_name, metadata_file_name,
+    FreshSnapshot, Instant, Receipt, Role, Step, TrustedTargets, consistent_target_name, metadata_file_name,
 };
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::files::{self, Readers};
 use crate::key_ring::KeyRing;
-use crate::proposal::{KeySet, Proposal, Proposed, Why, free_version};
-use crate::published::{Published, Seen, State, stated, weigh};
-use crate::staged::digest_of;
+use crate::parallel;
+use crate::progress::Progress;
+use crate::proposal::{KeySet, Planned, Proposal, Proposed, Why, free_version};
+use crate::published::{Published, Seen, State, bin_order, ends_search, only_bin, stated, weigh};
+use crate::repository::Repository;
 
 /// Above so many delegated roles the snapshot states only their versions: with lengths and hashes every
 /// client would download three times as much (section 4.4 leaves both out where they cost too much).
 const STATED_IN_FULL: usize = 64;
+
+/// Targets of this size take longer to weigh than to read.
+const LARGE: usize = 1 << 20;
 
 /// The targets roles of a new state, each weighed under the one that leads to it.
 type Weighed = BTreeMap<Role, TrustedTargets>;
@@ -32,7 +40,9 @@ pub(crate) struct Signed {
     pub(crate) version: u64,
     pub(crate) expires: Instant,
     pub(crate) why: Why,
-    bytes: Vec<u8>,
+    /// Who delegates to it.
+    delegator: Option<Role>,
+    bytes: Arc<Vec<u8>>,
 }
 
 /// A whole next state that a client accepts. To hold one is to know that it was weighed.
@@ -40,11 +50,15 @@ pub(crate) struct Signed {
 pub(crate) struct Draft {
     /// In the order of writing: delegated roles, targets, snapshot, timestamp, root.
     pub(crate) signed: Vec<Signed>,
+    /// What was staged, and is said in it.
+    pub(crate) changes: Vec<Planned>,
     /// Where each role's document is in that.
     places: BTreeMap<Role, usize>,
     manifests: Vec<(String, Vec<u8>)>,
     /// Whether the root is put before clients are led on.
     root_first: bool,
+    /// That large targets were weighed.
+    receipt: Option<Receipt>,
 }
 
 /// What a draft starts from.
@@ -63,48 +77,68 @@ impl Draft {
         manifest: impl Fn(Digest) -> Result<Vec<u8>, Failure>,
         ring: &mut KeyRing,
     ) -> Result<Self, Failure> {
-        for Proposed { role, document, sets, .. } in &mut proposal.documents {
-            ring.sign(document, role, sets)?;
+        let documents = std::mem::take(&mut proposal.documents);
+        let mut progress = Progress::new("roles signed", documents.len());
+        let mut signed = Vec::with_capacity(documents.len());
+        for mut one in documents {
+            ring.sign(&mut one.document, &one.role, &one.sets)?;
+            signed.push(Signed::of(&one));
+            progress.step();
+            // It says whose snapshot and timestamp are. Of the others, which may list a million names, the bytes
+            // are all that is kept.
+            if one.role == Role::Root {
+                proposal.documents.push(one);
+            }
         }
-        Self::of_signed(&proposal, base, manifest, ring)
+        drop(progress);
+        Self::finish(signed, proposal, base, manifest, ring)
     }
 
     /// As [`Self::make`], of a proposal that others have signed. Whoever only publishes it adds no signature
     /// to it: what is signed was looked at, with `signer ceremony sign`.
     pub(crate) fn of_signed(
-        proposal: &Proposal,
+        proposal: Proposal,
         base: &Base<'_, '_>,
         manifest: impl Fn(Digest) -> Result<Vec<u8>, Failure>,
         ring: &mut KeyRing,
     ) -> Result<Self, Failure> {
-        let published = base.published;
         for Proposed { role, document, sets, .. } in &proposal.documents {
             if let Some(set) = sets.iter().find(|set| set.required && !set.is_reached(role, document)) {
                 return Err(ring.short_of(document, role, set));
             }
         }
+        let signed = proposal.documents.iter().map(Signed::of).collect();
+        Self::finish(signed, proposal, base, manifest, ring)
+    }
+
+    /// What follows from the signed documents of a proposal: snapshot and timestamp, and the targets beside them.
+    fn finish(
+        mut signed: Vec<Signed>,
+        mut proposal: Proposal,
+        base: &Base<'_, '_>,
+        manifest: impl Fn(Digest) -> Result<Vec<u8>, Failure>,
+        ring: &mut KeyRing,
+    ) -> Result<Self, Failure> {
+        let changes = std::mem::take(&mut proposal.changes);
         let mut manifests = Vec::new();
-        for (path, change) in &proposal.changes {
-            if let Some(digest) = change.digest() {
-                let name = consistent_target_name(path, &digest.hex());
-                let was = published.target(path)?.and_then(|target| digest_of(&target));
-                match manifest(digest) {
-                    Ok(bytes) => manifests.push((name, bytes)),
-                    // What is said of it changes, and its bytes are where they were.
-                    Err(_) if change.is_listed() || was == Some(digest) => {}
-                    Err(failure) => return Err(failure),
-                }
+        for Planned { path, change, was, .. } in &changes {
+            // The bytes of what is listed are in a registry.
+            let Some(digest) = change.digest().filter(|_| !change.is_listed()) else { continue };
+            match manifest(digest) {
+                Ok(bytes) => manifests.push((consistent_target_name(path, &digest.hex()), bytes)),
+                // What is said of it changes, and its bytes are where they were.
+                Err(_) if *was == Some(digest) => {}
+                Err(failure) => return Err(failure),
             }
         }
-        let mut signed: Vec<Signed> = proposal.documents.iter().map(Signed::of).collect();
         let root = signed.pop_if(|last| last.role == Role::Root);
-        if let Some(snapshot) = base.snapshot(&signed, proposal, ring)? {
+        if let Some(snapshot) = base.snapshot(&signed, &proposal, ring)? {
             signed.push(snapshot);
         }
-        signed.push(base.timestamp(&signed, proposal, root.as_ref(), ring)?);
+        signed.push(base.timestamp(&signed, &proposal, root.as_ref(), ring)?);
         signed.extend(root);
-        let mut draft = Self::holding(signed, manifests);
-        draft.weigh(proposal, base)?;
+        let mut draft = Self::holding(signed, changes, manifests);
+        draft.receipt = draft.weigh(base)?;
         draft.root_first = draft.root_may_be_first(base.published);
         Ok(draft)
     }
@@ -126,8 +160,8 @@ impl Draft {
             signed.push(base.sign_snapshot(&signed, Why::Renewed, &sets, ring)?);
         }
         signed.push(base.timestamp(&signed, &proposal, None, ring)?);
-        let draft = Self::holding(signed, Vec::new());
-        draft.weigh(&proposal, base)?;
+        let mut draft = Self::holding(signed, Vec::new(), Vec::new());
+        draft.receipt = draft.weigh(base)?;
         Ok(draft)
     }
 
@@ -145,7 +179,7 @@ impl Draft {
             let name = metadata_file_name(role.name(), Some(*version));
             match role {
                 Role::Timestamp => timestamp = bytes,
-                Role::Root => roots.push((name, bytes.clone())),
+                Role::Root => roots.push((name, bytes.to_vec())),
                 _ => versioned.push((name, bytes)),
             }
         }
@@ -154,8 +188,10 @@ impl Draft {
                 few.iter().try_for_each(|(name, bytes)| store.put_metadata(name, bytes))?;
             }
             many => {
-                let mut files = many.iter().map(|(name, bytes)| (name.clone(), (*bytes).clone()));
-                store.put_all_metadata(&mut files, &|_| {})?;
+                let mut files = many.iter().map(|(name, bytes)| (name.clone(), bytes.to_vec()));
+                let progress = RefCell::new(Progress::new("files written", many.len()));
+                let written = |done| progress.borrow_mut().at(usize::try_from(done).unwrap_or(usize::MAX));
+                store.put_all_metadata(&mut files, &written)?;
             }
         }
         if self.root_first {
@@ -172,13 +208,13 @@ impl Draft {
         timestamp.map_or(&[], |timestamp| &timestamp.bytes)
     }
 
-    fn holding(signed: Vec<Signed>, manifests: Vec<(String, Vec<u8>)>) -> Self {
+    fn holding(signed: Vec<Signed>, changes: Vec<Planned>, manifests: Vec<(String, Vec<u8>)>) -> Self {
         let places = signed.iter().enumerate().map(|(at, one)| (one.role.clone(), at)).collect();
-        Self { signed, places, manifests, root_first: false }
+        Self { signed, changes, places, manifests, root_first: false, receipt: None }
     }
 
-    fn bytes_of(&self, role: &Role) -> Option<&[u8]> {
-        Some(self.signed.get(*self.places.get(role)?)?.bytes.as_slice())
+    fn bytes_of(&self, role: &Role) -> Option<&Arc<Vec<u8>>> {
+        Some(&self.signed.get(*self.places.get(role)?)?.bytes)
     }
 
     /// Clients that take names without versions must not meet a timestamp that leads to a name with one, and what
@@ -191,13 +227,21 @@ impl Draft {
             targets: &published.targets().statement.bytes,
         };
         let mut roots = published.roots.clone();
-        roots.extend(self.bytes_of(&Role::Root).map(<[u8]>::to_vec));
+        roots.extend(self.bytes_of(&Role::Root).map(|root| root.to_vec()));
         !published.root.consistent_snapshot
             && weigh(&roots, Seen::default(), standing, Instant::UNIX_EPOCH).is_ok()
     }
 
+    /// Notes what was published, so that nobody can lead us back behind it.
+    pub(crate) fn remember(&self, repository: &Repository) -> Result<(), Failure> {
+        files::replace(&repository.timestamp(), self.timestamp(), Readers::Everyone)?;
+        let Some(receipt) = &self.receipt else { return Ok(()) };
+        let bytes = serde_json::to_vec(receipt).map_err(Failure::refused)?;
+        files::replace(&repository.receipt(), &bytes, Readers::Owner)
+    }
+
     /// Nothing is published that a client would refuse, or in which it would not find what was added.
-    fn weigh(&self, proposal: &Proposal, base: &Base<'_, '_>) -> Result<(), Failure> {
+    fn weigh(&self, base: &Base<'_, '_>) -> Result<Option<Receipt>, Failure> {
         let published = base.published;
         let next = State {
             timestamp: self.bytes_of(&Role::Timestamp).unwrap_or(&published.timestamp.bytes),
@@ -207,7 +251,7 @@ impl Draft {
         let seen =
             Seen { timestamp: Some(&published.timestamp.bytes), snapshot: Some(&published.snapshot.bytes) };
         let mut roots = published.roots.clone();
-        roots.extend(self.bytes_of(&Role::Root).map(<[u8]>::to_vec));
+        roots.extend(self.bytes_of(&Role::Root).map(|root| root.to_vec()));
         let (fresh, targets) =
             weigh(&roots, seen, next, base.now).map_err(|refusal| not_publishable(&refusal))?;
         if !fresh.timestamp().root().consistent_snapshot()
@@ -218,16 +262,30 @@ impl Draft {
             )
             .hint("`signer publish` signs such a root first; it needs the keys of root"));
         }
-        let weighed = self.weigh_delegated(&fresh, &targets, proposal, published)?;
-        for (path, change) in &proposal.changes {
-            let listed = self.find(&fresh, &weighed, path, published)?;
-            if listed.as_ref().map(|target| (target.length, &target.hashes))
-                != change.target()?.as_ref().map(|target| (target.length, &target.hashes))
+        let weighed = self.weigh_delegated(&fresh, &targets, published)?;
+        let mut in_order: Vec<&Planned> = self.changes.iter().collect();
+        in_order.sort_by_cached_key(|one| bin_order(&one.path));
+        let mut in_bins: Vec<(&TrustedTargets, Vec<&Planned>)> = Vec::new();
+        let mut left = in_order.into_iter().peekable();
+        while let Some(one) = left.next() {
+            let bin = only_bin(&targets, &one.path);
+            let mut changes = vec![one];
+            while let Some(next) = left.next_if(|next| bin.is_some() && only_bin(&targets, &next.path) == bin)
             {
-                return Err(not_publishable(&format!("{path} is not listed as it was staged")));
+                changes.push(next);
+            }
+            let bin = bin.and_then(|bin| weighed.get(&Role::Delegated(bin)));
+            if let Some(bin) = bin.filter(|bin| targets.document().count() == 0 && ends_search(bin)) {
+                in_bins.push((bin, changes));
+                continue;
+            }
+            for one in changes {
+                one.expect_said(self.find(&fresh, &weighed, &one.path, published)?.as_ref())?;
             }
         }
-        Ok(())
+        parallel::each(&in_bins, |(bin, changes)| expect_listed(bin, changes.clone()))?;
+        let large = self.bytes_of(&Role::Targets).filter(|bytes| bytes.len() >= LARGE);
+        Ok(large.and_then(|bytes| targets.receipt(bytes)))
     }
 
     /// Each delegated role that signed, under the one that leads to it in the new state.
@@ -235,37 +293,36 @@ impl Draft {
         &self,
         fresh: &FreshSnapshot,
         targets: &TrustedTargets,
-        proposal: &Proposal,
         published: &Published<'_>,
     ) -> Result<Weighed, Failure> {
         let mut trusted = BTreeMap::from([(Role::Targets, targets.clone())]);
-        let mut waiting: Vec<&Proposed> =
-            proposal.documents.iter().filter(|one| one.delegator.is_some()).collect();
-        while let Some(at) = waiting.iter().position(|one| {
-            let delegator = one.delegator.as_ref();
-            delegator.is_some_and(|delegator| {
-                trusted.contains_key(delegator) || proposal.document(delegator).is_none()
-            })
-        }) {
-            let one = waiting.swap_remove(at);
-            let Some(delegator) = &one.delegator else { continue };
-            let under = match trusted.get(delegator) {
-                Some(under) => under.clone(),
-                None => match published.role(delegator)? {
-                    Some(loaded) => loaded.trusted.clone(),
-                    None => continue,
-                },
-            };
-            let bytes = self.bytes_of(&one.role).unwrap_or_default();
-            let weighed = fresh
-                .delegated(&under, one.role.name(), bytes)
-                .map_err(|refusal| not_publishable(&refusal))?;
-            trusted.insert(one.role.clone(), weighed);
+        let mut waiting: Vec<&Signed> = self.signed.iter().filter(|one| one.delegator.is_some()).collect();
+        while !waiting.is_empty() {
+            let (mut ready, mut later) = (Vec::new(), Vec::new());
+            for one in waiting {
+                let Some(delegator) = &one.delegator else { continue };
+                let under = match trusted.get(delegator) {
+                    Some(under) => Some(under.clone()),
+                    None if self.places.contains_key(delegator) => None,
+                    None => published.role(delegator)?.map(|loaded| loaded.trusted.clone()),
+                };
+                match under {
+                    Some(under) => ready.push((one, under)),
+                    None => later.push(one),
+                }
+            }
+            if let (true, Some(one)) = (ready.is_empty(), later.first()) {
+                return Err(not_publishable(&format!("nothing leads to {}", one.role)));
+            }
+            let weighed = parallel::each(&ready, |(one, under)| {
+                fresh
+                    .delegated_shared(under, one.role.name(), &one.bytes)
+                    .map_err(|refusal| not_publishable(&refusal))
+            })?;
+            trusted.extend(weighed.into_iter().map(|one| (one.role().clone(), one)));
+            waiting = later;
         }
-        match waiting.first() {
-            Some(one) => Err(not_publishable(&format!("nothing leads to {}", one.role))),
-            None => Ok(trusted),
-        }
+        Ok(trusted)
     }
 
     /// What a client finds in the new state.
@@ -275,7 +332,7 @@ impl Draft {
         weighed: &Weighed,
         path: &str,
         published: &Published<'_>,
-    ) -> Result<Option<tuf_core::schema::Target>, Failure> {
+    ) -> Result<Option<Target>, Failure> {
         let refused = |refusal: tuf_core::Refusal| not_publishable(&refusal);
         let Some(targets) = weighed.get(&Role::Targets) else { return Ok(None) };
         let mut search = fresh.search(targets.clone(), path);
@@ -290,19 +347,42 @@ impl Draft {
                         continue;
                     }
                     let bytes = match self.bytes_of(&wanted.role) {
-                        Some(bytes) => bytes.to_vec(),
-                        None => published.file(&wanted.role, wanted.file.version)?,
+                        Some(bytes) => Arc::clone(bytes),
+                        None => Arc::new(published.file(&wanted.role, wanted.file.version)?),
                     };
-                    search.supply(&bytes).map_err(refused)?;
+                    search.supply_shared(&bytes).map_err(refused)?;
                 }
             }
         }
     }
 }
 
+/// Of a bin many names change, so that it is read through once.
+fn expect_listed(bin: &TrustedTargets, mut changes: Vec<&Planned>) -> Result<(), Failure> {
+    changes.sort_by_key(|one| &one.path);
+    let mut listed = bin.document().targets().peekable();
+    for one in changes {
+        while listed.next_if(|(path, _)| **path < *one.path).is_some() {}
+        let found = listed.next_if(|(path, _)| **path == *one.path);
+        one.expect_said(found.as_ref().map(|(_, target)| target))?;
+    }
+    Ok(())
+}
+
+impl Planned {
+    /// Refuses a state in which a client finds something else.
+    fn expect_said(&self, found: Option<&Target>) -> Result<(), Failure> {
+        match self.change.is_said(found) {
+            true => Ok(()),
+            false => Err(not_publishable(&format!("{} is not listed as it was staged", self.path))),
+        }
+    }
+}
+
 impl Signed {
     fn of(one: &Proposed) -> Self {
-        Self::from(&one.role, &one.document, one.why)
+        let delegator = one.delegator.clone();
+        Self { delegator, ..Self::from(&one.role, &one.document, one.why) }
     }
 
     fn from(role: &Role, document: &Document, why: Why) -> Self {
@@ -311,7 +391,8 @@ impl Signed {
             version: document.version(),
             expires: document.expires().unwrap_or(Instant::UNIX_EPOCH),
             why,
-            bytes: document.to_bytes(),
+            delegator: None,
+            bytes: Arc::new(document.to_bytes()),
         }
     }
 
@@ -362,7 +443,7 @@ impl Base<'_, '_> {
         let role = Role::Snapshot;
         let published = self.published;
         let mut document = published.snapshot.document(&role)?;
-        let listed = document.listed("meta").len();
+        let listed = document.count_of("meta");
         let in_full = listed.saturating_add(signed.len()) <= STATED_IN_FULL;
         for one in signed {
             let meta = one.meta(in_full || one.role == Role::Targets);

@@ -329,12 +329,12 @@ pub(crate) fn prepare(
 fn added(proposal: &Proposal, published: &Published<'_>) -> Result<Images, Failure> {
     let (mut images, changes) = (BTreeMap::new(), by_path(proposal));
     for (path, change) in &changes {
-        let Change::Add { digest, custom, .. } = change else { continue };
+        let Change::Add { digest, custom, .. } = *change else { continue };
         let known_as: Reference = path.parse().map_err(Failure::refused)?;
         // What was yanked until now was signed for nobody.
         let was = published.target(path)?.filter(|target| !is_yanked_target(target));
         if was.and_then(|target| digest_of(&target)) == Some(*digest)
-            || is_yanked(custom)
+            || is_yanked(&custom.value())
             || is_withdrawn(&known_as, *digest, &changes, published)?
         {
             continue;
@@ -352,7 +352,7 @@ fn added(proposal: &Proposal, published: &Published<'_>) -> Result<Images, Failu
 pub(crate) type Changes<'p> = BTreeMap<&'p str, &'p Change>;
 
 pub(crate) fn by_path(proposal: &Proposal) -> Changes<'_> {
-    proposal.changes.iter().map(|(path, change)| (path.as_str(), change)).collect()
+    proposal.changes.iter().map(|one| (&*one.path, &*one.change)).collect()
 }
 
 pub(crate) fn is_yanked_target(target: &Target) -> bool {
@@ -368,7 +368,7 @@ pub(crate) fn is_withdrawn(
 ) -> Result<bool, Failure> {
     let path = known_as.digest_path(digest);
     Ok(match changes.get(path.as_str()) {
-        Some(Change::Add { custom, .. }) => is_yanked(custom),
+        Some(Change::Add { custom, .. }) => is_yanked(&custom.value()),
         Some(Change::Remove) => false,
         None => published.target(&path)?.is_some_and(|target| is_yanked_target(&target)),
     })

@@ -1,5 +1,7 @@
 //! What is due, and its renewal with the keys that are here. What was staged stays staged.
 
+use std::collections::BTreeMap;
+
 use publish_store::{Store, StoreError};
 use tuf_core::{Instant, Role};
 
@@ -9,7 +11,6 @@ use crate::commands::publish::PUBLISHED_ALL_THE_SAME;
 use crate::config::Config;
 use crate::draft::{Base, Draft, Signed};
 use crate::failure::Failure;
-use crate::files::{self, Readers};
 use crate::key_ring::KeyRing;
 use crate::proposal::{Proposal, Proposed};
 use crate::published::Published;
@@ -118,8 +119,7 @@ impl Job<'_> {
                     Err(error @ StoreError::After(_)) => Some(Failure::of_store(self.store, &error)),
                     Err(error) => return Err(Failure::of_store(self.store, &error)),
                 };
-                files::replace(&self.repository.timestamp(), draft.timestamp(), Readers::Everyone)
-                    .map_err(|failure| failure.detail(PUBLISHED_ALL_THE_SAME))?;
+                draft.remember(self.repository).map_err(|failure| failure.detail(PUBLISHED_ALL_THE_SAME))?;
                 unfinished.map_or(Ok(()), Err)?;
             }
             let expiries = renewed(expiries, &draft.signed);
@@ -197,9 +197,10 @@ fn draft(
 
 /// What holds after these were signed.
 fn renewed(mut expiries: Vec<Expiry>, signed: &[Signed]) -> Vec<Expiry> {
+    let signed: BTreeMap<&Role, Instant> = signed.iter().map(|one| (&one.role, one.expires)).collect();
     for (role, expires) in &mut expiries {
-        if let Some(signed) = signed.iter().find(|signed| signed.role == *role) {
-            *expires = signed.expires;
+        if let Some(later) = signed.get(role) {
+            *expires = *later;
         }
     }
     expiries

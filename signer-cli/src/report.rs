@@ -2,6 +2,7 @@
 //!
 //! `version` is 1. Members may be added to it; what is there keeps its meaning.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _, stdout};
 
@@ -44,13 +45,17 @@ pub(crate) enum Answer {
 
 impl Answer {
     pub(crate) fn print(&self, format: Format) -> Result<(), Failure> {
-        let mut text = match format {
-            Format::Text if self.dry_run() => shown(format!("{DRY_RUN}\n{}", self.text()).trim_end()),
-            Format::Text => shown(self.text().trim_end()),
+        let text = match format {
+            Format::Text if self.dry_run() => format!("{DRY_RUN}\n{}", self.text()),
+            Format::Text => self.text(),
             Format::Json => self.json()?,
         };
-        text.push('\n');
-        match stdout().write_all(text.as_bytes()) {
+        let text = match format {
+            Format::Text => shown(text.trim_end()),
+            Format::Json => Cow::Borrowed(text.as_str()),
+        };
+        let mut out = stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")) {
             // Whoever read has seen enough.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 Err(Failure::unknown(format!("standard output: {error}")))

@@ -4,6 +4,7 @@
 //! signer.toml      what a person decides
 //! root.json        the root this repository began with, and
 //! timestamp.json   the last one it published: what is served is weighed against both
+//! receipt.json     that targets.json, if it is large, was weighed when it was published; it may be removed
 //! for-others.json  signatures for other tools that may be missing, if any
 //! keys/            private keys, mode 0700
 //! staged/          what the next publish will say
@@ -68,6 +69,10 @@ impl Repository {
 
     pub(crate) fn timestamp(&self) -> PathBuf {
         self.dir.join("timestamp.json")
+    }
+
+    pub(crate) fn receipt(&self) -> PathBuf {
+        self.dir.join("receipt.json")
     }
 
     pub(crate) fn owed(&self) -> PathBuf {

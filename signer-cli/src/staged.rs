@@ -1,42 +1,48 @@
 //! What the next publish will say: `staged/changes.json`, and the manifests beside it by their digest.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use oci_image::{Digest, MANIFEST_MAX, Reference};
+use oci_image::{Descriptor, Digest, MANIFEST_MAX, Reference, VerifyingReader};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use serde_json::value::to_raw_value;
 use tuf_core::schema::Target;
 
+use crate::custom::Custom;
 use crate::edit::Edit;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
-use crate::published::Published;
+use crate::proposal::Planned;
 use crate::repository::Repository;
 
 const VERSION: u32 = 2;
 /// A million images have 300 MB of changes.
 const STAGED_MAX: u64 = 1 << 30;
 
-/// The changes, by target path.
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
+/// Changes by target path. There may be a million, so that nobody copies them.
+pub(crate) type Changes = BTreeMap<Arc<str>, Arc<Change>>;
+
+/// What is staged.
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Staged {
     version: u32,
-    pub(crate) changes: BTreeMap<String, Change>,
+    pub(crate) changes: Changes,
     /// Changes to the roles, in the order in which they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) edits: Vec<Edit>,
     #[serde(skip)]
     dir: PathBuf,
+    /// The file that this was read from; nothing where there was none.
+    #[serde(skip)]
+    read: Option<Descriptor>,
 }
 
 /// What happens to one target path.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(tag = "action", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "action", rename_all = "kebab-case", try_from = "Plain")]
 pub(crate) enum Change {
     /// It is listed, or listed with other bytes.
     Add {
@@ -45,7 +51,7 @@ pub(crate) enum Change {
         /// Its digest.
         digest: Digest,
         /// What else is said of it.
-        custom: Value,
+        custom: Custom,
         /// Its bytes are in a registry only: nothing is kept of them here.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         listed: bool,
@@ -73,22 +79,29 @@ impl Change {
     pub(crate) fn target(&self) -> Result<Option<Target>, Failure> {
         let Self::Add { length, digest, custom, .. } = self else { return Ok(None) };
         let hashes = BTreeMap::from([("sha256".to_owned(), digest.hex())]);
-        let custom = to_raw_value(custom).map_err(Failure::refused)?;
-        Ok(Some(Target { length: *length, hashes, custom: Some(custom) }))
+        Ok(Some(Target { length: *length, hashes, custom: Some(custom.raw()?) }))
     }
 
     /// Whether the published state says so already: after a crash between publishing and clearing.
-    pub(crate) fn is_done(&self, path: &str, published: &Published<'_>) -> Result<bool, Failure> {
-        Ok(match (self, published.target(path)?) {
+    pub(crate) fn is_done(&self, published: Option<&Target>) -> bool {
+        match (self, published) {
             (Self::Remove, listed) => listed.is_none(),
             (Self::Add { .. }, None) => false,
             (Self::Add { length, digest, custom, .. }, Some(target)) => {
-                let listed = target.custom.as_ref().map(|raw| serde_json::from_str::<Value>(raw.get()));
                 target.length == *length
-                    && digest_of(&target) == Some(*digest)
-                    && listed.is_some_and(|listed| listed.is_ok_and(|listed| listed == *custom))
+                    && digest_of(target) == Some(*digest)
+                    && target.custom.as_ref().is_some_and(|listed| custom.is_said(listed))
             }
-        })
+        }
+    }
+
+    /// Whether what a client finds is what this says, but for what else is said of it.
+    pub(crate) fn is_said(&self, found: Option<&Target>) -> bool {
+        let said = match self {
+            Self::Add { length, digest, .. } => Some((*length, Some(*digest))),
+            Self::Remove => None,
+        };
+        found.map(|target| (target.length, digest_of(target))) == said
     }
 
     /// Whether its bytes are in a registry only.
@@ -105,9 +118,9 @@ impl Change {
     }
 
     /// Refuses a change that was meant for another state: somebody else let the name mean something new.
-    pub(crate) fn expect_base(&self, path: &str, published: &Published<'_>) -> Result<(), Failure> {
+    pub(crate) fn expect_base(&self, path: &str, published: Option<&Target>) -> Result<(), Failure> {
         let Self::Add { digest, base, .. } = self else { return Ok(()) };
-        let now = published.target(path)?.and_then(|target| digest_of(&target));
+        let now = published.and_then(digest_of);
         if now == *base || now == Some(*digest) {
             return Ok(());
         }
@@ -118,9 +131,57 @@ impl Change {
     }
 }
 
+/// A [`Change`] as it stands in a file: serde would read all members into values first, to find `action` among
+/// them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plain {
+    action: Action,
+    length: Option<u64>,
+    digest: Option<Digest>,
+    custom: Option<Custom>,
+    #[serde(default)]
+    listed: bool,
+    base: Option<Digest>,
+    role: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Action {
+    Add,
+    Remove,
+}
+
+impl TryFrom<Plain> for Change {
+    type Error = String;
+
+    fn try_from(plain: Plain) -> Result<Self, String> {
+        let Plain { action, length, digest, custom, listed, base, role } = plain;
+        let missing = |name: &str| format!("missing field `{name}`");
+        match action {
+            Action::Add => Ok(Self::Add {
+                length: length.ok_or_else(|| missing("length"))?,
+                digest: digest.ok_or_else(|| missing("digest"))?,
+                custom: custom.ok_or_else(|| missing("custom"))?,
+                listed,
+                base,
+                role,
+            }),
+            Action::Remove => {
+                let bare = length.is_none() && digest.is_none() && custom.is_none() && !listed;
+                let bare = bare && base.is_none() && role.is_none();
+                bare.then_some(Self::Remove)
+                    .ok_or_else(|| "expected a removal to say no more, got more".into())
+            }
+        }
+    }
+}
+
 /// The SHA-256 that a target lists.
 pub(crate) fn digest_of(target: &Target) -> Option<Digest> {
-    format!("sha256:{}", target.hashes.get("sha256")?.to_ascii_lowercase()).parse().ok()
+    let hex = target.hashes.get("sha256")?;
+    Digest::from_hex(hex).or_else(|_| Digest::from_hex(&hex.to_ascii_lowercase())).ok()
 }
 
 impl Staged {
@@ -130,7 +191,8 @@ impl Staged {
         let path = dir.join("changes.json");
         let bytes = match fs::metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Self { version: VERSION, changes: BTreeMap::new(), edits: Vec::new(), dir });
+                let (changes, edits) = (Changes::new(), Vec::new());
+                return Ok(Self { version: VERSION, changes, edits, dir, read: None });
             }
             _ => files::read(&path, STAGED_MAX)?,
         };
@@ -143,12 +205,30 @@ impl Staged {
         if !(1..=VERSION).contains(&staged.version) {
             return Err(unusable(format!("expected version 1 to {VERSION}, got {}", staged.version)));
         }
-        let adds = |change: &Change| matches!(change, Change::Add { .. });
+        let adds = |change: &Arc<Change>| matches!(**change, Change::Add { .. });
         let odd = staged.changes.iter().find(|(path, change)| adds(change) && !is_image_path(path));
         if let Some((path, _)) = odd {
             return Err(unusable(format!("expected the name of an image, got {path:?}")));
         }
-        Ok(Self { dir, version: VERSION, ..staged })
+        let read = Some(Descriptor::of("application/json", &bytes));
+        Ok(Self { dir, version: VERSION, read, ..staged })
+    }
+
+    /// Whether the file is as it was when this was read.
+    pub(crate) fn is_still_so(&self) -> bool {
+        let file = File::open(self.dir.join("changes.json"));
+        match (&self.read, file) {
+            (None, Err(error)) => error.kind() == ErrorKind::NotFound,
+            (Some(read), Ok(file)) => {
+                io::copy(&mut VerifyingReader::for_blob(file, read), &mut io::sink()).is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    /// Stages a change, in place of what was staged of the path.
+    pub(crate) fn set(&mut self, path: &str, change: Change) {
+        self.changes.insert(path.into(), Arc::new(change));
     }
 
     /// Keeps the bytes of a manifest until they are published.
@@ -191,8 +271,8 @@ impl Staged {
     }
 
     /// Forgets what was published otherwise, and everything if nothing else is staged.
-    pub(crate) fn forget(&mut self, changes: &[(String, Change)], edits: &[Edit]) -> Result<(), Failure> {
-        for (path, change) in changes {
+    pub(crate) fn forget(&mut self, changes: &[Planned], edits: &[Edit]) -> Result<(), Failure> {
+        for Planned { path, change, .. } in changes {
             if self.changes.get(path) == Some(change) {
                 self.changes.remove(path);
             }

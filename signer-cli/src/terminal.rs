@@ -1,5 +1,6 @@
 //! What a person sees: colour where it is welcome, and text from outside that can't move the cursor.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, stderr};
 
 /// Red, on a terminal that may show it.
@@ -8,7 +9,11 @@ pub(crate) fn bad(text: &str, colour: bool) -> String {
 }
 
 /// Text from outside, with control characters shown instead of sent.
-pub(crate) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte == b'\n' || (b' '..0x7f).contains(&byte);
+    if text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     for one in text.chars() {
         if one.is_control() && one != '\n' {
@@ -17,7 +22,7 @@ pub(crate) fn shown(text: &str) -> String {
             out.push(one);
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Something the person should know that changes nothing.

@@ -16,7 +16,7 @@ use core::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::canonical::{JsonError, canonicalise};
+use crate::canonical::{JsonError, canonicalise, is_normal_form, normal_text};
 use crate::crypto::{Sign, SignError, Verify};
 use crate::envelope::Envelope;
 use crate::hash::hex;
@@ -129,8 +129,16 @@ impl Document {
     /// # Errors
     /// As for [`Self::parse`].
     pub fn parse_listed(bytes: &[u8]) -> Result<Self, JsonError> {
+        Self::parse_listed_shared(&Arc::new(bytes.to_vec()))
+    }
+
+    /// [`Self::parse_listed`] of bytes that needn't be copied.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn parse_listed_shared(bytes: &Arc<Vec<u8>>) -> Result<Self, JsonError> {
         let refused = |refusal: Refusal| JsonError::new(&refusal.reason.to_string());
-        let envelope = Envelope::parse(&Role::Targets, "4.2", Arc::new(bytes.to_vec())).map_err(refused)?;
+        let envelope = Envelope::parse(&Role::Targets, "4.2", Arc::clone(bytes)).map_err(refused)?;
         let (mut signed, mut listing) = (Map::new(), None);
         for member in envelope.signed.members() {
             let text = envelope.signed.text(&member.span);
@@ -141,7 +149,7 @@ impl Document {
             };
             if let Some(name) = name {
                 let all = envelope.signed.listing(name).map_err(|why| JsonError::new(&why))?;
-                listing = Some(Listed::of(name, &all)?);
+                listing = Some(Listed::of(name, all));
             } else {
                 let value = serde_json::from_slice(text).map_err(|why| JsonError::from_serde(&why))?;
                 signed.insert(member.name.clone(), value);
@@ -153,16 +161,21 @@ impl Document {
 
     /// The members of a large object, `targets` or `meta`, each as text: read it with `serde_json`.
     #[must_use]
-    pub fn listed(&self, name: &str) -> BTreeMap<&str, Cow<'_, str>> {
+    pub fn listed(&self, name: &str) -> BTreeMap<Cow<'_, str>, Cow<'_, str>> {
         if let Some(listing) = self.listing.as_ref().filter(|listing| listing.name == name) {
-            return listing
-                .members
-                .iter()
-                .map(|(name, text)| (name.as_str(), Cow::Borrowed(&**text)))
-                .collect();
+            return listing.members().into_iter().map(|(name, text)| (name, Cow::Borrowed(text))).collect();
         }
         let entries = self.signed.get(name).and_then(Value::as_object).into_iter().flatten();
-        entries.map(|(name, value)| (name.as_str(), Cow::Owned(value.to_string()))).collect()
+        entries.map(|(name, value)| (name.as_str().into(), Cow::Owned(value.to_string()))).collect()
+    }
+
+    /// How many members a large object has, `targets` or `meta`.
+    #[must_use]
+    pub fn count_of(&self, name: &str) -> usize {
+        match self.listing.as_ref().filter(|listing| listing.name == name) {
+            Some(listing) => listing.len(),
+            None => self.signed.get(name).and_then(Value::as_object).map_or(0, Map::len),
+        }
     }
 
     /// The signed part.
@@ -236,6 +249,11 @@ impl Document {
     /// # Errors
     /// Refuses a `custom` that is not JSON without fractions.
     pub fn set_target(&mut self, path: &str, target: &Target) -> Result<(), JsonError> {
+        if let Some(listing) = self.listing.as_mut().filter(|listing| listing.name == "targets") {
+            self.signatures.clear();
+            listing.set(path, target_text(target)?);
+            return Ok(());
+        }
         let mut value = json!({ "length": target.length, "hashes": target.hashes });
         if let (Some(custom), Some(object)) = (&target.custom, value.as_object_mut()) {
             object.insert("custom".into(), strict_value(custom.get().as_bytes())?);
@@ -248,7 +266,7 @@ impl Document {
     #[must_use]
     pub fn has_target(&self, path: &str) -> bool {
         match &self.listing {
-            Some(listing) => listing.name == "targets" && listing.members.contains_key(path),
+            Some(listing) => listing.name == "targets" && listing.get(path).is_some(),
             None => self.signed.get("targets").and_then(|targets| targets.get(path)).is_some(),
         }
     }
@@ -256,7 +274,7 @@ impl Document {
     /// In targets: drops all targets.
     pub fn clear_targets(&mut self) {
         if let Some(listing) = &mut self.listing {
-            listing.members.clear();
+            listing.clear();
             self.signatures.clear();
             return;
         }
@@ -267,7 +285,7 @@ impl Document {
     pub fn remove_target(&mut self, path: &str) -> bool {
         if let Some(listing) = &mut self.listing {
             self.signatures.clear();
-            return listing.members.remove(path).is_some();
+            return listing.remove(path);
         }
         self.object("targets").remove(path).is_some()
     }
@@ -312,7 +330,7 @@ impl Document {
         match &mut self.listing {
             Some(listing) if listing.name == name => {
                 self.signatures.clear();
-                listing.members.insert(key.to_owned(), value.to_string().into());
+                listing.set(key, value.to_string());
             }
             _ => {
                 self.object(name).insert(key.to_owned(), value);
@@ -354,7 +372,12 @@ impl Document {
     /// # Errors
     /// Refuses fractions and deep nesting, which have no canonical form.
     pub fn canonical(&self) -> Result<Vec<u8>, JsonError> {
-        canonicalise(self.text().as_bytes())
+        let text = self.text();
+        // What is listed was brought into normal form one by one, and needn't be read again for that.
+        let is_normal = self.listing.is_some()
+            && serde_json::to_vec(&self.signed).is_ok_and(|rest| is_normal_form(&rest));
+        // Only what is escaped is written otherwise in canonical form.
+        if is_normal && !text.contains('\\') { Ok(text.into_bytes()) } else { canonicalise(text.as_bytes()) }
     }
 
     /// Signs with one key and checks the signature before it is taken. A second signature of the same
@@ -431,6 +454,30 @@ impl Document {
     fn role_mut(&mut self, role: &Role) -> &mut Map<String, Value> {
         object_in(self.object("roles"), role.name())
     }
+}
+
+/// How deep `custom` lies in the signed part: below `targets` and the target.
+const CUSTOM_DEPTH: usize = 3;
+
+/// A target as JSON in normal form.
+fn target_text(target: &Target) -> Result<String, JsonError> {
+    let mut text = String::from("{");
+    if let Some(custom) = &target.custom {
+        text.push_str("\"custom\":");
+        text.push_str(&normal_text(custom.get(), CUSTOM_DEPTH)?);
+        text.push(',');
+    }
+    text.push_str("\"hashes\":{");
+    for (number, (algorithm, hash)) in target.hashes.iter().enumerate() {
+        if number > 0 {
+            text.push(',');
+        }
+        quoted(&mut text, algorithm);
+        text.push(':');
+        quoted(&mut text, hash);
+    }
+    text.push_str(&format!("}},\"length\":{}}}", target.length));
+    Ok(text)
 }
 
 /// The object called `name`, made (or made anew) where there is none.

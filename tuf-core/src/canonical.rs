@@ -5,6 +5,7 @@
 //! readers could understand differently: duplicate keys, fractions, deep nesting, and text that is not
 //! UTF-8. What comes out is therefore safe to hand to an ordinary parser.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -40,6 +41,30 @@ fn in_normal_form(bytes: &[u8]) -> Option<(&[u8], bool)> {
     let span = scanner.span(0)?;
     scanner.skip_space();
     (scanner.at() == bytes.len()).then_some((bytes.get(span)?, scanner.control()))
+}
+
+/// Whether this is a value in normal form, and nothing else.
+pub(crate) fn is_normal_form(bytes: &[u8]) -> bool {
+    is_normal_at(bytes, 0)
+}
+
+/// The same for a value that lies so deep within another.
+fn is_normal_at(bytes: &[u8], depth: usize) -> bool {
+    let mut scanner = Scanner::new(bytes, 0);
+    scanner.value(depth).is_some() && scanner.at() == bytes.len()
+}
+
+/// The same JSON in normal form, for a value that lies so deep within another: as it is, where it is so already.
+pub(crate) fn normal_text(json: &str, depth: usize) -> Result<Cow<'_, str>, JsonError> {
+    if is_normal_at(json.as_bytes(), depth) {
+        return Ok(Cow::Borrowed(json));
+    }
+    let normal = Normal::parse(json.as_bytes())?.into_json();
+    let normal = String::from_utf8(normal).map_err(|why| JsonError::new(&alloc::format!("{why}")))?;
+    match is_normal_at(normal.as_bytes(), depth) {
+        true => Ok(Cow::Owned(normal)),
+        false => Err(JsonError::new("expected a value in normal form that isn't nested too deeply")),
+    }
 }
 
 /// Writes a value in canonical form. A value that we hold has no duplicate keys; fractions are refused.

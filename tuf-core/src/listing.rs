@@ -24,6 +24,13 @@ pub(crate) struct Listing {
     marks: Marks,
 }
 
+/// Where a member stands within the text of all; of length 0 where it would stand.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) start: usize,
+    pub(crate) length: usize,
+}
+
 /// A member that goes back or away: its key, what was said of it, and what is said now.
 pub(crate) type Older<'a> = (Cow<'a, str>, &'a [u8], Option<&'a [u8]>);
 
@@ -81,6 +88,39 @@ impl Listing {
         keys.find(|key| **key >= *prefix).filter(|key| key.starts_with(prefix))
     }
 
+    /// The members as text, without the braces around them.
+    pub(crate) fn text(&self) -> &str {
+        let start = self.marks.at.first().map_or(0, |&first| usize::try_from(first).unwrap_or(usize::MAX));
+        let text = self.file.get(start..self.end()).unwrap_or_default();
+        core::str::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Where the last member ends.
+    fn end(&self) -> usize {
+        let last = self.marks.at.last().map(|&last| self.entries_from(last, STRIDE));
+        last.and_then(|mut last| last.by_ref().last().map(|_| last.end)).unwrap_or(0)
+    }
+
+    /// Where a member is in [`Self::text`], or would be.
+    pub(crate) fn place(&self, name: &str) -> Place {
+        let Some(&first) = self.marks.at.first() else { return Place::default() };
+        let not_after = |mark: &u32| self.key_at(*mark).is_some_and(|key| *key <= *name);
+        let stride = self.marks.at.partition_point(not_after).saturating_sub(1);
+        let mark = self.marks.at.get(stride).copied().unwrap_or(first);
+        // Where all keys of the stride come before it, it is at the first of the next one.
+        let mut entries = self.entries_from(mark, STRIDE.saturating_add(1));
+        let within = |at: usize| at.saturating_sub(usize::try_from(first).unwrap_or(usize::MAX));
+        let mut end = entries.end;
+        while let Some((key, _)) = entries.next() {
+            if *key >= *name {
+                let length = if *key == *name { entries.end.saturating_sub(entries.start) } else { 0 };
+                return Place { start: within(entries.start), length };
+            }
+            end = entries.end;
+        }
+        Place { start: within(end), length: 0 }
+    }
+
     fn key_at(&self, mark: u32) -> Option<Cow<'_, str>> {
         let mut scanner = Scanner::new(&self.file, usize::try_from(mark).ok()?);
         unescaped(scanner.string()?)
@@ -96,7 +136,7 @@ impl Listing {
 
     fn entries_from(&self, mark: u32, left: usize) -> Entries<'_> {
         let at = usize::try_from(mark).unwrap_or(usize::MAX);
-        Entries { text: &self.file, scanner: Scanner::new(&self.file, at), left }
+        Entries { text: &self.file, scanner: Scanner::new(&self.file, at), left, start: at, end: at }
     }
 
     /// The first member that goes back or away: its key, and what this and `next` say of it. `older`
@@ -129,6 +169,9 @@ pub(crate) struct Entries<'a> {
     text: &'a [u8],
     scanner: Scanner<'a>,
     left: usize,
+    /// Of the member that came last.
+    start: usize,
+    end: usize,
 }
 
 impl<'a> Iterator for Entries<'a> {
@@ -136,9 +179,11 @@ impl<'a> Iterator for Entries<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
+        let start = self.scanner.at();
         let key = unescaped(self.scanner.string()?)?;
         self.scanner.take_spaced(b':')?;
         let value: Range<usize> = self.scanner.span(DEPTH)?;
+        (self.start, self.end) = (start, value.end);
         if self.scanner.take_spaced(b',').is_none() {
             self.left = 0;
         }

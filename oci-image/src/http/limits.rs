@@ -18,8 +18,8 @@ pub struct HttpLimits {
     /// blobs that are streamed have only the rate. The largest manifest, of 4 MiB, needs 14 KiB/s for it.
     /// Where the answer pauses at the end of it, one wait of [`Self::read`] comes on top.
     pub total: Duration,
-    /// How often a GET, HEAD or PUT is repeated after a fault that passes: status 429, 502, 503, 504, a cut
-    /// connection. What begins or ends an upload is repeated after 429 only.
+    /// How often a GET, HEAD or PUT is repeated after a fault that passes: status 429, 500, 502, 503, 504, a
+    /// cut connection. What begins or ends an upload is repeated after 429 only.
     pub retries: u32,
     /// The wait before the first repetition; it doubles for each further one.
     pub back_off: Duration,

@@ -9,6 +9,7 @@ use super::add_list;
 use crate::Surroundings;
 use crate::args::AddArgs;
 use crate::config::Config;
+use crate::custom::Custom;
 use crate::draft::custom;
 use crate::failure::Failure;
 use crate::image::Image;
@@ -115,7 +116,7 @@ fn stage(
     let change = Change::Add {
         length,
         digest: image.digest,
-        custom: custom.clone(),
+        custom: Custom::of(&custom),
         listed: false,
         base: before,
         role: None,
@@ -123,10 +124,10 @@ fn stage(
     let outcome = if before == Some(image.digest) {
         staged.changes.remove(path);
         Outcome::AlreadyPublished
-    } else if staged.changes.get(path) == Some(&change) {
+    } else if staged.changes.get(path).is_some_and(|staged| **staged == change) {
         Outcome::AlreadyStaged
     } else {
-        staged.changes.insert(path.to_owned(), change);
+        staged.set(path, change);
         Outcome::Staged
     };
     Ok(Added { outcome, image: described(path, length, image.digest, Some(&custom)) })

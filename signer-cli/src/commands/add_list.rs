@@ -9,6 +9,7 @@ use oci_image::{Digest, Reference};
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::custom::Custom;
 use crate::draft::custom;
 use crate::failure::Failure;
 use crate::published::Published;
@@ -51,8 +52,8 @@ pub(super) fn stage(
             say(&mut custom, "previous", Some(base.to_string().into()));
         }
         config.rule(&path).keep(&path, before.as_ref().zip(base), digest, &mut custom)?;
-        let change = Change::Add { length, digest, custom, listed: true, base, role: None };
-        staged.changes.insert(path, change);
+        let custom = Custom::of(&custom);
+        staged.set(&path, Change::Add { length, digest, custom, listed: true, base, role: None });
         count = count.saturating_add(1);
     }
     Ok(report::Add { version: VERSION, dry_run: false, names: Vec::new(), listed: Some(count) })

@@ -72,7 +72,8 @@ pub(crate) fn dry_run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> 
         None => {
             let proposal = Proposal::of(&published, &staged, &config, around.now)?;
             let manifest = |digest| staged.manifest(digest);
-            (proposal.clone(), Draft::make(proposal, &base, manifest, &mut ring)?)
+            let rest = proposal.without_documents();
+            (rest, Draft::make(proposal, &base, manifest, &mut ring)?)
         }
         Some(ceremony) => {
             let (proposal, manifests) = ceremony.into_proposal(&published)?;
@@ -81,8 +82,8 @@ pub(crate) fn dry_run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> 
                 return Ok(Diff { dry_run: true, ..report(&proposal, store.as_ref(), Vec::new(), false) });
             }
             let manifest = |digest| manifests.get(digest).map_or_else(|| staged.manifest(digest), Ok);
-            let draft = Draft::of_signed(&proposal, &base, manifest, &mut ring)?;
-            (proposal, draft)
+            let rest = proposal.without_documents();
+            (rest, Draft::of_signed(proposal, &base, manifest, &mut ring)?)
         }
     };
     clock::warn_of_earlier(&draft.signed, &published, around.now)?;

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use signing_keys::file::{NewKind, PrivateKey};
 use tuf_core::authoring::{Document, meta_of};
@@ -164,7 +165,7 @@ impl First {
         timestamp.set_meta("snapshot.json", &meta_of(1, &snapshot));
         let timestamp = keys.sign(&Role::Timestamp, timestamp)?;
 
-        let state = State { timestamp: &timestamp, snapshot: &snapshot, targets: &targets };
+        let state = State { timestamp: &timestamp, snapshot: &snapshot, targets: &Arc::new(targets.clone()) };
         weigh(std::slice::from_ref(&root), Seen::default(), state, now)
             .map_err(|refusal| not_publishable(&refusal))?;
         let expires = ROLES.into_iter().map(|role| (role.clone(), expiry(&role))).collect();

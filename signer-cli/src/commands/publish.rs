@@ -6,7 +6,6 @@ use chrono::TimeDelta;
 use publish_store::{Store, StoreError};
 use tuf_core::{Instant, Role};
 
-use super::status::change;
 use crate::Surroundings;
 use crate::args::PublishArgs;
 use crate::args::roles::CeremonyFileArgs;
@@ -22,7 +21,7 @@ use crate::for_others::{ForOthers, prepare, settle};
 use crate::key_ring::KeyRing;
 use crate::owed::Owed;
 use crate::places;
-use crate::proposal::{Proposal, Why};
+use crate::proposal::{Planned, Proposal, Why};
 use crate::published::Published;
 use crate::report::{self, Reason, VERSION};
 use crate::repository::Repository;
@@ -69,7 +68,7 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
     loop {
         tries = tries.saturating_sub(1);
         // Another signer may have been here while a passphrase was typed: then all of it is read again.
-        let still = ready.take().filter(|ready| ready.is_still_so(&repository, store.as_ref()));
+        let still = ready.take().filter(|ready| ready.is_still_so(store.as_ref()));
         let (published, mut staged, proposal, manifests) = match (&ceremony, still) {
             (None, Some(Ready { published, staged, proposal })) => {
                 (published, staged, proposal, Manifests::default())
@@ -85,24 +84,21 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
                 (published, Staged::read(&repository)?, proposal, manifests)
             }
         };
-        let (done, done_edits) = (proposal.changes.clone(), proposal.edits.clone());
+        let edits: Vec<Edit> = proposal.edits.clone();
         if ceremony.is_some() && proposal.documents.is_empty() {
             // Somebody was interrupted after clients were led on. What is left is to notice.
             files::replace(&repository.timestamp(), &published.timestamp.bytes, Readers::Everyone)?;
-            staged.forget(&done, &done_edits)?;
+            staged.forget(&proposal.changes, &edits)?;
             return Ok(nothing_left(store.as_ref()));
         }
         let base = Base { published: &published, config: &config, now: around.now };
-        let changes: Result<_, Failure> =
-            proposal.changes.iter().map(|(path, staged)| change(path, staged, &published)).collect();
-        let (changes, edits) = (changes?, proposal.edits.iter().map(Edit::words).collect());
         let for_them = for_others.as_mut();
         let mut owed = Owed::read(&repository)?;
         let images =
             for_them.map(|one| prepare(one, &mut owed, &proposal, &published, &mut ring)).transpose()?;
         let manifest = |digest| manifests.get(digest).map_or_else(|| staged.manifest(digest), Ok);
         let draft = match ceremony.is_some() {
-            true => Draft::of_signed(&proposal, &base, manifest, &mut ring)?,
+            true => Draft::of_signed(proposal, &base, manifest, &mut ring)?,
             false => Draft::make(proposal, &base, manifest, &mut ring)?,
         };
         clock::warn_of_earlier(&draft.signed, &published, around.now)?;
@@ -118,10 +114,10 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             Err(error) => return Err(Failure::of_store(store.as_ref(), &error)),
         };
         let remember = || {
-            files::replace(&repository.timestamp(), draft.timestamp(), Readers::Everyone)?;
+            draft.remember(&repository)?;
             match ceremony.is_some() {
                 // What is staged besides stays so.
-                true => staged.forget(&done, &done_edits),
+                true => staged.forget(&draft.changes, &edits),
                 false => staged.clear(),
             }?;
             owed.leave()
@@ -140,12 +136,15 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             }
             report
         });
+        // There may be a million names: they are listed once what was signed of them is let go.
+        let Draft { signed, changes, .. } = draft;
+        let signed = signed.iter().map(statement).collect();
         return Ok(report::Publish {
             version: VERSION,
             published: store.describe(),
-            changes,
-            edits,
-            signed: draft.signed.iter().map(statement).collect(),
+            changes: changes.iter().map(Planned::report).collect(),
+            edits: edits.iter().map(Edit::words).collect(),
+            signed,
             for_others,
         });
     }
@@ -191,10 +190,9 @@ impl<'s> Ready<'s> {
     }
 
     /// Whether the same is published and staged. What can't be read now is read again, and says why.
-    fn is_still_so(&self, repository: &Repository, store: &dyn Store) -> bool {
+    fn is_still_so(&self, store: &dyn Store) -> bool {
         let head = store.head().ok().flatten();
-        head.is_some_and(|head| head.token == self.published.token)
-            && Staged::read(repository).is_ok_and(|staged| staged == self.staged)
+        head.is_some_and(|head| head.token == self.published.token) && self.staged.is_still_so()
     }
 }
 

@@ -28,11 +28,11 @@ pub(crate) fn run(dir: &Path, args: &RemoveArgs, around: &Surroundings) -> Resul
         true => args.name.clone(),
         false => path_of(&args.name.parse().map_err(Failure::usage)?)?,
     };
-    let was_staged = matches!(staged.changes.remove(&path), Some(Change::Add { .. }));
+    let was_staged = staged.changes.remove(&*path).is_some_and(|was| matches!(*was, Change::Add { .. }));
     let outcome = match (published.target(&path)?, was_staged) {
         (Some(target), _) => {
             note_digest(&path, &target, &published)?;
-            staged.changes.insert(path.clone(), Change::Remove);
+            staged.set(&path, Change::Remove);
             Removal::Staged
         }
         (None, true) => Removal::Unstaged,

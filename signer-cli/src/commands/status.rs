@@ -17,13 +17,14 @@ use crate::holders::holding;
 use crate::key_ring::KeyRing;
 use crate::owed::Owed;
 use crate::places;
+use crate::proposal::Planned;
 use crate::published::{Published, Statement, malformed};
 use crate::refresh::{due_from, expiries};
-use crate::report::{self, Action, VERSION};
+use crate::report::{self, VERSION};
 use crate::reports::duty::Duty;
 use crate::repository::Repository;
 use crate::span::Span;
-use crate::staged::{Change, Staged, digest_of};
+use crate::staged::{Staged, digest_of};
 use crate::terminal;
 
 pub(crate) fn run(dir: &Path, args: &StatusArgs, around: &Surroundings) -> Result<report::Status, Failure> {
@@ -34,8 +35,9 @@ pub(crate) fn run(dir: &Path, args: &StatusArgs, around: &Surroundings) -> Resul
     let staged = Staged::read(&repository)?;
     let mut changes = Vec::new();
     for (path, staged) in &staged.changes {
-        if !staged.is_done(path, &published)? {
-            changes.push(change(path, staged, &published)?);
+        let target = published.target(path)?;
+        if !staged.is_done(target.as_ref()) {
+            changes.push(Planned::of(path, staged, target.as_ref()).report());
         }
     }
     let roles = roles(&published)?;
@@ -161,19 +163,4 @@ fn role(
 fn listed(path: &str, target: &Target) -> Option<report::Image> {
     let custom = target.custom.as_ref().and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
     Some(described(path, target.length, digest_of(target)?, custom.as_ref()))
-}
-
-/// A change, as reports say it.
-pub(super) fn change(
-    path: &str,
-    change: &Change,
-    published: &Published<'_>,
-) -> Result<report::Change, Failure> {
-    let action = match (change, published.target(path)?) {
-        (Change::Remove, _) => Action::Remove,
-        (Change::Add { .. }, None) => Action::Add,
-        (Change::Add { .. }, Some(_)) => Action::Change,
-    };
-    let digest = change.digest().map(|digest| digest.to_string());
-    Ok(report::Change { action, name: path.to_owned(), digest })
 }

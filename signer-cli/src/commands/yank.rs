@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::Surroundings;
 use crate::args::{RehearsalArgs, UnyankArgs, YankArgs};
 use crate::config::Config;
+use crate::custom::Custom;
 use crate::failure::Failure;
 use crate::places;
 use crate::published::Published;
@@ -102,12 +103,12 @@ fn change(
         let change = Change::Add {
             length: target.length,
             digest,
-            custom,
+            custom: Custom::of(&custom),
             listed: false,
             base: Some(digest),
             role: None,
         };
-        staged.changes.insert(path.clone(), change);
+        staged.set(path, change);
     }
     if !rehearsal.dry_run {
         staged.write()?;

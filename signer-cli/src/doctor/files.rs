@@ -130,10 +130,10 @@ fn state(subject: &Subject<'_>, newest: &mut Newest, findings: &mut Findings) ->
     let listed = serde_json::from_str(timestamp.listed("meta").get("snapshot.json")?).ok()?;
     let snapshot = file(store, "snapshot.json", listed, limits::SNAPSHOT_BYTES, newest, findings)?;
     let snapshot = parsed(&snapshot, "snapshot.json", store, findings)?;
-    let listed: BTreeMap<&str, Value> = snapshot
+    let listed: BTreeMap<String, Value> = snapshot
         .listed("meta")
         .into_iter()
-        .map(|(name, text)| (name, serde_json::from_str(&text).unwrap_or_default()))
+        .map(|(name, text)| (name.into_owned(), serde_json::from_str(&text).unwrap_or_default()))
         .collect();
     // What is delegated to nobody any more is listed on (5.5.5), and no client asks for it.
     for (name, meta) in listed.iter().filter(|(name, _)| **name != "root.json") {
@@ -270,7 +270,11 @@ fn own_leftovers(subject: &Subject<'_>, published: Option<&Published<'_>>, findi
     let Some(published) = published.filter(|_| !staged.changes.is_empty() && staged.edits.is_empty()) else {
         return;
     };
-    if staged.changes.iter().all(|(path, change)| change.is_done(path, published).unwrap_or(false)) {
+    if staged
+        .changes
+        .iter()
+        .all(|(path, change)| published.target(path).is_ok_and(|target| change.is_done(target.as_ref())))
+    {
         findings.warning(
             Area::Published,
             "what is staged is published already: a publish was interrupted after its last write",

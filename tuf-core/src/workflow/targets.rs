@@ -41,6 +41,19 @@ impl FreshSnapshot {
         name: &str,
         bytes: &[u8],
     ) -> Result<TrustedTargets, Refusal> {
+        self.delegated_shared(delegator, name, &shared(bytes))
+    }
+
+    /// [`Self::delegated`] of bytes that needn't be copied.
+    ///
+    /// # Errors
+    /// As for [`Self::delegated`].
+    pub fn delegated_shared(
+        &self,
+        delegator: &TrustedTargets,
+        name: &str,
+        file: &Arc<Vec<u8>>,
+    ) -> Result<TrustedTargets, Refusal> {
         let role = Role::of_targets(name);
         let delegations = delegator.document().delegations.as_ref();
         let found = delegations.and_then(|all| Some((&all.keys, all.keys_of(name)?)));
@@ -49,7 +62,7 @@ impl FreshSnapshot {
                 alloc::format!("expected {} to delegate to it, got no such delegation", delegator.role());
             return Err(Refusal { role, step: "5.6.7", reason: Reason::Malformed { what } });
         };
-        self.weigh_targets(role, keys, &role_keys, &shared(bytes))
+        self.weigh_targets(role, keys, &role_keys, file)
     }
 
     pub(crate) fn weigh_targets(
