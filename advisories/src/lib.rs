@@ -17,6 +17,23 @@
     )
 )]
 
+mod build;
+mod convert;
+mod database;
+mod ecosystem;
+mod error;
+mod format;
+mod limits;
+mod matching;
+mod osv;
+mod range;
+mod severity;
 mod version;
 
+pub use build::build;
+pub use database::{Coverage, Database, Info, SourceInfo};
+pub use ecosystem::{Ecosystem, Package};
+pub use error::Error;
+pub use matching::{Answer, Match, Unknown};
+pub use severity::{Level, Severity};
 pub use version::{Order, Unreadable, Version};

@@ -45,7 +45,12 @@ impl Severity {
     pub(crate) fn of_vector(vector: &str, source: &str) -> Option<Self> {
         let score = score(vector)?;
         let owned = |text: &str| Some(text.to_owned());
-        Some(Self { level: Level::of_score(score), score: Some(score), vector: owned(vector), source: owned(source) })
+        Some(Self {
+            level: Level::of_score(score),
+            score: Some(score),
+            vector: owned(vector),
+            source: owned(source),
+        })
     }
 }
 
@@ -78,8 +83,8 @@ impl Level {
 fn score(vector: &str) -> Option<f32> {
     let score = match vector {
         v if v.starts_with("CVSS:4") => cvss::v4::Vector::from_str(v).ok()?.score().value(),
-        v if v.starts_with("CVSS:3") => cvss::v3::Base::from_str(v).ok()?.score().value(),
-        v => cvss::v2::Vector::from_str(v.trim_matches(['(', ')'])).ok()?.score(),
+        v if v.starts_with("CVSS:3") => cvss::v3::Vector::from_str(v).ok()?.score().value(),
+        v => cvss::v2::Vector::from_str(v.trim_matches(['(', ')'])).ok()?.score().value(),
     };
     #[expect(clippy::cast_possible_truncation, reason = "a score has one decimal and is at most 10")]
     let score = score as f32;
@@ -92,7 +97,10 @@ pub(crate) fn distribution(advisory: &osv::Advisory, affected: &osv::Affected, n
         value.as_ref().and_then(|value| value.get(member)).and_then(Value::as_str).and_then(Level::of_word)
     };
     let listed = |list: &Option<Vec<osv::Severity>>| {
-        list.iter().flatten().find(|severity| severity.kind == name).and_then(|one| Level::of_word(&one.score))
+        list.iter()
+            .flatten()
+            .find(|severity| severity.kind == name)
+            .and_then(|one| Level::of_word(&one.score))
     };
     let rated = || {
         let (rating, _) = advisory.summary.as_deref().filter(|_| name == "AlmaLinux")?.split_once(':')?;
@@ -126,7 +134,12 @@ pub(crate) fn of_database(advisory: &osv::Advisory) -> Option<Severity> {
         #[expect(clippy::cast_possible_truncation, reason = "a score has one decimal and is at most 10")]
         let score = score as f32;
         let valid = (0.0..=10.0).contains(&score);
-        return valid.then(|| Severity { level: Level::of_score(score), score: Some(score), vector: None, source });
+        return valid.then(|| Severity {
+            level: Level::of_score(score),
+            score: Some(score),
+            vector: None,
+            source,
+        });
     }
     let level = Level::of_word(specific.get("severity")?.as_str()?)?;
     Some(Severity { level, score: None, vector: None, source })

@@ -138,7 +138,9 @@ impl Tokens<'_> {
         };
         let back = matches!(
             (kind, before),
-            (Kind::DigitOrZero, Kind::Digit) | (Kind::Suffix, Kind::SuffixNumber) | (Kind::Digit, Kind::Letter)
+            (Kind::DigitOrZero, Kind::Digit)
+                | (Kind::Suffix, Kind::SuffixNumber)
+                | (Kind::Digit, Kind::Letter)
         );
         self.kind = if kind < before && !back { Kind::Invalid } else { kind };
     }

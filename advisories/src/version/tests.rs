@@ -81,7 +81,9 @@ fn what_is_no_version_is_unreadable_and_not_small() {
         assert!(Version::parse(order, text).is_err(), "{order:?}: {text}");
     }
     let long = "1".repeat(513);
-    assert!(Version::parse(Order::Rpm, &long).unwrap_err().to_string().starts_with("expected a version of 1 to"));
+    assert!(
+        Version::parse(Order::Rpm, &long).unwrap_err().to_string().starts_with("expected a version of 1 to")
+    );
 }
 
 #[test]
