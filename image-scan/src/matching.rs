@@ -42,6 +42,8 @@ pub struct Known {
     pub aliases: Vec<String>,
     /// The first version that is mended.
     pub fixed: Option<String>,
+    /// A fix that only some can have, and who.
+    pub fixed_for_some: Option<String>,
     /// How bad it is.
     pub severity: Severity,
     /// The score of CVSS.
@@ -52,6 +54,8 @@ pub struct Known {
     pub severity_source: Option<String>,
     /// Whether it is known to be exploited.
     pub exploited: bool,
+    /// Whether somebody disputes that it is a weakness at all.
+    pub disputed: bool,
     /// What it is, in a line.
     pub summary: Option<String>,
     /// Where to read on.
@@ -134,11 +138,13 @@ fn finding(component: &Component, query: &Query, known: &Known) -> Finding {
         source_package: component.source.as_ref().map(|source| source.name.clone()),
         version: component.version.clone(),
         fixed: known.fixed.clone(),
+        fixed_for_some: known.fixed_for_some.clone(),
         severity: known.severity,
         score: known.score,
         vector: known.vector.clone(),
         severity_source: known.severity_source.clone(),
         exploited: known.exploited,
+        disputed: known.disputed,
         summary: known.summary.clone(),
         references: known.references.clone(),
         layer: component.layer,

@@ -148,6 +148,9 @@ pub struct Finding {
     /// The first version that is mended, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed: Option<String>,
+    /// A version that is mended and that only some can have, and who: those who pay for longer support.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed_for_some: Option<String>,
     /// How bad it is.
     pub severity: Severity,
     /// The score of CVSS.
@@ -161,6 +164,8 @@ pub struct Finding {
     pub severity_source: Option<String>,
     /// Whether it is known to be exploited (CISA's list).
     pub exploited: bool,
+    /// Whether somebody disputes that it is a weakness at all.
+    pub disputed: bool,
     /// What it is, in a line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,

@@ -44,11 +44,13 @@ fn known(asked: String, severity: Severity) -> Known {
         id: "CVE-2026-1".into(),
         aliases: vec!["GHSA-1".into()],
         fixed: Some("2".into()),
+        fixed_for_some: None,
         severity,
         score: None,
         vector: None,
         severity_source: None,
         exploited: false,
+        disputed: false,
         summary: Some(asked),
         references: Vec::new(),
     }

@@ -79,11 +79,14 @@ pub(crate) struct ScanArgs {
     /// Scan bytes that nobody vouches for; the report says so
     #[arg(long)]
     pub(crate) unverified: bool,
+    /// The advisories to look its components up in; without them, the report says only what there is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
     /// How the report is printed; json has a schema in docs/schema
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) format: ScanFormat,
     /// Exit 4 where there is a finding of this severity, or a worse one
-    #[arg(long, value_enum, value_name = "SEVERITY")]
+    #[arg(long, value_enum, value_name = "SEVERITY", requires = "db")]
     pub(crate) fail_on: Option<FailOn>,
     /// For --fail-on, count only what a newer version mends
     #[arg(long, requires = "fail_on")]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -105,6 +106,94 @@ fn every_form_is_printed_and_text_says_what_is_not_known() {
             "  1 components of PyPI: no database of advisories was given",
         ]
     );
+}
+
+/// A database of one advisory on Debian's bash and one on Python's `a`, whose versions before these are affected.
+fn database(folder: &Path) -> String {
+    let advisory = |id: &str, ecosystem: &str, name: &str, fixed: &str| {
+        serde_json::json!({
+            "id": id, "modified": "2026-01-01T00:00:00Z", "summary": "A made-up weakness", "aliases": ["CVE-2026-7"],
+            "severity": [{ "type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H" }],
+            "affected": [{
+                "package": { "ecosystem": ecosystem, "name": name },
+                "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }, { "fixed": fixed }] }],
+            }],
+        })
+        .to_string()
+    };
+    let from = folder.join("osv");
+    for (name, id, ecosystem, package, fixed) in [
+        ("Debian", "DEBIAN-CVE-2026-7", "Debian:12", "bash", "5.2.15-3"),
+        ("PyPI", "PYSEC-2026-7", "PyPI", "a", "1.0"),
+    ] {
+        fs::create_dir_all(from.join(name)).unwrap();
+        let mut zip = zip::ZipWriter::new(fs::File::create(from.join(name).join("all.zip")).unwrap());
+        zip.start_file(format!("{id}.json"), zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(advisory(id, ecosystem, package, fixed).as_bytes()).unwrap();
+        zip.finish().unwrap();
+    }
+    let file = folder.join("advisories.db");
+    advisories::build(&from, &file).unwrap();
+    file.display().to_string()
+}
+
+#[test]
+fn findings_name_what_is_wrong_where_it_came_from_and_what_mends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, db) = (debian(folder.path()), database(folder.path()));
+    let run = verify(folder.path(), &["scan", &image, "--unverified", "--db", &db, "--format", "json"]);
+    let report = run.json();
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(report["findings"].as_array().unwrap().len(), 1, "{}", run.out);
+    let finding = &report["findings"][0];
+    for (member, expected) in [
+        ("id", "CVE-2026-7"),
+        ("ecosystem", "Debian:12"),
+        ("package", "bash"),
+        ("source_package", "bash"),
+        ("version", "5.2.15-2+b2"),
+        ("fixed", "5.2.15-3"),
+        ("severity", "critical"),
+        ("path", "/var/lib/dpkg/status"),
+        ("engine", "hallmark"),
+    ] {
+        assert_eq!(finding[member], expected, "{member}");
+    }
+    assert_eq!(finding["layer"], 0);
+    assert!(finding["aliases"].as_array().unwrap().iter().any(|alias| alias == "DEBIAN-CVE-2026-7"));
+    assert!(report["coverage"].as_array().unwrap().iter().all(|one| one["status"] == "matched"));
+    assert_eq!(report["database"]["made_at"], "2026-01-01T00:00:00Z");
+}
+
+#[test]
+fn a_broken_rule_ends_with_4_and_the_report_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, db) = (debian(folder.path()), database(folder.path()));
+    let scan = |more: &[&str]| {
+        verify(folder.path(), &[&["scan", &image, "--unverified", "--db", &db][..], more].concat())
+    };
+    assert_eq!(scan(&[]).code, 0);
+    for (rule, code) in [("critical", 4), ("any", 4), ("low", 4)] {
+        let run = scan(&["--fail-on", rule, "--fixable-only"]);
+        assert_eq!(run.code, code, "{rule}");
+        assert!(run.out.contains(&format!("{}: 1 findings", "--fixable-only")), "{}", run.out);
+    }
+    let report = scan(&["--fail-on", "high", "--format", "json"]).json();
+    assert_eq!(report["gate"]["passed"], false);
+    assert_eq!(report["gate"]["broken_by"], 1);
+}
+
+#[test]
+fn a_rule_needs_a_database_and_a_database_must_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = debian(folder.path());
+    let run = verify(folder.path(), &["scan", &image, "--unverified", "--fail-on", "high"]);
+    assert_eq!((run.code, run.out.as_str()), (2, ""));
+    let other = folder.path().join("other");
+    fs::write(&other, "not a database at all").unwrap();
+    let run = verify(folder.path(), &["scan", &image, "--unverified", "--db", other.to_str().unwrap()]);
+    assert_eq!((run.code, run.out.as_str()), (3, ""));
+    assert!(run.err.contains("expected a database of advisories, got another kind of file"), "{}", run.err);
 }
 
 /// A publisher's repository and image.

@@ -212,6 +212,8 @@ fn advisory(page: &mut String, findings: &[&Finding]) {
         escaped(one.summary.as_deref().unwrap_or_default()),
     );
     entry(page, "In", &packages.join(", "));
+    entry(page, "Fixed for some", one.fixed_for_some.as_deref().unwrap_or_default());
+    entry(page, "Disputed", if one.disputed { "yes" } else { "" });
     entry(page, "Also", &one.aliases.join(", "));
     let score = one.score.map(|score| format!("{score:.1}")).unwrap_or_default();
     entry(page, "Score", &[score.as_str(), one.vector.as_deref().unwrap_or_default()].join(" "));

@@ -12,6 +12,7 @@ use oci_image::{
 use verifier_lib::{Layers, Verdict, VerifiedImage};
 
 use crate::access::{Access, image_source, now, source_failure};
+use crate::advisory_db::AdvisoryDb;
 use crate::args::{ChainArgs, FailOn, Format, PrintingArgs, ScanArgs, ScanFormat};
 use crate::commands::image::verify;
 use crate::exit::Exit;
@@ -26,6 +27,8 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         let what = "expected one platform to scan, got --all-platforms";
         return Err(Failure::usage(what).hint("scan each with --platform OS/ARCH"));
     }
+    // Before anything is read: a wrong database is no reason to wait for an image.
+    let db = args.db.as_deref().map(|path| AdvisoryDb::open(path, now(&args.chain))).transpose()?;
     let report = match args.unverified {
         true => unverified(&args.chain)?,
         false => match verified(args)? {
@@ -33,7 +36,10 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             Err(exit) => return Ok(exit),
         },
     };
-    let report = report.without_database();
+    let report = match &db {
+        Some(db) => report.matched(db).map_err(|error| Failure::unknown(shown(&error)))?,
+        None => report.without_database(),
+    };
     let report = match args.fail_on {
         Some(fail_on) => report.gated(severity(fail_on), args.fixable_only),
         None => report,
