@@ -81,29 +81,45 @@ fn findings(report: &Report, style: Style) {
         return;
     }
     out!("\n{}", style.strong("FINDINGS"));
-    let groups = groups(&report.findings);
-    if groups.is_empty() {
+    let (minor, worth): (Vec<&Finding>, Vec<&Finding>) =
+        report.findings.iter().partition(|one| one.severity == Severity::Negligible);
+    if report.findings.is_empty() {
         out!("  none of what could be looked up");
     }
-    for group in groups {
-        let Some(first) = group.first() else { continue };
-        let fixed = all_fixed(&group).map_or_else(|| "no fix yet".to_owned(), |fixed| format!("-> {fixed}"));
-        let binaries: BTreeSet<_> = group.iter().map(|one| one.package.as_str()).collect();
-        let name = first.source_package.as_deref().unwrap_or(&first.package);
-        let title = format!("{} {}  {}", style.strong(&shown(name)), shown(&first.version), shown(&fixed));
-        out!("  {title}  {}, layer {}", shown(&first.ecosystem), first.layer);
-        if binaries.len() > 1 || !binaries.contains(name) {
-            out!("      in {}", shown(&listed(binaries.into_iter())));
-        }
-        let mut told = BTreeSet::new();
-        for one in group.iter().filter(|one| told.insert(one.id.as_str())) {
-            let severity = style.severity(one.severity, &format!("{:<10}", one.severity.name()));
-            let exploited = if one.exploited { " EXPLOITED" } else { "" };
-            let summary = one.summary.as_deref().unwrap_or_default();
-            let summary: String = summary.chars().take(STEP_SHOWN).collect();
-            out!("      {severity} {:<16}{} {}", shown(&one.id), style.bad(exploited), shown(&summary));
-        }
+    for group in groups(&worth) {
+        package(&group, style);
     }
+    if !minor.is_empty() {
+        let what = format!("{} of no consequence, says the distribution: in the other formats", minor.len());
+        out!("  {}", style.faint(&what));
+    }
+}
+
+fn package(group: &[&Finding], style: Style) {
+    let Some(first) = group.first() else { return };
+    let binaries: BTreeSet<_> = group.iter().map(|one| one.package.as_str()).collect();
+    let name = first.source_package.as_deref().unwrap_or(&first.package);
+    let title = format!("{} {}", style.strong(&shown(name)), shown(&first.version));
+    out!("  {title}  {}, layer {}", shown(&first.ecosystem), first.layer);
+    if binaries.len() > 1 || !binaries.contains(name) {
+        out!("      in {}", shown(&listed(binaries.into_iter())));
+    }
+    let mut told = BTreeSet::new();
+    for one in group.iter().filter(|one| told.insert(one.id.as_str())) {
+        advisory(one, style);
+    }
+}
+
+fn advisory(one: &Finding, style: Style) {
+    let severity = style.severity(one.severity, &format!("{:<10}", one.severity.name()));
+    let fixed = match (&one.fixed, &one.fixed_for_some) {
+        (Some(fixed), _) => format!("-> {fixed}"),
+        (None, Some(some)) => format!("-> {some}"),
+        (None, None) => "no fix yet".to_owned(),
+    };
+    let exploited = if one.exploited { style.bad("EXPLOITED ") } else { String::new() };
+    let summary: String = one.summary.iter().flat_map(|summary| summary.chars()).take(STEP_SHOWN).collect();
+    out!("      {severity} {:<16} {:<20} {exploited}{}", shown(&one.id), shown(&fixed), shown(&summary));
 }
 
 /// What nothing was learnt about. It comes with every report, because silence would read as "clean".
@@ -176,7 +192,7 @@ fn gate(report: &Report, style: Style) {
     }
 }
 
-fn groups(findings: &[Finding]) -> Vec<Vec<&Finding>> {
+fn groups<'f>(findings: &[&'f Finding]) -> Vec<Vec<&'f Finding>> {
     let mut groups: BTreeMap<_, Vec<&Finding>> = BTreeMap::new();
     for one in findings {
         let name = one.source_package.as_deref().unwrap_or(&one.package);
@@ -185,12 +201,6 @@ fn groups(findings: &[Finding]) -> Vec<Vec<&Finding>> {
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.iter().map(|one| one.severity).max()));
     groups
-}
-
-/// The version that mends all of a group, where it is the same.
-fn all_fixed(group: &[&Finding]) -> Option<String> {
-    let fixed: BTreeSet<_> = group.iter().filter_map(|one| one.fixed.as_deref()).collect();
-    (!fixed.is_empty()).then(|| fixed.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 fn counts<'f>(findings: impl Iterator<Item = &'f Finding>) -> BTreeMap<Severity, usize> {
