@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use oci_image::{
     CredentialPlaces, Credentials, Descriptor, Digest, FetchedManifest, HttpOptions, ImageSource,
     LayoutSource, Location, Reference, Registry, RegistryOptions, Selector, SourceError,
@@ -42,7 +42,7 @@ impl Access {
     pub(crate) fn of(args: &ChainArgs) -> Result<Self, Failure> {
         let name = trusted_name(args)?;
         let root = ChosenRoot::of(&args.root, &args.state, &args.access, &name, args.offline)?;
-        let now = args.at.unwrap_or_else(Utc::now);
+        let now = now(args);
         let state = state_dir(&args.state)?;
         let store = state.join("metadata").join(&root.sha256);
         private_dir(&state).map_err(|error| Failure::unknown(format!("{}: {error}", state.display())))?;
@@ -84,6 +84,11 @@ impl Access {
     }
 }
 
+/// The time as of which everything is judged: given, or the clock's.
+pub(crate) fn now(args: &ChainArgs) -> DateTime<Utc> {
+    args.at.unwrap_or_else(Utc::now)
+}
+
 /// The name under which the image is trusted.
 fn trusted_name(args: &ChainArgs) -> Result<Reference, Failure> {
     match (&args.known_as, &args.image) {
@@ -97,9 +102,10 @@ fn trusted_name(args: &ChainArgs) -> Result<Reference, Failure> {
     }
 }
 
-type Source = (Box<dyn ImageSource>, Option<String>, Option<Digest>, bool);
+pub(crate) type Source = (Box<dyn ImageSource>, Option<String>, Option<Digest>, bool);
 
-fn image_source(args: &ChainArgs) -> Result<Source, Failure> {
+/// Where the image is: source, tag, digest, and whether it is on this machine.
+pub(crate) fn image_source(args: &ChainArgs) -> Result<Source, Failure> {
     match &args.image {
         Location::Registry(reference) => {
             let tag = reference.tag().map(|tag| tag.as_str().to_owned());
@@ -123,7 +129,7 @@ fn image_source(args: &ChainArgs) -> Result<Source, Failure> {
     }
 }
 
-fn source_failure(error: &SourceError) -> Failure {
+pub(crate) fn source_failure(error: &SourceError) -> Failure {
     let what = shown(&error.to_string());
     match error {
         SourceError::Ambiguous { .. } => Failure::usage(what).hint("name one: oci:DIR:TAG"),

@@ -16,7 +16,7 @@ use tuf_client::RepoLocation;
 Start here, without a server or an account:
   verify demo
 
-Exit codes: 0 trusted, 1 refused, 2 wrong call, 3 could not tell"
+Exit codes: 0 trusted, 1 refused, 2 wrong call, 3 could not tell, 4 a rule of the scan is broken"
 )]
 pub(crate) struct Verify {
     #[command(subcommand)]
@@ -27,6 +27,7 @@ pub(crate) struct Verify {
 pub(crate) enum Command {
     Image(ImageArgs),
     Pull(PullArgs),
+    Scan(ScanArgs),
     Trust(TrustArgs),
     Demo(DemoArgs),
 }
@@ -63,6 +64,62 @@ pub(crate) struct PullArgs {
     pub(crate) printing: PrintingArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
+}
+
+/// Verify an image, then say what is in it and what is known to be wrong with it
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  verify scan registry.example.com/acme/web:1.4 --db advisories.db --fail-on high
+  verify scan oci:./web:1.4 --unverified --db advisories.db --format json
+  verify scan oci:./web:1.4 --unverified --db advisories.db --format html > report.html
+
+stdout has the report and nothing else")]
+pub(crate) struct ScanArgs {
+    /// Scan bytes that nobody vouches for; the report says so
+    #[arg(long)]
+    pub(crate) unverified: bool,
+    /// The advisories to look its components up in; without them, the report says only what there is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    /// How the report is printed; json has a schema in docs/schema
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) format: ScanFormat,
+    /// Exit 4 where there is a finding of this severity, or a worse one
+    #[arg(long, value_enum, value_name = "SEVERITY", requires = "db")]
+    pub(crate) fail_on: Option<FailOn>,
+    /// For --fail-on, count only what a newer version mends
+    #[arg(long, requires = "fail_on")]
+    pub(crate) fixable_only: bool,
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+}
+
+/// How a scan is printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum ScanFormat {
+    Text,
+    Json,
+    // One page that needs nothing else.
+    Html,
+    // For code hosts.
+    Sarif,
+    // What is in it, and what is wrong with it: CycloneDX 1.6.
+    Cyclonedx,
+    // What is in it: SPDX 2.3.
+    Spdx,
+}
+
+/// From where on a finding breaks the rule.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum FailOn {
+    Critical,
+    High,
+    Medium,
+    Low,
+    Negligible,
+    // Whatever is found, also what nobody has weighed.
+    Any,
 }
 
 /// How a verdict is printed.

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod access;
+mod advisory_db;
 mod args;
 mod commands;
 mod exit;
@@ -13,6 +14,7 @@ mod failure;
 mod pins;
 mod progress;
 mod report;
+mod scan_text;
 mod style;
 
 use std::process::ExitCode;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let done = match &verify.command {
         Command::Image(image) => commands::image::run(image),
         Command::Pull(pull) => commands::pull::run(pull),
+        Command::Scan(scan) => commands::scan::run(scan),
         Command::Trust(trust) => commands::trust::run(trust),
         Command::Demo(demo) => commands::demo::run(demo),
     };

@@ -40,6 +40,21 @@ impl Style {
         self.paint("33", text)
     }
 
+    pub(crate) fn strong(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// The colours of Docker Hub's old view: critical red, major orange, minor yellow.
+    pub(crate) fn severity(self, severity: image_scan::Severity, text: &str) -> String {
+        use image_scan::Severity;
+        match severity {
+            Severity::Critical => self.paint("1;31", text),
+            Severity::High => self.paint("38;5;208", text),
+            Severity::Medium | Severity::Low => self.paint("33", text),
+            Severity::Negligible | Severity::Unknown => self.faint(text),
+        }
+    }
+
     pub(crate) fn faint(self, text: &str) -> String {
         self.paint("2", text)
     }

@@ -8,8 +8,10 @@ use std::process::Command;
 ///
 /// A new arrow is a decision: it needs a record in `docs/src/adr`, then a word here.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("advisories", &[]),
     ("tuf-core", &[]),
     ("oci-image", &[]),
+    ("image-scan", &["oci-image"]),
     ("image-signatures", &["tuf-core", "oci-image"]),
     ("publish-store", &["oci-image"]),
     ("signing-keys", &["tuf-core"]),
@@ -20,7 +22,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["tuf-core", "tuf-client", "oci-image", "image-signatures", "publish-store", "signing-keys"],
     ),
     // test-repos: `verify demo` runs the attack catalogue (docs/src/adr/0002).
-    ("verify-cli", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "test-repos"]),
+    (
+        "verify-cli",
+        &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "advisories", "image-scan", "test-repos"],
+    ),
     ("test-repos", &["tuf-core"]),
     ("bench", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "test-repos"]),
     ("xtask", &[]),
@@ -38,12 +43,17 @@ const ONLY: &[(&str, &[&str])] = &[
     ("pkcs8", &["signing-keys"]),
     ("signal-hook", &["signer-cli"]),
     ("tiny_http", &["signer-cli"]),
+    ("postcard", &["advisories"]),
     ("ring", &["tuf-core"]),
     ("cryptoki", &["signing-keys"]),
     ("object_store", &["publish-store"]),
     ("ed25519-dalek", &["tuf-core"]),
     ("rustls-webpki", &["image-signatures"]),
     ("x509-cert", &["image-signatures"]),
+    ("object", &["image-scan"]),
+    ("packageurl", &["image-scan"]),
+    ("zip", &["advisories", "image-scan"]),
+    ("zstd", &["image-scan"]),
 ];
 
 /// `(crate, crate that it uses)`.

@@ -3,4 +3,5 @@
 pub(crate) mod demo;
 pub(crate) mod image;
 pub(crate) mod pull;
+pub(crate) mod scan;
 pub(crate) mod trust;

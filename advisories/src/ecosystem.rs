@@ -1,0 +1,146 @@
+//! Whose advisories: the ecosystems of the OSV schema, and how each names and orders packages.
+
+use crate::version::Order;
+
+/// An ecosystem of the OSV schema.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Ecosystem {
+    /// `Debian`, `PyPI`: a name of the schema, or one that it doesn't know.
+    pub name: String,
+    /// The release of a distribution: `12`, `22.04`, `v3.18`, `9`.
+    pub release: Option<String>,
+}
+
+/// An ecosystem with what only some of its users have.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Channel {
+    pub(crate) ecosystem: Ecosystem,
+    /// `Pro`, `Pro:FIPS-updates`: what Ubuntu gives to those who pay.
+    pub(crate) channel: Option<String>,
+}
+
+impl Ecosystem {
+    /// Reads the form of the schema: `Debian:12`, `Ubuntu:22.04:LTS`, `PyPI`.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Channel::parse(text).ecosystem
+    }
+
+    /// By which order its versions are compared; `None` where that isn't known here.
+    #[must_use]
+    pub fn order(&self) -> Option<Order> {
+        Some(match self.name.as_str() {
+            "Debian" | "Ubuntu" => Order::Debian,
+            "Alpine" | "Wolfi" | "Chainguard" => Order::Alpine,
+            "AlmaLinux" | "Rocky Linux" | "Red Hat" | "openSUSE" | "SUSE" => Order::Rpm,
+            "PyPI" => Order::Pep440,
+            "npm" | "crates.io" | "Go" => Order::Semver,
+            "RubyGems" => Order::RubyGems,
+            "Packagist" => Order::Packagist,
+            "Maven" => Order::Maven,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is a distribution: one of its advisories is on several CVEs, and none speaks for another's packages.
+    pub(crate) fn is_distribution(&self) -> bool {
+        matches!(self.order(), Some(Order::Debian | Order::Alpine | Order::Rpm))
+    }
+
+    /// Whether its advisories have the CVEs in `related`, where the schema has `upstream` for them.
+    pub(crate) fn relates(&self) -> bool {
+        matches!(self.order(), Some(Order::Rpm))
+    }
+
+    /// The one spelling of a name: that of PEP 503 for Python's, lower case for PHP's.
+    pub(crate) fn normalised(&self, name: &str) -> String {
+        match self.order() {
+            Some(Order::Pep440) => pep_503(name),
+            Some(Order::Packagist) => name.to_lowercase(),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// What a package is kept under.
+    pub(crate) fn key(&self, name: &str) -> String {
+        format!("{self}\0{}", self.normalised(name))
+    }
+
+    /// The same without a release: an advisory on `Debian` is on all of its releases.
+    pub(crate) fn any_release(&self) -> Self {
+        Self { name: self.name.clone(), release: None }
+    }
+}
+
+impl std::fmt::Display for Ecosystem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.release {
+            Some(release) => write!(f, "{}:{release}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+impl Channel {
+    pub(crate) fn parse(text: &str) -> Self {
+        let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+        let mut parts: Vec<&str> = rest.split(':').filter(|part| !part.is_empty()).collect();
+        let mut channel = None;
+        if name == "Ubuntu" {
+            parts.retain(|part| *part != "LTS");
+            let release = parts.iter().position(|part| part.starts_with(|c: char| c.is_ascii_digit()));
+            let before: Vec<&str> = parts.drain(..release.unwrap_or(parts.len())).collect();
+            channel = (!before.is_empty()).then(|| before.join(":"));
+        }
+        let release = (!parts.is_empty()).then(|| parts.join(":"));
+        Self { ecosystem: Ecosystem { name: name.to_owned(), release }, channel }
+    }
+}
+
+/// Lower case, and one dash for each run of dashes, dots and underscores.
+fn pep_503(name: &str) -> String {
+    let parts = name.split(['-', '.', '_']).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+/// A package that is installed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Package {
+    /// Whose advisories it is looked up in.
+    pub ecosystem: Ecosystem,
+    /// The name in advisories: of the *source* package for Debian, Ubuntu and Alpine, of the binary package for
+    /// AlmaLinux, `group:artifact` for Maven. It is normalised here.
+    pub name: String,
+    /// The version of what is named.
+    pub version: String,
+    /// The binary package, where the name is that of the source.
+    pub binary: Option<String>,
+    /// What it was built for.
+    pub architecture: Option<String>,
+    /// The module and stream that an rpm package is of: `nodejs:18`.
+    pub module: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ecosystems_are_read_with_release_and_channel() {
+        for (text, name, release, channel) in [
+            ("Debian:12", "Debian", Some("12"), None),
+            ("Debian", "Debian", None, None),
+            ("Ubuntu:22.04:LTS", "Ubuntu", Some("22.04"), None),
+            ("Ubuntu:23.10", "Ubuntu", Some("23.10"), None),
+            ("Ubuntu:Pro:18.04:LTS", "Ubuntu", Some("18.04"), Some("Pro")),
+            ("Ubuntu:Pro:FIPS-updates:18.04:LTS", "Ubuntu", Some("18.04"), Some("Pro:FIPS-updates")),
+            ("Alpine:v3.18", "Alpine", Some("v3.18"), None),
+            ("Red Hat:cpe:/o:redhat:9", "Red Hat", Some("cpe:/o:redhat:9"), None),
+            ("PyPI", "PyPI", None, None),
+        ] {
+            let read = Channel::parse(text);
+            let expected = Ecosystem { name: name.to_owned(), release: release.map(str::to_owned) };
+            assert_eq!((read.ecosystem, read.channel.as_deref()), (expected, channel), "{text}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Bounds on what is read. The largest of today's data is beside each; each leaves room for ten times as much.
+
+/// An archive of one ecosystem: npm's has 150 MB.
+pub(crate) const ARCHIVE: u64 = 2 << 30;
+
+/// Advisories in an archive: npm's has 230,000, most of them on malware.
+pub(crate) const ADVISORIES: usize = 4_000_000;
+
+/// One advisory: kernels of Ubuntu have some with 1.5 MB.
+pub(crate) const ADVISORY: u64 = 16 << 20;
+
+/// Everything unpacked of one archive: 2 GB of Ubuntu's.
+pub(crate) const UNPACKED: u64 = 32 << 30;
+
+/// The lists of severities and of what is exploited: 2 MB.
+pub(crate) const LIST: u64 = 64 << 20;
+
+/// References and names that are kept of one advisory; more help nobody.
+pub(crate) const REFERENCES: usize = 16;
+
+/// Characters of a summary: it is a line.
+pub(crate) const SUMMARY: usize = 240;
+
+/// The index of a database, which is read whole: 1 MB for 47,000 advisories.
+pub(crate) const INDEX: u64 = 256 << 20;
+
+/// A block of a database, which is read whole: that of Debian's kernel has 200 KB.
+pub(crate) const BLOCK: u32 = 64 << 20;

@@ -1,0 +1,95 @@
+//! The block of 512 bytes that begins an entry.
+
+use super::until_nul;
+use crate::error::ArchiveError;
+
+/// What archives are made of.
+pub(super) const BLOCK: usize = 512;
+
+/// A header whose checksum is right.
+pub(super) struct Header([u8; BLOCK]);
+
+impl Header {
+    pub(super) fn parse(block: [u8; BLOCK]) -> Result<Self, ArchiveError> {
+        let header = Self(block);
+        let expected = header.number(148, 8).ok_or(ArchiveError::Checksum)?;
+        let (unsigned, signed) = header.sums();
+        // Some archivers of old added bytes as signed ones.
+        let right = u64::try_from(unsigned) == Ok(expected) || u64::try_from(signed) == Ok(expected);
+        if right { Ok(header) } else { Err(ArchiveError::Checksum) }
+    }
+
+    pub(super) fn flag(&self) -> u8 {
+        self.field(156, 1).first().copied().unwrap_or_default()
+    }
+
+    pub(super) fn size(&self) -> Result<u64, ArchiveError> {
+        self.number(124, 12).ok_or(ArchiveError::Field("a size"))
+    }
+
+    /// The path, with the part that POSIX puts elsewhere in front of it.
+    pub(super) fn path(&self) -> Vec<u8> {
+        let name = until_nul(self.field(0, 100));
+        let prefix = until_nul(match self.field(257, 8) {
+            b"ustar\x0000" if self.field(508, 4) == b"tar\0" => self.field(345, 131),
+            b"ustar\x0000" => self.field(345, 155),
+            _ => &[],
+        });
+        if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
+    }
+
+    pub(super) fn link(&self) -> Vec<u8> {
+        until_nul(self.field(157, 100)).to_vec()
+    }
+
+    /// Whether the list of holes of GNU's old form has more blocks.
+    pub(super) fn sparse_goes_on(&self) -> bool {
+        self.field(482, 1) != [0]
+    }
+
+    fn field(&self, from: usize, length: usize) -> &[u8] {
+        self.0.get(from..from.saturating_add(length)).unwrap_or_default()
+    }
+
+    /// A number in octal digits, or as bytes where the first bit says so.
+    fn number(&self, from: usize, length: usize) -> Option<u64> {
+        let field = self.field(from, length);
+        match field.split_first() {
+            Some((first, rest)) if first & 0x80 != 0 => binary(*first, rest),
+            _ => octal(field),
+        }
+    }
+
+    /// The sum of all bytes, those of the checksum counted as spaces: unsigned, and signed.
+    fn sums(&self) -> (i64, i64) {
+        let counted = |(at, byte): (usize, &u8)| if (148..156).contains(&at) { b' ' } else { *byte };
+        let bytes = || self.0.iter().enumerate().map(counted);
+        (bytes().map(i64::from).sum(), bytes().map(|byte| i64::from(byte.cast_signed())).sum())
+    }
+}
+
+/// How many bytes follow a body to the end of its block.
+pub(super) fn padding(size: u64) -> u64 {
+    size.wrapping_neg() & 511
+}
+
+/// Bytes, the highest first. Negative numbers are nobody's size.
+fn binary(first: u8, rest: &[u8]) -> Option<u64> {
+    let high = first & 0x7f;
+    if high & 0x40 != 0 {
+        return None;
+    }
+    rest.iter().try_fold(u64::from(high), |sum, byte| sum.checked_mul(256)?.checked_add(u64::from(*byte)))
+}
+
+/// Octal digits between spaces and NULs; nothing at all is zero.
+fn octal(field: &[u8]) -> Option<u64> {
+    let padding = |byte: &u8| *byte == b' ' || *byte == 0;
+    let from = field.iter().position(|byte| !padding(byte)).unwrap_or(field.len());
+    let digits = until_nul(field.get(from..)?);
+    let digits = digits.trim_ascii_end();
+    digits.iter().try_fold(0_u64, |sum, digit| match digit {
+        b'0'..=b'7' => sum.checked_mul(8)?.checked_add(u64::from(digit.wrapping_sub(b'0'))),
+        _ => None,
+    })
+}

@@ -1,0 +1,36 @@
+//! A report in the forms that others read. All of it is made here, of the report alone; what a stranger's image says
+//! is put into none of them unescaped.
+
+mod cyclonedx;
+mod html;
+mod sarif;
+mod spdx;
+
+pub use cyclonedx::cyclonedx;
+pub use html::html;
+pub use sarif::sarif;
+pub use spdx::spdx;
+
+use oci_image::Digest;
+
+use crate::report::Report;
+
+/// The name and version of what made a document.
+const TOOL: &str = "hallmark";
+const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A UUID that is the same for the same image and the same findings (RFC 9562, version 8).
+fn uuid(report: &Report, made_at: &str) -> String {
+    let findings = serde_json::to_string(&report.findings).unwrap_or_default();
+    let hex = Digest::of(format!("{}\n{made_at}\n{findings}", report.image.manifest).as_bytes()).hex();
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
+    format!("{}-{}-8{}-8{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
+}
+
+/// The digits of a digest.
+fn hex(digest: &str) -> &str {
+    digest.strip_prefix("sha256:").unwrap_or(digest)
+}
+
+#[cfg(test)]
+mod tests;

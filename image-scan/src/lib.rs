@@ -1,0 +1,38 @@
+//! What is in an image, layer by layer, and what is known to be wrong with it.
+//!
+//! This crate comes after verification and knows nothing of it: it trusts nobody, holds no key and opens no
+//! socket. It is given the digests that were verified, reads each layer once, and refuses to say anything of
+//! bytes that are not those. Nothing is unpacked to disk, and whatever a layer could make it do is bounded in
+//! `limits`.
+//!
+//! What could not be read is said, and what there are no advisories for: neither is ever "clean".
+
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
+
+mod archive;
+mod catalog;
+mod component;
+mod config;
+mod ecosystem;
+mod error;
+pub mod formats;
+mod inventory;
+mod layer;
+mod limits;
+mod matching;
+mod os_release;
+mod purl;
+mod report;
+mod tree;
+mod walk;
+mod wanted;
+
+pub use component::{Component, Kind, Source};
+pub use ecosystem::{Ecosystem, Query};
+pub use error::{ArchiveError, ScanError};
+pub use inventory::{Inventory, LayerInfo, Subject, Unread};
+pub use matching::{Advisories, Answer, Known};
+pub use os_release::OsRelease;
+pub use report::{
+    Coverage, CoverageStatus, DatabaseInfo, Finding, Gate, ImageInfo, Report, Severity, SourceInfo, Undecided,
+};

@@ -1,0 +1,56 @@
+//! Every bound on what a layer may make us do, each beside its reason.
+//!
+//! A layer is a stranger's archive. What is beyond a bound is either an error, where the rest could not be
+//! understood without it, or a line among what was not read: never silence.
+
+/// The most entries in all layers of one image. The largest images in use have about a million files; at
+/// five million the walk still takes seconds.
+pub(crate) const ENTRIES_MAX: u64 = 5_000_000;
+
+/// The most bytes that one layer may have when uncompressed: what a large disk holds.
+pub(crate) const LAYER_MAX: u64 = 256 * 1024 * 1024 * 1024;
+
+/// What a layer may grow to before its ratio is looked at: files of zeros are real, and compress a thousandfold.
+pub(crate) const RATIO_FREE: u64 = 1024 * 1024 * 1024;
+
+/// How many bytes may come of one compressed byte, above [`RATIO_FREE`]. Layers of programs have 2 to 5.
+pub(crate) const RATIO_MAX: u64 = 200;
+
+/// The longest path (Linux's `PATH_MAX`).
+pub(crate) const PATH_MAX: usize = 4096;
+
+/// The most folders above one file: with names of a letter, `PATH_MAX` would allow 2,048.
+pub(crate) const DEPTH_MAX: usize = 512;
+
+/// How many symbolic links may be followed for one path (Linux follows 40, Go's `FollowSymlinkInScope` 255).
+pub(crate) const LINKS_FOLLOWED: usize = 255;
+
+/// The most symbolic links and files that are kept in mind at once, some 200 bytes each.
+pub(crate) const NODES_MAX: usize = 1_000_000;
+
+/// The largest extended header of an archive (Go's `archive/tar` refuses more, too).
+pub(crate) const EXTENDED_HEADER_MAX: u64 = 1024 * 1024;
+
+/// The most that kept files may measure together: databases of packages, and lists of their files.
+pub(crate) const KEPT_MAX: usize = 512 * 1024 * 1024;
+
+/// A database of packages: rpm's are the largest, some 100 MB for a whole desktop.
+pub(crate) const DATABASE_MAX: u64 = 256 * 1024 * 1024;
+
+/// A package's list of its files, or one package's stanza: the longest of Debian's has 3 MB.
+pub(crate) const LIST_MAX: u64 = 16 * 1024 * 1024;
+
+/// What describes one package: `METADATA` with a long README is some 100 KB.
+pub(crate) const METADATA_MAX: u64 = 4 * 1024 * 1024;
+
+/// A program, or an archive of Java classes. One at a time is in memory.
+pub(crate) const PROGRAM_MAX: u64 = 256 * 1024 * 1024;
+
+/// The most components of one image: what a report can still be read from.
+pub(crate) const COMPONENTS_MAX: usize = 1_000_000;
+
+/// The longest name or version of a component.
+pub(crate) const NAME_MAX: usize = 1024;
+
+/// The most lines about what was not read; the rest is counted.
+pub(crate) const UNREAD_MAX: usize = 1000;

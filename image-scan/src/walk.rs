@@ -1,0 +1,281 @@
+//! The walk through a layer: every entry is placed, and what is wanted is read.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use crate::archive::{Archive, Entry, Kind};
+use crate::catalog;
+use crate::component::Found;
+use crate::error::ArchiveError;
+use crate::inventory::Unread;
+use crate::limits;
+use crate::tree::{Path, Tree, What, clean, split};
+use crate::wanted::Wanted;
+
+/// What begins the name of a whiteout (image specification, "Whiteouts").
+const WHITEOUT: &[u8] = b".wh.";
+
+/// The name that hides all that lower layers have in its folder.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+
+/// What is kept of a file.
+pub(crate) struct Kept {
+    pub(crate) wanted: Wanted,
+    pub(crate) content: Content,
+}
+
+/// Databases are kept as they are, because they are looked at again. Of other files only what they name is.
+pub(crate) enum Content {
+    Bytes(Vec<u8>),
+    Found(Vec<Found>),
+}
+
+impl Kept {
+    /// Roughly what it takes in memory.
+    pub(crate) fn size(&self) -> usize {
+        match &self.content {
+            Content::Bytes(bytes) => bytes.len(),
+            Content::Found(found) => found.len().saturating_mul(256),
+        }
+    }
+}
+
+/// Too much of something, or an archive that is broken.
+#[derive(Debug)]
+pub(crate) enum WalkError {
+    Archive(ArchiveError),
+    TooMany { what: &'static str, limit: u64 },
+}
+
+impl From<ArchiveError> for WalkError {
+    fn from(error: ArchiveError) -> Self {
+        Self::Archive(error)
+    }
+}
+
+/// The state of a walk through all layers.
+pub(crate) struct Walk {
+    pub(crate) tree: Tree<Kept>,
+    pub(crate) unread: Vec<Unread>,
+    pub(crate) unread_more: usize,
+    /// Files that are wanted for the sake of another name, as an earlier walk found.
+    spare: HashMap<Path, Wanted>,
+    /// Such files that this walk passed over.
+    missed: HashMap<Path, Wanted>,
+    layer: usize,
+    entries: u64,
+    kept: usize,
+    /// Programs are looked at one at a time, in the same memory.
+    scratch: Vec<u8>,
+}
+
+impl Walk {
+    /// A walk that keeps these files too, whatever their own names say.
+    pub(crate) fn keeping(spare: HashMap<Path, Wanted>) -> Self {
+        Self {
+            spare,
+            missed: HashMap::new(),
+            tree: Tree::new(),
+            unread: Vec::new(),
+            unread_more: 0,
+            layer: 0,
+            entries: 0,
+            kept: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// What another walk should keep besides, if that could tell more than this one.
+    pub(crate) fn worth_another(&self) -> Option<HashMap<Path, Wanted>> {
+        let more = self.missed.keys().any(|place| !self.spare.contains_key(place));
+        more.then(|| {
+            self.spare.iter().chain(&self.missed).map(|(place, wanted)| (place.clone(), *wanted)).collect()
+        })
+    }
+
+    /// Walks through one layer, and gives its reader back at the end of all bytes.
+    pub(crate) fn layer<R: Read>(&mut self, index: usize, reader: R) -> Result<R, WalkError> {
+        self.layer = index;
+        self.kept = self.tree.files().fold(0_usize, |sum, (_, _, kept)| sum.saturating_add(kept.size()));
+        let mut archive = Archive::new(reader);
+        while let Some(entry) = archive.next()? {
+            self.count()?;
+            self.entry(&entry, &mut archive)?;
+        }
+        Ok(archive.drain()?)
+    }
+
+    fn count(&mut self) -> Result<(), WalkError> {
+        self.entries = self.entries.saturating_add(1);
+        if self.entries > limits::ENTRIES_MAX {
+            return Err(WalkError::TooMany { what: "files", limit: limits::ENTRIES_MAX });
+        }
+        if self.tree.len() > limits::NODES_MAX {
+            return Err(too_many("links and packages", limits::NODES_MAX));
+        }
+        if self.kept > limits::KEPT_MAX {
+            return Err(too_many("bytes of package databases", limits::KEPT_MAX));
+        }
+        Ok(())
+    }
+
+    fn entry<R: Read>(&mut self, entry: &Entry, archive: &mut Archive<R>) -> Result<(), WalkError> {
+        let path = clean(&entry.path)?;
+        let (dir, name) = split(&path);
+        if path.is_empty() {
+            return Ok(());
+        }
+        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            return Ok(self.whiteout(dir, name, hidden)?);
+        }
+        let place = self.tree.place(&path)?;
+        match entry.kind {
+            Kind::Dir => self.tree.folder_comes(&place),
+            Kind::Symlink => self.symlink(place, &entry.link)?,
+            Kind::HardLink => self.hard_link(place, &entry.link)?,
+            Kind::File => self.file(place, entry.size, archive)?,
+            Kind::Sparse => {
+                if Wanted::of(&place, entry.size).is_some_and(|wanted| wanted != Wanted::Program) {
+                    self.not_read(&place, "it is stored with holes");
+                }
+                self.tree.clear(&place);
+            }
+            Kind::Other => self.tree.clear(&place),
+        }
+        Ok(())
+    }
+
+    fn whiteout(&mut self, dir: &[u8], name: &[u8], hidden: &[u8]) -> Result<(), ArchiveError> {
+        match hidden {
+            _ if name == OPAQUE => {
+                let place = self.tree.place(dir)?;
+                self.tree.opaque(self.layer, &place);
+            }
+            // Names that no file has, and what aufs keeps for itself.
+            b"" | b"." | b".." => {}
+            _ if hidden.starts_with(WHITEOUT) => {}
+            _ => {
+                let path = if dir.is_empty() { hidden.to_vec() } else { [dir, b"/", hidden].concat() };
+                let place = self.tree.place(&path)?;
+                self.tree.whiteout(self.layer, &place);
+            }
+        }
+        Ok(())
+    }
+
+    fn symlink(&mut self, place: Path, to: &[u8]) -> Result<(), ArchiveError> {
+        if to.len() > limits::PATH_MAX {
+            return Err(ArchiveError::Path);
+        }
+        self.tree.put(self.layer, place, What::Link(to.into()));
+        Ok(())
+    }
+
+    /// A second name for what is at another place: of this layer, or of one below.
+    fn hard_link(&mut self, place: Path, to: &[u8]) -> Result<(), ArchiveError> {
+        let target = self.tree.place(&clean(to)?)?;
+        if target == place {
+            return Ok(());
+        }
+        let what = self.tree.at(&target).map(|node| node.what.clone());
+        let spare = self.spare.get(&place).copied();
+        let wanted = spare.or_else(|| Wanted::of(&place, 0));
+        match what {
+            Some(What::File(kept) | What::Spare(kept)) if wanted == Some(kept.wanted) => {
+                let what = if spare.is_some() { What::Spare(kept) } else { What::File(kept) };
+                self.tree.put(self.layer, place, what);
+            }
+            Some(other) if wanted.is_none() => self.tree.put(self.layer, place, other),
+            Some(link @ What::Link(_)) => self.tree.put(self.layer, place, link),
+            _ => {
+                if let Some(wanted) = wanted {
+                    self.not_read(&place, "it is a second name of a file that was passed over");
+                    self.missed.insert(target, wanted);
+                }
+                self.tree.clear(&place);
+            }
+        }
+        Ok(())
+    }
+
+    fn file<R: Read>(&mut self, place: Path, size: u64, archive: &mut Archive<R>) -> Result<(), WalkError> {
+        let spare = self.spare.get(&place).copied();
+        let wanted = spare.or_else(|| Wanted::of(&place, size));
+        let kept = match wanted {
+            Some(wanted) => self.read(&place, wanted, size, archive)?,
+            None => None,
+        };
+        let Some(kept) = kept else {
+            self.tree.clear(&place);
+            return Ok(());
+        };
+        self.kept = self.kept.saturating_add(kept.size());
+        let kept = Arc::new(kept);
+        let what = if spare.is_some() { What::Spare(kept) } else { What::File(kept) };
+        self.tree.put(self.layer, place, what);
+        Ok(())
+    }
+
+    fn read<R: Read>(
+        &mut self,
+        place: &[u8],
+        wanted: Wanted,
+        size: u64,
+        archive: &mut Archive<R>,
+    ) -> Result<Option<Kept>, ArchiveError> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        let read = self.read_into(&mut scratch, place, wanted, size, archive);
+        self.scratch = scratch;
+        read
+    }
+
+    fn read_into<R: Read>(
+        &mut self,
+        scratch: &mut Vec<u8>,
+        place: &[u8],
+        wanted: Wanted,
+        size: u64,
+        archive: &mut Archive<R>,
+    ) -> Result<Option<Kept>, ArchiveError> {
+        if wanted == Wanted::Program {
+            archive.body().take(4).read_to_end(scratch).map_err(ArchiveError::Read)?;
+            if scratch != b"\x7fELF" {
+                return Ok(None);
+            }
+        }
+        if size > wanted.limit() {
+            self.not_read(place, "it is larger than such a file is looked through");
+            return Ok(None);
+        }
+        archive.body().read_to_end(scratch).map_err(ArchiveError::Read)?;
+        if u64::try_from(scratch.len()) != Ok(size) {
+            return Err(ArchiveError::Truncated);
+        }
+        if wanted.is_database() || matches!(wanted, Wanted::OsRelease | Wanted::DpkgFiles) {
+            return Ok(Some(Kept { wanted, content: Content::Bytes(scratch.clone()) }));
+        }
+        Ok(match catalog::components(wanted, scratch) {
+            Ok(found) if found.is_empty() => None,
+            Ok(found) => Some(Kept { wanted, content: Content::Found(found) }),
+            Err(why) => {
+                self.not_read(place, &why);
+                None
+            }
+        })
+    }
+
+    pub(crate) fn not_read(&mut self, place: &[u8], why: &str) {
+        if self.unread.len() >= limits::UNREAD_MAX {
+            self.unread_more = self.unread_more.saturating_add(1);
+            return;
+        }
+        let path = format!("/{}", String::from_utf8_lossy(place));
+        self.unread.push(Unread { layer: self.layer, path, why: why.to_owned() });
+    }
+}
+
+fn too_many(what: &'static str, limit: usize) -> WalkError {
+    WalkError::TooMany { what, limit: u64::try_from(limit).unwrap_or(u64::MAX) }
+}

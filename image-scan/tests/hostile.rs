@@ -1,0 +1,140 @@
+//! Layers made to break whoever reads them: each is refused with its reason, or said to be unread.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+
+mod support;
+
+use std::io::Write as _;
+
+use oci_image::Digest;
+use support::{Image, Layer, gzip};
+
+#[test]
+fn other_bytes_than_the_manifests_are_refused() {
+    let mut image = Image::of([Layer::new().file("a", "x")]);
+    let mut other = gzip(&Layer::new().file("a", "y").bytes());
+    other.resize(image.layers[0].size as usize, 0);
+    image.replace(0, other);
+    let error = image.scan().expect_err("refused");
+    assert!(!error.unreachable());
+    assert!(error.to_string().starts_with(&format!("layer {}: ", image.layers[0].digest)), "{error}");
+    assert!(error.to_string().contains("expected digest"), "{error}");
+}
+
+#[test]
+fn another_diff_id_than_the_configurations_is_refused() {
+    let mut image = Image::of([Layer::new().file("a", "x")]);
+    image.diff_ids[0] = Digest::of(b"other");
+    let why = image.refused();
+    assert!(why.contains(&format!("expected diff id {}, got sha256:", Digest::of(b"other"))), "{why}");
+}
+
+#[test]
+fn bytes_after_the_archive_are_hashed_too() {
+    let mut bytes = Layer::new().python("x", "a", "1").bytes();
+    bytes.extend_from_slice(b"more");
+    let mut image = Image::default();
+    image.add(gzip(&bytes), Digest::of(&bytes));
+    assert_eq!(image.components(), ["pypi a 1 0"]);
+    image.diff_ids[0] = Digest::of(&bytes[..bytes.len() - 4]);
+    assert!(image.refused().contains("expected diff id"));
+}
+
+#[test]
+fn what_follows_the_compressed_bytes_is_refused() {
+    for pack in [gzip as fn(&[u8]) -> Vec<u8>, |bytes| zstd::encode_all(bytes, 3).unwrap()] {
+        let bytes = Layer::new().file("a", "x").bytes();
+        let mut image = Image::default();
+        image.add([pack(&bytes), b"more".to_vec()].concat(), Digest::of(&bytes));
+        assert!(image.refused().contains("can't be read"), "{}", image.refused());
+    }
+}
+
+#[test]
+fn a_layer_that_is_cut_short_is_refused() {
+    let bytes = Layer::new().file("a", vec![7; 5000]).bytes();
+    for end in [100, 600, 3000] {
+        let mut image = Image::default();
+        image.add(gzip(&bytes[..end]), Digest::of(&bytes[..end]));
+        assert!(image.refused().contains("ends within an entry"), "{}", image.refused());
+        let mut image = Image::default();
+        let cut = gzip(&bytes);
+        image.add(cut[..cut.len() / 2].to_vec(), Digest::of(&bytes));
+        assert!(image.refused().contains("can't be read"), "{}", image.refused());
+    }
+}
+
+#[test]
+fn a_bomb_ends_at_its_ratio() {
+    // A frame of zeros that Zstandard keeps in almost nothing: 4 GiB in 400 KB.
+    let mut zstd = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    zstd.write_all(&Layer::new().file("a", "x").bytes()[..1024]).unwrap();
+    let mut header = vec![0; 512];
+    header[0] = b'b';
+    header[124..136].copy_from_slice(b"40000000000\0");
+    header[156] = b'0';
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    zstd.write_all(&header).unwrap();
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..1200 {
+        zstd.write_all(&zeros).unwrap();
+    }
+    let mut image = Image::default();
+    image.add(zstd.finish().unwrap(), Digest::of(b""));
+    let why = image.refused();
+    assert!(why.ends_with("expected at most 200 bytes for each compressed one, got more"), "{why}");
+}
+
+#[test]
+fn links_that_lead_in_rings_are_refused_as_a_runtime_would() {
+    let image = Image::of([Layer::new().symlink("a", "b").symlink("b", "a").file("a/x", "")]);
+    assert!(image.refused().ends_with("a path leads through more than 255 symbolic links"));
+    let image = Image::of([Layer::new().symlink("etc/os-release", "os-release").hard_link("h", "h")]);
+    assert!(image.components().is_empty());
+}
+
+#[test]
+fn a_path_deeper_than_any_is_refused() {
+    let mut layer = Layer::new();
+    // Each link makes the next path twice as long.
+    layer = layer.symlink("l0", &"d/".repeat(40));
+    for number in 1..12 {
+        let below = number - 1;
+        layer = layer.symlink(&format!("l{number}"), &format!("l{below}/l{below}"));
+    }
+    assert!(Image::of([layer.file("l11/x", "")]).scan().is_ok());
+}
+
+#[test]
+fn a_package_that_is_larger_than_any_is_said_to_be_unread() {
+    let image = Image::of([Layer::new().file("node_modules/a/package.json", vec![b' '; 5 * 1024 * 1024])]);
+    let inventory = image.scan().unwrap();
+    assert!(inventory.components.is_empty());
+    assert_eq!(inventory.unread[0].path, "/node_modules/a/package.json");
+}
+
+#[test]
+fn databases_of_nonsense_are_said_to_be_unread() {
+    for path in ["var/lib/rpm/Packages", "var/lib/rpm/rpmdb.sqlite", "usr/lib/sysimage/rpm/Packages.db"] {
+        let inventory = Image::of([Layer::new().file(path, vec![0xa5; 10_000])]).scan().unwrap();
+        assert_eq!(inventory.unread.len(), 1, "{path}");
+    }
+}
+
+#[test]
+fn names_that_would_write_on_a_terminal_are_no_names() {
+    let image = Image::of([Layer::new().npm("node_modules/a", "a\\u001b[31m", "1.0.0")]);
+    assert!(image.components().is_empty());
+}
+
+#[test]
+fn a_million_files_take_no_memory() {
+    let mut layer = Layer::new();
+    for number in 0..100_000 {
+        layer = layer.file(&format!("var/cache/{number}"), "");
+    }
+    assert!(Image::of([layer]).components().is_empty());
+}

@@ -1,0 +1,169 @@
+//! What is looked up, what isn't, and what is said of both.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+
+mod support;
+
+use image_scan::{
+    Advisories, Answer, CoverageStatus, DatabaseInfo, Ecosystem, ImageInfo, Known, Query, Report, Severity,
+    SourceInfo,
+};
+use support::{DEBIAN_12, Image, Layer, deb};
+
+/// Whoever is asked of says "CVE-1" of every version 1, and notes what was asked.
+struct Fake {
+    /// Ecosystems without data.
+    without: Vec<&'static str>,
+    severity: Severity,
+}
+
+impl Advisories for Fake {
+    fn info(&self) -> DatabaseInfo {
+        let sources = vec![SourceInfo { name: "fake".into(), advisories: 1, newest: None }];
+        DatabaseInfo { made_at: "2026-01-01T00:00:00Z".into(), age_seconds: 86_400, advisories: 1, sources }
+    }
+
+    fn no_data(&self, ecosystem: &Ecosystem) -> Option<String> {
+        let name = ecosystem.to_string();
+        self.without.contains(&name.as_str()).then(|| "no data for this release".to_owned())
+    }
+
+    fn affecting(&self, query: &Query) -> Result<Answer, String> {
+        let binary = query.binary.as_deref().map(|binary| format!(" ({binary})")).unwrap_or_default();
+        let asked = format!("{} {} {}{binary}", query.ecosystem, query.name, query.version);
+        let affected = query.version.starts_with('1');
+        let undecided = (query.version == "?").then(|| ("CVE-2026-2".into(), "it can't be compared".into()));
+        let known = affected.then(|| known(asked, self.severity)).into_iter().collect();
+        Ok(Answer { known, undecided: undecided.into_iter().collect() })
+    }
+}
+
+fn known(asked: String, severity: Severity) -> Known {
+    Known {
+        id: "CVE-2026-1".into(),
+        aliases: vec!["GHSA-1".into()],
+        fixed: Some("2".into()),
+        fixed_for_some: None,
+        severity,
+        score: None,
+        vector: None,
+        severity_source: None,
+        exploited: false,
+        disputed: false,
+        summary: Some(asked),
+        references: Vec::new(),
+    }
+}
+
+fn report(layer: Layer, without: Vec<&'static str>) -> Report {
+    let inventory = Image::of([layer]).scan().unwrap();
+    let image = ImageInfo {
+        reference: "r.io/a:1".into(),
+        digest: "sha256:00".into(),
+        manifest: "sha256:00".into(),
+        platform: None,
+        verified: false,
+        role: None,
+    };
+    Report::new(image, inventory).matched(&Fake { without, severity: Severity::High }).unwrap()
+}
+
+/// What was asked for each finding.
+fn asked(report: &Report) -> Vec<&str> {
+    report.findings.iter().filter_map(|one| one.summary.as_deref()).collect()
+}
+
+fn coverage(report: &Report) -> Vec<(String, usize, CoverageStatus)> {
+    report.coverage.iter().map(|one| (one.ecosystem.clone(), one.components, one.status)).collect()
+}
+
+#[test]
+fn distributions_are_asked_by_source_package_and_its_version() {
+    let layer = Layer::new().file("etc/os-release", DEBIAN_12).dpkg(&[
+        "Package: libgcc-s1\nStatus: install ok installed\nSource: gcc-12 (12.2.0-14)\nVersion: 1:12.2.0-14+b2\n",
+        &deb("zlib1g", "1.2+b1"),
+    ]);
+    let report = report(layer, vec![]);
+    assert_eq!(asked(&report), ["Debian:12 gcc-12 12.2.0-14 (libgcc-s1)", "Debian:12 zlib1g 1.2 (zlib1g)"]);
+    let finding = &report.findings[0];
+    assert_eq!((finding.package.as_str(), finding.version.as_str()), ("libgcc-s1", "1:12.2.0-14+b2"));
+    assert_eq!(finding.source_package.as_deref(), Some("gcc-12"));
+}
+
+#[test]
+fn python_is_asked_by_its_normalised_name() {
+    let report = report(Layer::new().python("x", "Ruamel.YAML", "1.0+cu118"), vec![]);
+    assert_eq!(asked(&report), ["PyPI ruamel-yaml 1.0+cu118"]);
+    assert_eq!(report.findings[0].package, "Ruamel.YAML");
+}
+
+#[test]
+fn a_release_without_data_is_said_to_have_none() {
+    let layer = Layer::new()
+        .file("etc/os-release", "ID=alpine\nVERSION_ID=3.19.4\n")
+        .file("lib/apk/db/installed", "P:musl\nV:1.2-r0\n\n")
+        .python("opt", "a", "2");
+    let report = report(layer, vec!["Alpine:v3.19"]);
+    assert!(report.findings.is_empty());
+    assert_eq!(
+        coverage(&report),
+        [("Alpine:v3.19".into(), 1, CoverageStatus::NoData), ("PyPI".into(), 1, CoverageStatus::Matched)]
+    );
+    assert_eq!(report.coverage[0].why.as_deref(), Some("no data for this release"));
+}
+
+#[test]
+fn headers_of_a_kernel_and_what_the_distribution_brought_are_left_out_and_said_to_be() {
+    let layer = Layer::new()
+        .file("etc/os-release", DEBIAN_12)
+        .dpkg(&[&deb("linux-libc-dev", "1.1"), &deb("python3-yaml", "3")])
+        .file("var/lib/dpkg/info/python3-yaml.list", "/x/PyYAML-1.0.dist-info/METADATA\n")
+        .python("x", "PyYAML", "1.0");
+    let report = report(layer, vec![]);
+    assert!(report.findings.is_empty());
+    assert_eq!(
+        coverage(&report),
+        [
+            ("Debian:12".into(), 1, CoverageStatus::Matched),
+            ("Debian:12".into(), 1, CoverageStatus::LeftOut),
+            ("PyPI".into(), 1, CoverageStatus::LeftOut),
+        ]
+    );
+}
+
+#[test]
+fn what_cant_be_told_is_said() {
+    let report = report(Layer::new().npm("node_modules/a", "a", "?"), vec![]);
+    assert!(report.findings.is_empty());
+    assert_eq!((report.undecided[0].id.as_str(), report.undecided[0].package.as_str()), ("CVE-2026-2", "a"));
+}
+
+#[test]
+fn without_a_database_nothing_is_said_to_be_clean() {
+    let inventory = Image::of([Layer::new().python("x", "a", "1")]).scan().unwrap();
+    let image = report(Layer::new(), vec![]).image;
+    let report = Report::new(image, inventory).without_database();
+    assert_eq!(coverage(&report), [("PyPI".into(), 1, CoverageStatus::NoDatabase)]);
+    assert!(report.database.is_none());
+}
+
+#[test]
+fn a_gate_counts_what_its_rule_says() {
+    let report = report(Layer::new().python("x", "a", "1"), vec![]);
+    for (fail_on, fixable_only, fixed, passed) in [
+        (Severity::Critical, false, true, true),
+        (Severity::High, false, true, false),
+        (Severity::High, true, true, false),
+        (Severity::High, true, false, true),
+        (Severity::High, false, false, false),
+        (Severity::Unknown, false, true, false),
+    ] {
+        let mut report = report.clone();
+        if !fixed {
+            report.findings[0].fixed = None;
+        }
+        let gate = report.gated(fail_on, fixable_only).gate.unwrap();
+        assert_eq!(gate.passed, passed, "{fail_on:?} {fixable_only} {fixed}");
+    }
+}

@@ -1,0 +1,100 @@
+//! The database of advisories, as a scan asks it.
+
+use std::path::Path;
+
+use advisories::{Coverage, Database, Level, Match, Package};
+use chrono::{DateTime, Utc};
+use image_scan::{Advisories, Answer, DatabaseInfo, Ecosystem, Known, Query, Severity, SourceInfo};
+
+use crate::failure::Failure;
+use crate::style::shown;
+
+/// A database that is open, and the time as of which its age is told.
+pub(crate) struct AdvisoryDb {
+    database: Database,
+    now: DateTime<Utc>,
+}
+
+impl AdvisoryDb {
+    pub(crate) fn open(path: &Path, now: DateTime<Utc>) -> Result<Self, Failure> {
+        let database = Database::open(path).map_err(|error| {
+            let what = format!("could not use the database: {}", shown(&error.to_string()));
+            Failure::unknown(what).hint("make one with `verify db build --from FOLDER --out FILE`")
+        })?;
+        Ok(Self { database, now })
+    }
+}
+
+impl Advisories for AdvisoryDb {
+    fn info(&self) -> DatabaseInfo {
+        let info = self.database.info();
+        let made = DateTime::parse_from_rfc3339(&info.made_at).ok();
+        let age = made.map(|made| self.now.signed_duration_since(made).num_seconds());
+        let sources = info.sources.into_iter().map(|source| SourceInfo {
+            name: source.name,
+            advisories: source.advisories,
+            newest: source.newest,
+        });
+        DatabaseInfo {
+            made_at: info.made_at,
+            age_seconds: age.unwrap_or_default(),
+            advisories: info.advisories,
+            sources: sources.collect(),
+        }
+    }
+
+    fn no_data(&self, ecosystem: &Ecosystem) -> Option<String> {
+        match self.database.coverage(&of(ecosystem)) {
+            Coverage::HasData => None,
+            Coverage::NoData(why) => Some(why),
+        }
+    }
+
+    fn affecting(&self, query: &Query) -> Result<Answer, String> {
+        let package = Package {
+            ecosystem: of(&query.ecosystem),
+            name: query.name.clone(),
+            version: query.version.clone(),
+            binary: query.binary.clone(),
+            architecture: query.architecture.clone(),
+            module: query.module.clone(),
+        };
+        let answer = self.database.affecting(&package).map_err(|error| error.to_string())?;
+        Ok(Answer {
+            known: answer.matches.into_iter().map(known).collect(),
+            undecided: answer.unknown.into_iter().map(|one| (one.id, one.why)).collect(),
+        })
+    }
+}
+
+fn of(ecosystem: &Ecosystem) -> advisories::Ecosystem {
+    advisories::Ecosystem { name: ecosystem.name.clone(), release: ecosystem.release.clone() }
+}
+
+fn known(one: Match) -> Known {
+    Known {
+        id: one.id,
+        aliases: one.aliases,
+        fixed: one.fixed,
+        fixed_for_some: one.fixed_for_some,
+        severity: severity(one.severity.level),
+        score: one.severity.score,
+        vector: one.severity.vector,
+        severity_source: one.severity.source,
+        exploited: one.kev,
+        disputed: one.disputed,
+        summary: one.summary,
+        references: one.references,
+    }
+}
+
+fn severity(level: Level) -> Severity {
+    match level {
+        Level::Critical => Severity::Critical,
+        Level::High => Severity::High,
+        Level::Medium => Severity::Medium,
+        Level::Low => Severity::Low,
+        Level::Negligible => Severity::Negligible,
+        Level::Unknown => Severity::Unknown,
+    }
+}

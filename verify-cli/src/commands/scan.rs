@@ -1,0 +1,209 @@
+//! `verify scan`: runs the chain, then says what is in the image and what is known to be wrong with it.
+//!
+//! A verified image is the only way in. `--unverified` is another way, spelled out, and the report says so.
+
+use std::io::Read;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use image_scan::{ImageInfo, Inventory, Report, ScanError, Severity, Subject, formats};
+use oci_image::{
+    Descriptor, ImageManifest, ImageSource, MANIFEST_MAX, Manifest, Platform, Selector, VerifyingReader,
+};
+use verifier_lib::{Layers, Verdict, VerifiedImage};
+
+use crate::access::{Access, image_source, now, source_failure};
+use crate::advisory_db::AdvisoryDb;
+use crate::args::{ChainArgs, FailOn, Format, PrintingArgs, ScanArgs, ScanFormat};
+use crate::commands::image::verify;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::progress::Blobs;
+use crate::report;
+use crate::scan_text;
+use crate::style::{out, say, shown};
+
+pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
+    if args.chain.all_platforms {
+        let what = "expected one platform to scan, got --all-platforms";
+        return Err(Failure::usage(what).hint("scan each with --platform OS/ARCH"));
+    }
+    // Before anything is read: a wrong database is no reason to wait for an image.
+    let db = args.db.as_deref().map(|path| AdvisoryDb::open(path, now(&args.chain))).transpose()?;
+    let report = match args.unverified {
+        true => unverified(&args.chain)?,
+        false => match verified(args)? {
+            Ok(report) => report,
+            Err(exit) => return Ok(exit),
+        },
+    };
+    let report = match &db {
+        Some(db) => report.matched(db).map_err(|error| Failure::unknown(shown(&error)))?,
+        None => report.without_database(),
+    };
+    let report = match args.fail_on {
+        Some(fail_on) => report.gated(severity(fail_on), args.fixable_only),
+        None => report,
+    };
+    print(&report, args.format, now(&args.chain));
+    Ok(match &report.gate {
+        Some(gate) if !gate.passed => Exit::Gate,
+        _ => Exit::Trusted,
+    })
+}
+
+fn print(report: &Report, format: ScanFormat, now: DateTime<Utc>) {
+    let made_at = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+    match format {
+        ScanFormat::Text => scan_text::print(report),
+        ScanFormat::Json => report::print_json(report),
+        ScanFormat::Html => out!("{}", formats::html(report)),
+        ScanFormat::Sarif => report::print_json(&formats::sarif(report)),
+        ScanFormat::Cyclonedx => report::print_json(&formats::cyclonedx(report, &made_at)),
+        ScanFormat::Spdx => report::print_json(&formats::spdx(report, &made_at)),
+    }
+}
+
+fn severity(fail_on: FailOn) -> Severity {
+    match fail_on {
+        FailOn::Critical => Severity::Critical,
+        FailOn::High => Severity::High,
+        FailOn::Medium => Severity::Medium,
+        FailOn::Low => Severity::Low,
+        FailOn::Negligible => Severity::Negligible,
+        FailOn::Any => Severity::Unknown,
+    }
+}
+
+/// The inventory of a verified image; or how it ended, where it isn't trusted.
+fn verified(args: &ScanArgs) -> Result<Result<Report, Exit>, Failure> {
+    let format = if args.format == ScanFormat::Text { Format::Text } else { Format::Json };
+    let printing = PrintingArgs { explain: false, format };
+    let access = Access::of(&args.chain).inspect_err(|failure| {
+        report::print_failure(&args.chain.image.to_string(), failure, printing);
+    })?;
+    // Layers are hashed as the scan reads them: once.
+    let image = match verify(&access, &args.chain, Layers::Defer) {
+        Verdict::Trusted(image) => image,
+        verdict => return Ok(Err(report::print(&access.name.to_string(), &verdict, printing))),
+    };
+    let report = of_verified(&access, &image)?;
+    access.trusted()?;
+    Ok(Ok(report))
+}
+
+fn of_verified(access: &Access, image: &VerifiedImage) -> Result<Report, Failure> {
+    let [one] = image.platforms() else {
+        let what = format!("expected one platform to scan, got {}", image.platforms().len());
+        return Err(Failure::usage(what).hint("choose one with --platform OS/ARCH"));
+    };
+    let subject =
+        Subject { digest: one.descriptor().digest, config: one.config(), layers: &one.manifest().layers };
+    let info = ImageInfo {
+        reference: access.name.to_string(),
+        digest: image.digest().to_string(),
+        manifest: one.descriptor().digest.to_string(),
+        platform: one.platform().map(ToString::to_string),
+        verified: true,
+        role: Some(image.role().to_owned()),
+    };
+    Ok(Report::new(info, take(&subject, access.source.as_ref())?))
+}
+
+fn take(subject: &Subject<'_>, source: &dyn ImageSource) -> Result<Inventory, Failure> {
+    let mut blobs = Blobs::new();
+    let taken = Inventory::take(subject, source, &mut |(blob, done)| blobs.update(blob, done));
+    drop(blobs);
+    taken.map_err(|error| scan_failure(&error))
+}
+
+fn scan_failure(error: &ScanError) -> Failure {
+    let what = format!("could not scan: {}", shown(&error.to_string()));
+    match error.unreachable() {
+        true => Failure::unknown(what),
+        false => Failure::refused(what).hint("the bytes are not those of a sound image: do not run them"),
+    }
+}
+
+/// The inventory of whatever bytes a place has under the name.
+fn unverified(args: &ChainArgs) -> Result<Report, Failure> {
+    say!("warning: nobody was asked whether {} is to be trusted", args.image);
+    let (source, tag, digest, _) = image_source(args)?;
+    let selector = match (&digest, &tag) {
+        (Some(digest), _) => Selector::Digest(*digest),
+        (None, tag) => Selector::Tag(tag.as_deref().unwrap_or("latest")),
+    };
+    let top = Fetched::of(source.as_ref(), selector)?;
+    let (platform, image) = match top.manifest {
+        Manifest::Image(image) => (None, Fetched { descriptor: top.descriptor.clone(), manifest: image }),
+        Manifest::Index(ref index) => {
+            let wanted = args.platform.clone().unwrap_or_else(Platform::host);
+            let entry = index.select(&wanted).ok_or_else(|| {
+                let has: Vec<_> =
+                    index.images().filter_map(|one| Some(one.platform.as_ref()?.to_string())).collect();
+                let what = format!("expected an image for {wanted}, got {}", shown(&has.join(", ")));
+                Failure::usage(what).hint("choose one that it has with --platform")
+            })?;
+            let child = Fetched::of(source.as_ref(), Selector::Digest(entry.digest))?;
+            let Manifest::Image(image) = child.manifest else {
+                return Err(Failure::refused(format!("{}: expected an image, got an index", entry.digest)));
+            };
+            (entry.platform.clone(), Fetched { descriptor: child.descriptor, manifest: image })
+        }
+    };
+    let config = config(source.as_ref(), &image.manifest)?;
+    let subject =
+        Subject { digest: image.descriptor.digest, config: &config, layers: &image.manifest.layers };
+    let info = ImageInfo {
+        reference: args.image.to_string(),
+        digest: top.descriptor.digest.to_string(),
+        manifest: image.descriptor.digest.to_string(),
+        platform: platform.map(|platform| platform.to_string()),
+        verified: false,
+        role: None,
+    };
+    Ok(Report::new(info, take(&subject, source.as_ref())?))
+}
+
+/// A manifest, and what its bytes are.
+struct Fetched<M> {
+    descriptor: Descriptor,
+    manifest: M,
+}
+
+impl Fetched<Manifest> {
+    fn of(source: &dyn ImageSource, which: Selector<'_>) -> Result<Self, Failure> {
+        let fetched = source.manifest(which).map_err(|error| source_failure(&error))?;
+        let descriptor = fetched.descriptor();
+        if let Selector::Digest(expected) = which
+            && descriptor.digest != expected
+        {
+            let got = descriptor.digest;
+            return Err(Failure::refused(format!("expected a manifest with digest {expected}, got {got}")));
+        }
+        let manifest = Manifest::parse(&fetched.bytes, fetched.media_type.as_deref())
+            .map_err(|error| Failure::refused(shown(&error.to_string())))?;
+        Ok(Self { descriptor, manifest })
+    }
+}
+
+fn config(source: &dyn ImageSource, manifest: &ImageManifest) -> Result<Vec<u8>, Failure> {
+    let config = &manifest.config;
+    if config.size > MANIFEST_MAX {
+        let what = format!("expected a configuration of at most {MANIFEST_MAX} bytes, got {}", config.size);
+        return Err(Failure::refused(what));
+    }
+    let blob = source.blob(config).map_err(|error| source_failure(&error))?;
+    let mut bytes = Vec::new();
+    VerifyingReader::for_blob(blob, config)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::refused(format!("configuration {}: {error}", config.digest)))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_in_docs_is_that_of_the_report() {
+        crate::report::tests::schema_is_kept("verify-scan", &schemars::schema_for!(image_scan::Report));
+    }
+}
