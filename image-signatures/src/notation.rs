@@ -56,6 +56,23 @@ impl Jws {
         format!("{}.{}", self.protected, self.payload)
     }
 
+    /// Whether the signature is this key's, by the algorithm that follows from the key and that the protected
+    /// header names.
+    ///
+    /// # Errors
+    /// Says what was expected of the algorithm, and what came.
+    pub fn is_signed_by(&self, key: &PublicKey) -> Result<bool, String> {
+        let algorithm = Jwa::of(key)?;
+        let named =
+            self.unverified().and_then(|(protected, _)| protected.get("alg")?.as_str().map(str::to_owned));
+        if named.as_deref() != Some(algorithm.name()) {
+            let got = named.unwrap_or_else(|| "none".into());
+            return Err(format!("expected algorithm {}, got {got}", algorithm.name()));
+        }
+        let Ok(signature) = URL_SAFE_NO_PAD.decode(&self.signature) else { return Ok(false) };
+        Ok(algorithm.verify(key, self.signing_input().as_bytes(), &signature))
+    }
+
     /// The protected header and the payload as JSON, not verified; `None` where they are none.
     #[must_use]
     pub fn unverified(&self) -> Option<(Value, Value)> {

@@ -85,7 +85,7 @@ impl Access {
 }
 
 /// The name under which the image is trusted.
-fn trusted_name(args: &ChainArgs) -> Result<Reference, Failure> {
+pub(crate) fn trusted_name(args: &ChainArgs) -> Result<Reference, Failure> {
     match (&args.known_as, &args.image) {
         (Some(name), _) => Ok(name.clone()),
         (None, Location::Registry(reference)) => Ok(reference.clone()),
@@ -123,7 +123,7 @@ fn image_source(args: &ChainArgs) -> Result<Source, Failure> {
     }
 }
 
-fn source_failure(error: &SourceError) -> Failure {
+pub(crate) fn source_failure(error: &SourceError) -> Failure {
     let what = shown(&error.to_string());
     match error {
         SourceError::Ambiguous { .. } => Failure::usage(what).hint("name one: oci:DIR:TAG"),
@@ -134,7 +134,7 @@ fn source_failure(error: &SourceError) -> Failure {
     }
 }
 
-fn registry(reference: &Reference, access: &AccessArgs) -> Result<Registry, Failure> {
+pub(crate) fn registry(reference: &Reference, access: &AccessArgs) -> Result<Registry, Failure> {
     let options = RegistryOptions {
         credentials: credentials(access)?,
         ca_file: access.ca_file.clone(),

@@ -8,6 +8,8 @@
 mod access;
 mod args;
 mod commands;
+mod evidence;
+mod evidence_args;
 mod exit;
 mod failure;
 mod pins;
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
     let done = match &verify.command {
         Command::Image(image) => commands::image::run(image),
         Command::Pull(pull) => commands::pull::run(pull),
+        Command::Evidence(evidence) => commands::evidence::run(evidence),
+        Command::Provenance(provenance) => commands::provenance::run(provenance),
         Command::Trust(trust) => commands::trust::run(trust),
         Command::Demo(demo) => commands::demo::run(demo),
     };

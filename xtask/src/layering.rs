@@ -11,16 +11,29 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tuf-core", &[]),
     ("oci-image", &[]),
     ("image-signatures", &["tuf-core", "oci-image"]),
+    // Formats of signatures, read; no key that signs (docs/src/adr/0016).
+    ("image-evidence", &["tuf-core", "oci-image", "image-signatures"]),
     ("publish-store", &["oci-image"]),
     ("signing-keys", &["tuf-core"]),
     ("tuf-client", &["tuf-core", "oci-image"]),
-    ("verifier-lib", &["tuf-core", "tuf-client", "oci-image"]),
+    ("verifier-lib", &["tuf-core", "tuf-client", "oci-image", "image-evidence"]),
     (
         "signer-cli",
         &["tuf-core", "tuf-client", "oci-image", "image-signatures", "publish-store", "signing-keys"],
     ),
     // test-repos: `verify demo` runs the attack catalogue (docs/src/adr/0002).
-    ("verify-cli", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "test-repos"]),
+    (
+        "verify-cli",
+        &[
+            "tuf-core",
+            "tuf-client",
+            "oci-image",
+            "image-evidence",
+            "image-signatures",
+            "verifier-lib",
+            "test-repos",
+        ],
+    ),
     ("test-repos", &["tuf-core"]),
     ("bench", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "test-repos"]),
     ("xtask", &[]),
@@ -44,6 +57,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("ed25519-dalek", &["tuf-core"]),
     ("rustls-webpki", &["image-signatures"]),
     ("x509-cert", &["image-signatures"]),
+    ("sigstore-verify", &["image-evidence"]),
 ];
 
 /// `(crate, crate that it uses)`.

@@ -1,6 +1,8 @@
 //! One file a verb.
 
 pub(crate) mod demo;
+pub(crate) mod evidence;
 pub(crate) mod image;
+pub(crate) mod provenance;
 pub(crate) mod pull;
 pub(crate) mod trust;
