@@ -1,17 +1,20 @@
-//! notation's JWS envelopes (notary signature specification 1.1), by its own rules for certificates and by a
+//! notation's envelopes, JWS and COSE (notary signature specification 1.1), by its own rules for certificates and by a
 //! trust policy.
 //!
 //! Not here: revocation and RFC 3161 time stamps, which need others to be asked. Where a policy asks for
 //! either and there is something to ask, the signature is refused.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use image_signatures::{CertificateChain, ChainError, Jws};
+use image_signatures::{CertificateChain, ChainError, Jws, is_signed_by};
 use serde::Deserialize;
 use serde_json::Value;
 use tuf_core::key::Key;
 
+use crate::cose;
 use crate::limits::SIGNATURE_MAX;
 use crate::piece::Context;
 use crate::refusal::Refusal;
@@ -20,25 +23,28 @@ use crate::trust::{Signer, Trust, key_id};
 use crate::trust_policy::{Action, NotationTrust, Policy, StoreKind};
 
 const PAYLOAD: &str = "application/vnd.cncf.notary.payload.v1+json";
-const SCHEME: &str = "io.cncf.notary.signingScheme";
-const EXPIRY: &str = "io.cncf.notary.expiry";
-const SIGNING_TIME: &str = "io.cncf.notary.signingTime";
-const AUTHENTIC_TIME: &str = "io.cncf.notary.authenticSigningTime";
+pub(crate) const SCHEME: &str = "io.cncf.notary.signingScheme";
+pub(crate) const EXPIRY: &str = "io.cncf.notary.expiry";
+pub(crate) const SIGNING_TIME: &str = "io.cncf.notary.signingTime";
+pub(crate) const AUTHENTIC_TIME: &str = "io.cncf.notary.authenticSigningTime";
 const PLUGIN: &str = "io.cncf.notary.verificationPlugin";
 
 /// What was signed with the payload.
 #[derive(Deserialize)]
-struct Protected {
-    cty: String,
-    crit: Vec<String>,
+pub(crate) struct Protected {
+    pub(crate) cty: String,
+    pub(crate) crit: Vec<String>,
     #[serde(rename = "io.cncf.notary.signingScheme")]
-    scheme: String,
+    pub(crate) scheme: String,
     #[serde(rename = "io.cncf.notary.signingTime")]
-    signing_time: Option<DateTime<Utc>>,
+    pub(crate) signing_time: Option<DateTime<Utc>>,
     #[serde(rename = "io.cncf.notary.authenticSigningTime")]
-    authentic_time: Option<DateTime<Utc>>,
+    pub(crate) authentic_time: Option<DateTime<Utc>>,
     #[serde(rename = "io.cncf.notary.expiry")]
-    expiry: Option<DateTime<Utc>>,
+    pub(crate) expiry: Option<DateTime<Utc>>,
+    /// The names of all members.
+    #[serde(skip)]
+    pub(crate) names: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +61,20 @@ struct Target {
     size: u64,
 }
 
+/// What an envelope holds, in either form.
+pub(crate) struct Envelope {
+    /// Certificates in DER, as they came.
+    pub(crate) certificates: Vec<Vec<u8>>,
+    pub(crate) protected: Protected,
+    /// The payload's bytes.
+    pub(crate) payload: Vec<u8>,
+    /// An algorithm of RFC 7518, section 3.1.
+    pub(crate) algorithm: String,
+    /// The bytes that are signed.
+    pub(crate) message: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+}
+
 /// An envelope whose signature is that of its first certificate. Who that is, is still to be weighed.
 struct Signed {
     chain: CertificateChain,
@@ -63,11 +83,30 @@ struct Signed {
     payload: Payload,
 }
 
-/// Who signed, of those whom the policy trusts for this repository.
-pub(crate) fn verify(bytes: &[u8], context: &Context<'_>, trust: &Trust) -> Result<Vec<Signer>, Refusal> {
+/// Who signed a JWS, of those whom the policy trusts for this repository.
+pub(crate) fn verify_jws(bytes: &[u8], context: &Context<'_>, trust: &Trust) -> Result<Vec<Signer>, Refusal> {
+    verify(jws, bytes, context, trust)
+}
+
+/// As [`verify_jws`], of a COSE envelope.
+pub(crate) fn verify_cose(
+    bytes: &[u8],
+    context: &Context<'_>,
+    trust: &Trust,
+) -> Result<Vec<Signer>, Refusal> {
+    verify(cose::read, bytes, context, trust)
+}
+
+fn verify(
+    read: fn(&[u8]) -> Result<Envelope, Refusal>,
+    bytes: &[u8],
+    context: &Context<'_>,
+    trust: &Trust,
+) -> Result<Vec<Signer>, Refusal> {
     let notation = trust.notation.as_ref();
     let notation = notation.ok_or(Refusal::NoTrust { expected: "a trust policy of notation" })?;
-    let signed = read(bytes)?;
+    Refusal::expect_size("a signature in bytes", SIGNATURE_MAX, bytes.len())?;
+    let signed = Signed::by_its_certificate(read(bytes)?)?;
     signed.expect_about(context)?;
     let policy = notation.policy(context.repository)?;
     let signer = signed.signer()?;
@@ -77,28 +116,22 @@ pub(crate) fn verify(bytes: &[u8], context: &Context<'_>, trust: &Trust) -> Resu
     Ok(vec![signer])
 }
 
-fn read(bytes: &[u8]) -> Result<Signed, Refusal> {
+/// A JWS in flattened JSON (RFC 7515, section 7.2.2).
+fn jws(bytes: &[u8]) -> Result<Envelope, Refusal> {
     const WHAT: &str = "a JWS envelope of notation";
-    Refusal::expect_size("a signature in bytes", SIGNATURE_MAX, bytes.len())?;
+    const HEADER: &str = "a protected header";
     let jws: Jws = strict::read(WHAT, bytes)?;
     let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|why| Refusal::malformed(WHAT, why));
-    let (header, payload) = (decoded(&jws.protected)?, decoded(&jws.payload)?);
-    let members: Value = strict::read("a protected header", &header)?;
-    let protected: Protected = strict::read("a protected header", &header)?;
-    let payload = strict::read("a payload of notation", &payload)?;
-    let certificates = jws.header.x5c.iter().map(|text| STANDARD.decode(text));
-    let certificates = certificates.collect::<Result<Vec<_>, _>>();
+    let (header, payload, signature) =
+        (decoded(&jws.protected)?, decoded(&jws.payload)?, decoded(&jws.signature)?);
+    let members: BTreeMap<String, Value> = strict::read(HEADER, &header)?;
+    let mut protected: Protected = strict::read(HEADER, &header)?;
+    let algorithm = members.get("alg").and_then(Value::as_str).unwrap_or("none").to_owned();
+    protected.names = members.into_keys().collect();
+    let certificates = jws.header.x5c.iter().map(|text| STANDARD.decode(text)).collect::<Result<_, _>>();
     let certificates = certificates.map_err(|why| Refusal::malformed("certificates in base64", why))?;
-    let chain = CertificateChain::from_der(&certificates).map_err(certificate)?;
-    let key = chain.leaf_key().map_err(certificate)?;
-    let material = key.material().map_err(|why| Refusal::Certificate { why: why.to_string() })?;
-    match jws.is_signed_by(&material) {
-        Ok(true) => {}
-        Ok(false) => return Err(Refusal::Signature { expected: chain.leaf_subject() }),
-        Err(why) => return Err(Refusal::Certificate { why }),
-    }
-    protected.expect_understood(&members)?;
-    Ok(Signed { chain, key, protected, payload })
+    let message = jws.signing_input().into_bytes();
+    Ok(Envelope { certificates, protected, payload, algorithm, message, signature })
 }
 
 fn certificate(why: ChainError) -> Refusal {
@@ -107,7 +140,8 @@ fn certificate(why: ChainError) -> Refusal {
 
 impl Protected {
     /// That nothing critical is there that isn't known (RFC 7515, section 4.1.11), and what must be is.
-    fn expect_understood(&self, members: &Value) -> Result<(), Refusal> {
+    fn expect_understood(&self) -> Result<(), Refusal> {
+        let has = |name: &str| self.names.contains(name);
         if self.cty != PAYLOAD {
             let expected = PAYLOAD.into();
             return Err(Refusal::Kind { what: "a payload of type", expected, got: self.cty.clone() });
@@ -117,16 +151,16 @@ impl Protected {
             if !known {
                 return Err(Refusal::Unchecked { got: format!("the critical header {name}") });
             }
-            if members.get(name).is_none() {
+            if !has(name) {
                 return Err(Refusal::malformed("a protected header", format!("critical {name} isn't there")));
             }
         }
-        if members.get(PLUGIN).is_some() {
+        if has(PLUGIN) {
             return Err(Refusal::Unchecked { got: format!("the header {PLUGIN}") });
         }
         let critical = |name: &str| self.crit.iter().any(|one| one == name);
         for name in [SCHEME, EXPIRY, AUTHENTIC_TIME] {
-            if members.get(name).is_some() && !critical(name) {
+            if has(name) && !critical(name) {
                 return Err(Refusal::malformed("a protected header", format!("{name} isn't critical")));
             }
         }
@@ -146,6 +180,21 @@ impl Protected {
 }
 
 impl Signed {
+    fn by_its_certificate(envelope: Envelope) -> Result<Self, Refusal> {
+        let Envelope { certificates, protected, payload, algorithm, message, signature } = envelope;
+        let chain = CertificateChain::from_der(&certificates).map_err(certificate)?;
+        let key = chain.leaf_key().map_err(certificate)?;
+        let material = key.material().map_err(|why| Refusal::Certificate { why: why.to_string() })?;
+        match is_signed_by(&material, &algorithm, &message, &signature) {
+            Ok(true) => {}
+            Ok(false) => return Err(Refusal::Signature { expected: chain.leaf_subject() }),
+            Err(why) => return Err(Refusal::Certificate { why }),
+        }
+        protected.expect_understood()?;
+        let payload = strict::read("a payload of notation", &payload)?;
+        Ok(Self { chain, key, protected, payload })
+    }
+
     fn signer(&self) -> Result<Signer, Refusal> {
         let id = key_id(&self.key).map_err(|why| Refusal::Certificate { why: why.to_string() })?;
         Ok(Signer::Certificate { subject: self.chain.leaf_subject(), id })

@@ -132,10 +132,13 @@ impl Piece<'_> {
                 return Ok(Verified { claim: Claim::Approval, signers });
             }
             Form::NotationJws => {
-                let signers = notation::verify(self.bytes, context, trust)?;
+                let signers = notation::verify_jws(self.bytes, context, trust)?;
                 return Ok(Verified { claim: Claim::Approval, signers });
             }
-            Form::NotationCose => return Err(Refusal::Unchecked { got: "a COSE envelope".into() }),
+            Form::NotationCose => {
+                let signers = notation::verify_cose(self.bytes, context, trust)?;
+                return Ok(Verified { claim: Claim::Approval, signers });
+            }
             Form::Envelope => dsse::by_keys(&dsse::read(self.bytes)?, &trust.keys)?,
             Form::Bundle => bundle::verify(self.bytes, trust, context.now)?,
             Form::Statement => {

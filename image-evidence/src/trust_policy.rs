@@ -14,6 +14,9 @@ use crate::trust::BadTrust;
 /// Certificates in DER, by the name of their store: `ca:acme`, `signingAuthority:acme`.
 pub type TrustStores = BTreeMap<String, Vec<Vec<u8>>>;
 
+/// The attributes of a distinguished name: kind and value.
+type Attributes = BTreeSet<(String, String)>;
+
 /// A trust policy and the certificates of its stores.
 #[derive(Clone, Debug)]
 pub struct NotationTrust {
@@ -50,7 +53,7 @@ pub(crate) struct Policy {
     always_time_stamp: bool,
     stores: Vec<String>,
     /// The attributes that a subject must have; `None` for anybody whom the stores trust.
-    identities: Option<Vec<BTreeSet<(String, String)>>>,
+    identities: Option<Vec<Attributes>>,
 }
 
 #[derive(Deserialize)]
@@ -232,7 +235,7 @@ impl Policy {
     }
 
     pub(crate) fn identities(&self) -> String {
-        let one = |attributes: &BTreeSet<(String, String)>| {
+        let one = |attributes: &Attributes| {
             attributes.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
         };
         self.identities.iter().flatten().map(one).collect::<Vec<_>>().join(" or ")
@@ -274,7 +277,7 @@ impl Verification {
     }
 }
 
-fn identities(trusted: &[String]) -> Result<Option<Vec<BTreeSet<(String, String)>>>, String> {
+fn identities(trusted: &[String]) -> Result<Option<Vec<Attributes>>, String> {
     if trusted == ["*"] {
         return Ok(None);
     }
@@ -293,7 +296,7 @@ fn identities(trusted: &[String]) -> Result<Option<Vec<BTreeSet<(String, String)
 }
 
 /// The attributes of a distinguished name (RFC 4514). Names with several values in one part are none.
-fn attributes(text: &str) -> Option<BTreeSet<(String, String)>> {
+fn attributes(text: &str) -> Option<Attributes> {
     let mut parts = vec![String::new()];
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {

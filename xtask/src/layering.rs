@@ -58,6 +58,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("rustls-webpki", &["image-signatures"]),
     ("x509-cert", &["image-signatures"]),
     ("sigstore-verify", &["image-evidence"]),
+    ("coset", &["image-evidence"]),
 ];
 
 /// `(crate, crate that it uses)`.
