@@ -39,7 +39,7 @@ struct Run {
 }
 
 fn signer(name: &str) -> Ed25519Signer {
-    Ed25519Signer::from_seed(&Digest::of(name.as_bytes()).bytes())
+    Ed25519Signer::from_seed(Digest::of(name.as_bytes()).bytes())
 }
 
 impl Story {
