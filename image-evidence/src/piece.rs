@@ -63,7 +63,7 @@ impl fmt::Display for Form {
             Self::Bundle => "sigstore bundle",
             Self::NotationJws => "notation JWS",
             Self::NotationCose => "notation COSE",
-            Self::Statement => "unsigned statement",
+            Self::Statement => "in-toto statement",
         })
     }
 }

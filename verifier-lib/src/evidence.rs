@@ -6,6 +6,8 @@
 mod history;
 mod search;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use image_evidence::{
     Claim, Context, Demand, Form, NotEnough, Piece, Predicate, Refusal, Signer, Statement, Trust, Verified,
@@ -252,7 +254,43 @@ pub fn judge(pieces: Vec<Found>, repository: &str, trust: &Trust, now: DateTime<
         let outcome = outcome(&found, repository, trust, now);
         Judged { found, outcome }
     };
-    pieces.into_iter().map(one).collect()
+    let mut judged: Vec<_> = pieces.into_iter().map(one).collect();
+    let manifests = approved(&judged);
+    for one in &mut judged {
+        one.sign_by(&manifests);
+    }
+    judged
+}
+
+/// The manifests that somebody who is trusted signed, and by whom.
+fn approved(judged: &[Judged]) -> BTreeMap<Digest, Vec<Signer>> {
+    let mut manifests: BTreeMap<Digest, Vec<Signer>> = BTreeMap::new();
+    for one in judged {
+        if let Outcome::Signed(Verified { claim: Claim::Approval, signers }) = &one.outcome {
+            let all = manifests.entry(one.found.subject.digest).or_default();
+            let others = signers.iter().filter(|signer| !all.iter().any(|other| other.id() == signer.id()));
+            let others: Vec<_> = others.cloned().collect();
+            all.extend(others);
+        }
+    }
+    manifests
+}
+
+impl Judged {
+    /// A statement that nobody signed, in a manifest that somebody signed, is theirs: so Docker signs what BuildKit
+    /// attests, since the manifest names the statement by its digest.
+    fn sign_by(&mut self, manifests: &BTreeMap<Digest, Vec<Signer>>) {
+        let unsigned = matches!(self.outcome, Outcome::Published(_) | Outcome::Refused(Refusal::Unsigned));
+        let Some(signers) = manifests.get(&self.found.manifest) else { return };
+        if !unsigned || self.found.form != Form::Statement {
+            return;
+        }
+        // That it is about this image was asked before it was found to be unsigned.
+        if let Some(statement) = self.unverified() {
+            let (claim, signers) = (Claim::Statement(statement), signers.clone());
+            self.outcome = Outcome::Signed(Verified { claim, signers });
+        }
+    }
 }
 
 fn outcome(found: &Found, repository: &str, trust: &Trust, now: DateTime<Utc>) -> Outcome {

@@ -53,13 +53,13 @@ pub struct Gap {
 pub fn collect(source: &dyn EvidenceSource, subjects: &Subjects) -> Collection {
     let mut search = Search::new(source, subjects);
     search.named();
-    search.index();
+    let attested = search.index();
     let each: Vec<_> = std::iter::once(&subjects.top).chain(&subjects.parts).collect();
     for subject in &each {
         search.tag(subject, "sig", Place::SignatureTag);
         search.tag(subject, "att", Place::AttestationTag);
     }
-    for subject in each {
+    for subject in each.into_iter().chain(&attested) {
         search.referrers(subject);
     }
     search.end()
@@ -146,8 +146,10 @@ impl<'a> Search<'a> {
     }
 
     /// What BuildKit put into the index about the parts. The index covers it: so it is as fresh as the image.
-    fn index(&mut self) {
-        let Some(index) = &self.subjects.index else { return };
+    /// Returns the manifests that hold it, which may be signed themselves.
+    fn index(&mut self) -> Vec<Descriptor> {
+        let mut attested = Vec::new();
+        let Some(index) = &self.subjects.index else { return attested };
         let annotation = |entry: &Descriptor, name: &str| entry.annotations.get(name).cloned();
         for entry in &index.manifests {
             if annotation(entry, REFERENCE_TYPE).as_deref() != Some(ATTESTATION_MANIFEST) {
@@ -157,22 +159,19 @@ impl<'a> Search<'a> {
             let part = self.subjects.parts.iter().find(|part| Some(part.digest) == about).cloned();
             // About a platform that wasn't asked for.
             let Some(part) = part else { continue };
+            let what = format!("attestation manifest {}", entry.digest);
             match self.manifest(entry.digest) {
-                Ok(Some(manifest)) => {
-                    // The new form says it within, too; it must be the same.
-                    let within = manifest.subject.as_ref().is_none_or(|to| to.digest == part.digest);
-                    match within {
-                        true => self.pieces(&part, entry.digest, &manifest, Place::Index),
-                        false => self.gap(
-                            &format!("attestation manifest {}", entry.digest),
-                            "it refers to another image than the index says".into(),
-                        ),
-                    }
+                // The new form says it within, too; it must be the same.
+                Ok(Some(manifest)) if manifest.subject.as_ref().is_none_or(|to| to.digest == part.digest) => {
+                    self.pieces(&part, entry.digest, &manifest, Place::Index);
+                    attested.push(entry.clone());
                 }
+                Ok(Some(_)) => self.gap(&what, "it refers to another image than the index says".into()),
                 Ok(None) => {}
-                Err(why) => self.failed(&format!("attestation manifest {}", entry.digest), &why),
+                Err(why) => self.failed(&what, &why),
             }
         }
+        attested
     }
 
     /// cosign's tags, which have a layer a signature.
