@@ -15,6 +15,10 @@ pub const SUBJECTS_MAX: usize = 4096;
 /// The most signatures of one envelope: each is tried by each key. cosign's have one.
 pub const ENVELOPE_SIGNATURES_MAX: usize = 16;
 
+/// The most bytes that are hashed for one envelope, all keys and signatures together: some three seconds. Twenty
+/// keys and the largest attestation with one signature stay below.
+pub const HASHED_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
 /// The most entries of a list within a predicate that are kept. Builds have some thousand materials.
 pub const ENTRIES_MAX: usize = 20_000;
 

@@ -233,8 +233,10 @@ impl Signed {
         if at > now {
             return Err(Refusal::Certificate { why: format!("expected a time before {now}, got {at}") });
         }
+        // An authority that says when it signed is believed without a time stamp.
+        let stamped = self.protected.authentic_time.is_none();
         match (usable(at), self.protected.signing_time) {
-            (Ok(()), _) if !policy.wants_time_stamp(false) => {}
+            (Ok(()), _) if !(stamped && policy.wants_time_stamp(false)) => {}
             (Err(ChainError::Time { .. }), Some(then)) if policy.timestamp != Action::Enforce => {
                 usable(then).map_err(certificate)?;
             }

@@ -139,7 +139,7 @@ impl Piece<'_> {
                 let signers = notation::verify_cose(self.bytes, context, trust)?;
                 return Ok(Verified { claim: Claim::Approval, signers });
             }
-            Form::Envelope => dsse::by_keys(&dsse::read(self.bytes)?, &trust.keys)?,
+            Form::Envelope => dsse::verify(self.bytes, self.annotations, trust, context.now)?,
             Form::Bundle => bundle::verify(self.bytes, trust, context.now)?,
             Form::Statement => {
                 Statement::parse(self.bytes)?.expect_about(image)?;

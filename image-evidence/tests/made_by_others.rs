@@ -189,6 +189,62 @@ fn keyless_bundles_are_verified_to_the_subject_and_each_change_is_refused() {
     }
 }
 
+/// The same signature as cosign up to version 2 lays it under `sha256-HEX.att`: an envelope, and the rest in annotations.
+fn taken_apart(bundle: &[u8]) -> (Vec<u8>, BTreeMap<String, String>) {
+    let document: Value = serde_json::from_slice(bundle).unwrap();
+    let material = &document["verificationMaterial"];
+    let pem = |body: &Value| {
+        format!(
+            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+            body["rawBytes"].as_str().unwrap()
+        )
+    };
+    let certificates = material["x509CertificateChain"]["certificates"].as_array().unwrap();
+    let entry = &material["tlogEntries"][0];
+    let number = |name: &str| entry[name].as_str().unwrap().parse::<i64>().unwrap();
+    let id = STANDARD.decode(entry["logId"]["keyId"].as_str().unwrap()).unwrap();
+    let log = serde_json::json!({
+        "SignedEntryTimestamp": entry["inclusionPromise"]["signedEntryTimestamp"],
+        "Payload": {
+            "body": entry["canonicalizedBody"], "integratedTime": number("integratedTime"), "logIndex": number("logIndex"),
+            "logID": id.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        },
+    });
+    let annotations = BTreeMap::from([
+        ("dev.sigstore.cosign/certificate".to_owned(), pem(&certificates[0])),
+        ("dev.sigstore.cosign/chain".to_owned(), certificates[1..].iter().map(pem).collect()),
+        ("dev.sigstore.cosign/bundle".to_owned(), log.to_string()),
+    ]);
+    (document["dsseEnvelope"].to_string().into_bytes(), annotations)
+}
+
+#[test]
+fn a_keyless_envelope_with_its_proof_in_annotations_is_verified_as_a_bundle_is() {
+    let Some(folder) = folder("sigstore-bundle") else { return };
+    let root = fs::read_to_string(folder.join("trusted-roots/public-good.json")).unwrap();
+    let mut trust = Trust { sigstore: Some(SigstoreRoot::from_json(&root).unwrap()), ..Trust::default() };
+    let image = descriptor(&format!("sha256:{}", "a".repeat(64)), 1);
+    let (bytes, annotations) = taken_apart(&fs::read(folder.join("dsse.sigstore.json")).unwrap());
+    let weigh = |annotations: &BTreeMap<String, String>, trust: &Trust| {
+        let context = Context { image: &image, repository: "r.io/x", now: Utc::now() };
+        Piece { form: Form::Envelope, bytes: &bytes, annotations }.verify(&context, trust).unwrap_err()
+    };
+    trust.identities = vec![stranger(weigh(&annotations, &trust))];
+    let refusal = weigh(&annotations, &trust);
+    assert!(matches!(&refusal, Refusal::Subject { got, .. } if got.starts_with("sha512:")), "{refusal}");
+    let mut without = annotations.clone();
+    without.remove("dev.sigstore.cosign/bundle");
+    assert_eq!(weigh(&without, &trust).reason(), "log");
+    let mut moved = annotations.clone();
+    moved.insert(
+        "dev.sigstore.cosign/bundle".into(),
+        annotations["dev.sigstore.cosign/bundle"].replacen("\"integratedTime\":1", "\"integratedTime\":2", 1),
+    );
+    assert_ne!(moved, annotations);
+    assert_eq!(weigh(&moved, &trust).reason(), "log");
+    assert_eq!(weigh(&annotations, &Trust::default()).reason(), "no-trust");
+}
+
 #[test]
 fn a_bundle_of_two_signatures_or_over_bytes_elsewhere_is_refused() {
     let Some(folder) = folder("sigstore-bundle") else { return };

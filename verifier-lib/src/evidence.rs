@@ -372,6 +372,7 @@ pub fn demand(
             let mut detail = few.to_string();
             detail.extend(refused.take(SHOWN));
             detail.extend(unreached.map(|gap| format!("; {}: {}", gap.what, gap.why)));
+            let detail = in_a_line(&detail);
             let expected = format!("{} by {}", few.wanted, few.expected);
             let got = if few.got.is_empty() { "none".to_owned() } else { few.got.join(", ") };
             let link = Link {
@@ -385,6 +386,11 @@ pub fn demand(
             if status == Status::Unknown { Verdict::Unknown(broken) } else { Verdict::Refused(broken) }
         }
     }
+}
+
+/// What came from outside must not look like lines of ours.
+fn in_a_line(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
 }
 
 /// How many refused pieces an answer names: a flood of them says nothing more.

@@ -10,6 +10,7 @@ use image_evidence::{
 };
 use image_signatures::COSIGN_SIGN;
 use oci_image::{Digest, LayoutSource, Location, Platform, Selector};
+use serde::Serialize;
 use verifier_lib::evidence::{self, EvidenceSource, Gap, Judged, Subjects};
 use verifier_lib::{Layers, Verdict, VerifiedImage};
 
@@ -17,15 +18,41 @@ use crate::access::{Access, registry, source_failure, trusted_name};
 use crate::args::ChainArgs;
 use crate::commands::image::verify;
 use crate::evidence_args::{DemandArgs, EvidencePrinting, SignerArgs};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::style::shown;
+
+/// How the image itself stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Standing {
+    /// A chain of trust led to it.
+    Trusted,
+    /// Nobody was asked: nothing about it is verified, and nothing found is fresh.
+    Unverified,
+    /// Its chain of trust is broken: nothing was looked for.
+    Refused,
+    /// It could not be told: nothing was looked for.
+    Unknown,
+}
+
+impl Standing {
+    /// Of what ended early; none of a wrong call, which has no answer.
+    pub(crate) fn of(failure: &Failure) -> Option<Self> {
+        match failure.exit {
+            Exit::Refused => Some(Self::Refused),
+            Exit::Unknown => Some(Self::Unknown),
+            Exit::Trusted | Exit::Usage => None,
+        }
+    }
+}
 
 /// What was found about an image, and what it is worth.
 pub(crate) struct Gathered {
     /// The name that was asked for.
     pub(crate) reference: String,
-    /// Whether a chain of trust led to the image.
-    pub(crate) verified: bool,
+    pub(crate) standing: Standing,
     pub(crate) subjects: Subjects,
     pub(crate) pieces: Vec<Judged>,
     pub(crate) gaps: Vec<Gap>,
@@ -53,7 +80,7 @@ pub(crate) fn gather(
         let repository = name.map(|name| name.name().to_string()).unwrap_or_default();
         let (pieces, gaps) = found(source.as_ref(), &subjects, &repository, &trust, now);
         let reference = chain.image.to_string();
-        return Ok(Gathered { reference, verified: false, subjects, pieces, gaps, source });
+        return Ok(Gathered { reference, standing: Standing::Unverified, subjects, pieces, gaps, source });
     }
     let access = Access::of(chain)?;
     let image = match verify(&access, chain, Layers::Defer) {
@@ -73,7 +100,14 @@ pub(crate) fn gather(
     access.trusted()?;
     let subjects = Subjects::of(&image);
     let (pieces, gaps) = found(source.as_ref(), &subjects, &access.name.name().to_string(), &trust, now);
-    Ok(Gathered { reference: access.name.to_string(), verified: true, subjects, pieces, gaps, source })
+    Ok(Gathered {
+        reference: access.name.to_string(),
+        standing: Standing::Trusted,
+        subjects,
+        pieces,
+        gaps,
+        source,
+    })
 }
 
 fn found(

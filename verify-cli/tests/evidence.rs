@@ -246,6 +246,9 @@ fn signers_can_not_make_up_for_a_chain_that_broke() {
     );
     let listed = story.verify("evidence", &["--key", "a.pub"]);
     assert_eq!((listed.code, listed.stdout.as_str()), (1, ""), "{}", listed.stderr);
+    let listed = story.verify("evidence", &["--key", "a.pub", "--format", "json"]);
+    let report: Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!((listed.code, &report["verdict"], &report["pieces"]), (1, &json!("refused"), &json!([])));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
+use std::time::{Duration, Instant};
 
 use image_evidence::{Form, Refusal, limits};
 use oci_image::{
@@ -20,6 +21,9 @@ const PIECES_MAX: usize = 1000;
 
 /// The most bytes of all pieces together: three of the largest attestations.
 const BYTES_MAX: u64 = 3 * limits::ATTESTATION_MAX;
+
+/// How long is looked: a person waits. One answer more may come after it, within its own limits.
+const TIME_MAX: Duration = Duration::from_secs(120);
 
 /// The artifact type of a signature of notation.
 const NOTATION: &str = "application/vnd.cncf.notary.signature";
@@ -73,6 +77,7 @@ struct Search<'a> {
     /// Manifests that weren't looked into, since there were too many.
     left: usize,
     bytes: u64,
+    until: Option<Instant>,
     collection: Collection,
 }
 
@@ -85,8 +90,9 @@ impl<'a> Search<'a> {
             let what = format!("evidence {other:?} that the metadata names");
             collection.gaps.push(Gap { what, why, unreachable: false });
         }
+        let until = Instant::now().checked_add(TIME_MAX);
         let (named, seen) = (digests.into_iter().collect(), BTreeSet::new());
-        Self { source, subjects, named, seen, left: 0, bytes: 0, collection }
+        Self { source, subjects, named, seen, left: 0, bytes: 0, until, collection }
     }
 
     fn end(mut self) -> Collection {
@@ -102,6 +108,16 @@ impl<'a> Search<'a> {
             }
         }
         self.collection
+    }
+
+    /// That there is time to ask for more.
+    fn expect_time(&self) -> Result<(), SourceError> {
+        match self.until.is_some_and(|until| Instant::now() < until) {
+            true => Ok(()),
+            false => {
+                Err(SourceError::Overdue { at: self.source.describe(), limit: TIME_MAX, got: self.bytes })
+            }
+        }
     }
 
     fn is_found(&self, digest: Digest) -> bool {
@@ -177,7 +193,7 @@ impl<'a> Search<'a> {
     /// cosign's tags, which have a layer a signature.
     fn tag(&mut self, subject: &Descriptor, end: &str, place: Place) {
         let tag = format!("sha256-{}.{end}", subject.digest.hex());
-        let fetched = match self.source.manifest(Selector::Tag(&tag)) {
+        let fetched = match self.expect_time().and_then(|()| self.source.manifest(Selector::Tag(&tag))) {
             Ok(fetched) => fetched,
             Err(SourceError::NotFound { .. }) => return,
             Err(why) => return self.failed(&format!("tag {tag}"), &why),
@@ -190,7 +206,8 @@ impl<'a> Search<'a> {
     }
 
     fn referrers(&mut self, subject: &Descriptor) {
-        let (listed, place) = match self.source.refers_to(subject.digest) {
+        let listed = self.expect_time().and_then(|()| self.source.refers_to(subject.digest));
+        let (listed, place) = match listed {
             Ok(listed) => listed,
             Err(why) => return self.failed(&format!("what refers to {}", subject.digest), &why),
         };
@@ -220,6 +237,7 @@ impl<'a> Search<'a> {
             self.left = self.left.saturating_add(1);
             return Ok(None);
         }
+        self.expect_time()?;
         self.seen.insert(digest);
         let bytes = self.source.manifest(Selector::Digest(digest))?.bytes;
         let got = Digest::of(&bytes);
@@ -293,7 +311,8 @@ impl<'a> Search<'a> {
             return Err(Refusal::TooLarge { what, expected: BYTES_MAX, got: self.bytes });
         }
         let mut bytes = Vec::new();
-        let read = self.source.blob(blob).map_err(BlobError::Source).and_then(|reader| {
+        let opened = self.expect_time().and_then(|()| self.source.blob(blob));
+        let read = opened.map_err(BlobError::Source).and_then(|reader| {
             VerifyingReader::for_blob(reader, blob).read_to_end(&mut bytes).map_err(BlobError::from)
         });
         match read {

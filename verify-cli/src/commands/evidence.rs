@@ -5,12 +5,12 @@ use serde::Serialize;
 use verifier_lib::evidence::{Gap, Judged, Outcome};
 
 use crate::args::Format;
-use crate::evidence::{Gathered, gather};
+use crate::evidence::{Gathered, Standing, gather};
 use crate::evidence_args::EvidenceArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::report::print_json;
-use crate::style::{Style, out, short_digests, shown};
+use crate::style::{Style, in_a_line, out, short_digests};
 
 /// The version of the JSON form. It grows only by new members.
 const REPORT_VERSION: u32 = 1;
@@ -23,14 +23,18 @@ pub(crate) struct Report {
     version: u32,
     /// The name that was asked for.
     reference: String,
-    /// Whether a chain of trust led to the image. Without it, nothing found is fresh.
-    verified: bool,
+    /// How the image itself stands.
+    verdict: Standing,
     /// The digest of the manifest or index.
-    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
     /// Every piece that was found.
     pieces: Vec<PieceReport>,
     /// What may have held evidence, and wasn't seen.
     gaps: Vec<GapReport>,
+    /// Why nothing was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// One signature or attestation.
@@ -145,7 +149,11 @@ impl From<&Signer> for SignerReport {
 }
 
 pub(crate) fn run(args: &EvidenceArgs) -> Result<Exit, Failure> {
-    let gathered = gather(&args.chain, args.printing, &args.signers)?;
+    let gathered = gather(&args.chain, args.printing, &args.signers).inspect_err(|failure| {
+        if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {
+            print_json(&Report::failed(args.chain.image.to_string(), verdict, failure.what()));
+        }
+    })?;
     let report = Report::of(&gathered);
     match args.printing.format {
         Format::Json => print_json(&report),
@@ -155,12 +163,26 @@ pub(crate) fn run(args: &EvidenceArgs) -> Result<Exit, Failure> {
 }
 
 impl Report {
+    /// Where nothing was looked for.
+    fn failed(reference: String, verdict: Standing, why: &str) -> Self {
+        Self {
+            version: REPORT_VERSION,
+            reference,
+            verdict,
+            digest: None,
+            pieces: Vec::new(),
+            gaps: Vec::new(),
+            error: Some(why.to_owned()),
+        }
+    }
+
     fn of(gathered: &Gathered) -> Self {
         Self {
             version: REPORT_VERSION,
             reference: gathered.reference.clone(),
-            verified: gathered.verified,
-            digest: gathered.subjects.top().digest.to_string(),
+            verdict: gathered.standing,
+            digest: Some(gathered.subjects.top().digest.to_string()),
+            error: None,
             pieces: gathered.pieces.iter().map(PieceReport::of).collect(),
             gaps: gathered.gaps.iter().map(GapReport::from).collect(),
         }
@@ -168,18 +190,18 @@ impl Report {
 
     fn print(&self) {
         let style = Style::stdout();
-        out!("{}", shown(&self.reference));
-        out!("  {}", self.digest);
-        if !self.verified {
+        out!("{}", in_a_line(&self.reference));
+        out!("  {}", self.digest.as_deref().unwrap_or_default());
+        if self.verdict == Standing::Unverified {
             out!("  {}", style.unsure("unverified: no root of trust was asked about this image"));
         }
         match self.pieces.as_slice() {
             [] => out!("no signature and no attestation was found"),
-            pieces => pieces.iter().for_each(|piece| piece.print(&self.digest, style)),
+            pieces => pieces.iter().for_each(|piece| piece.print(self.digest.as_deref(), style)),
         }
         for gap in &self.gaps {
             let line = short_digests(&format!("{}: {}", gap.what, gap.why));
-            out!("{}  {}", style.unsure("not seen"), shown(&line));
+            out!("{}  {}", style.unsure("not seen"), in_a_line(&line));
         }
     }
 }
@@ -212,7 +234,7 @@ impl PieceReport {
         }
     }
 
-    fn print(&self, image: &str, style: Style) {
+    fn print(&self, image: Option<&str>, style: Style) {
         let word = match (self.outcome, self.fresh) {
             (Word::Refused, _) => style.bad("refused "),
             (Word::Signed, true) => style.good("fresh   "),
@@ -221,23 +243,27 @@ impl PieceReport {
         };
         let names: Vec<_> = self.signers.iter().map(|signer| signer.name.as_str()).collect();
         let by = if names.is_empty() { String::new() } else { format!(" by {}", names.join(", ")) };
-        out!("{word}  {}{}", self.form, shown(&by));
+        out!("{word}  {}{}", self.form, in_a_line(&by));
         if let Some(kind) = &self.predicate_type {
             let claimed = if self.outcome == Word::Refused { "claims to be " } else { "" };
-            out!("          {claimed}{}", shown(kind));
+            out!("          {claimed}{}", in_a_line(kind));
         }
         if let Some(says) = &self.says {
-            out!("          {}", shown(says));
+            out!("          {}", in_a_line(says));
         }
         if let Some(detail) = &self.detail {
-            out!("          {}", shown(&short_digests(detail)));
+            out!("          {}", in_a_line(&short_digests(detail)));
         }
         if self.outcome == Word::Published {
             out!(
                 "          its builder signed nothing: the publisher's metadata names it, and nobody else vouches"
             );
         }
-        let about = if self.about == image { "the image".to_owned() } else { short_digests(&self.about) };
+        let about = if Some(self.about.as_str()) == image {
+            "the image".to_owned()
+        } else {
+            short_digests(&self.about)
+        };
         out!(
             "          {}",
             style.faint(&format!("about {about}, from {}, {}", self.place, short_digests(&self.blob)))

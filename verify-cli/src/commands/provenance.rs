@@ -12,12 +12,12 @@ use crate::access::Access;
 use crate::args::{ChainArgs, Format, RootArgs};
 use crate::commands::evidence::{GapReport, SignerReport};
 use crate::commands::image::verify;
-use crate::evidence::{Gathered, gather};
+use crate::evidence::{Gathered, Standing, gather};
 use crate::evidence_args::ProvenanceArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::report::print_json;
-use crate::style::{Style, out, short_digests, shown};
+use crate::style::{Style, in_a_line, out, short_digests};
 
 /// The version of the JSON form. It grows only by new members.
 const REPORT_VERSION: u32 = 1;
@@ -36,16 +36,20 @@ struct Report {
     version: u32,
     /// The name that was asked for.
     reference: String,
-    /// Whether a chain of trust led to the image.
-    verified: bool,
+    /// How the image itself stands.
+    verdict: Standing,
     /// The digest of the manifest or index.
-    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
     /// What is said about how it was built: what is vouched for first.
     builds: Vec<BuildReport>,
     /// What the image's own configuration says about its layers: nobody vouches for it but the image's publisher.
     history: Vec<StepReport>,
     /// What isn't known.
     gaps: Vec<GapReport>,
+    /// Why nothing was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// One statement about how the image was built.
@@ -145,7 +149,11 @@ impl From<Step> for StepReport {
 }
 
 pub(crate) fn run(args: &ProvenanceArgs) -> Result<Exit, Failure> {
-    let gathered = gather(&args.chain, args.printing, &args.signers)?;
+    let gathered = gather(&args.chain, args.printing, &args.signers).inspect_err(|failure| {
+        if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {
+            print_json(&Report::failed(args.chain.image.to_string(), verdict, failure.what()));
+        }
+    })?;
     let report = Report::of(&gathered, args);
     match args.printing.format {
         Format::Json => print_json(&report),
@@ -155,6 +163,20 @@ pub(crate) fn run(args: &ProvenanceArgs) -> Result<Exit, Failure> {
 }
 
 impl Report {
+    /// Where nothing was looked for.
+    fn failed(reference: String, verdict: Standing, why: &str) -> Self {
+        Self {
+            version: REPORT_VERSION,
+            reference,
+            verdict,
+            digest: None,
+            builds: Vec::new(),
+            history: Vec::new(),
+            gaps: Vec::new(),
+            error: Some(why.to_owned()),
+        }
+    }
+
     fn of(gathered: &Gathered, args: &ProvenanceArgs) -> Self {
         let mut gaps: Vec<_> = gathered.gaps.iter().map(GapReport::from).collect();
         let mut builds = Vec::new();
@@ -181,8 +203,9 @@ impl Report {
         Self {
             version: REPORT_VERSION,
             reference: gathered.reference.clone(),
-            verified: gathered.verified,
-            digest: gathered.subjects.top().digest.to_string(),
+            verdict: gathered.standing,
+            digest: Some(gathered.subjects.top().digest.to_string()),
+            error: None,
             builds,
             history: history.into_iter().map(StepReport::from).collect(),
             gaps,
@@ -191,9 +214,9 @@ impl Report {
 
     fn print(&self) {
         let style = Style::stdout();
-        out!("{}", shown(&self.reference));
-        out!("  {}", self.digest);
-        if !self.verified {
+        out!("{}", in_a_line(&self.reference));
+        out!("  {}", self.digest.as_deref().unwrap_or_default());
+        if self.verdict == Standing::Unverified {
             out!("  {}", style.unsure("unverified: no root of trust was asked about this image"));
         }
         for build in &self.builds {
@@ -203,14 +226,14 @@ impl Report {
             out!("layers, as the image itself says");
             let made: Vec<_> = self.history.iter().filter(|step| !step.empty).collect();
             for step in made.iter().take(SHOWN) {
-                let line: String = shown(&step.created_by).replace('\n', " ").chars().take(100).collect();
-                out!("  {}  {line}", step.created.as_deref().map(shown).unwrap_or_else(|| "?".into()));
+                let line: String = in_a_line(&step.created_by).replace('\n', " ").chars().take(100).collect();
+                out!("  {}  {line}", step.created.as_deref().map(in_a_line).unwrap_or_else(|| "?".into()));
             }
             more(made.len());
         }
         for gap in &self.gaps {
             let line = short_digests(&format!("{}: {}", gap.what(), gap.why()));
-            out!("{}  {}", style.unsure("gap"), shown(&line));
+            out!("{}  {}", style.unsure("gap"), in_a_line(&line));
         }
     }
 }
@@ -299,7 +322,7 @@ impl BuildReport {
         let fresh = if self.fresh { ", named by the publisher's metadata" } else { "" };
         match self.vouched {
             Vouched::Signed => {
-                out!("{} {}{fresh}", style.good("built, as signed by"), shown(&names.join(", ")))
+                out!("{} {}{fresh}", style.good("built, as signed by"), in_a_line(&names.join(", ")))
             }
             Vouched::Published => {
                 out!("{}", style.unsure("built, as its publisher says: the builder signed nothing"));
@@ -307,7 +330,8 @@ impl BuildReport {
             Vouched::Nobody => out!("{}", style.bad("built, as somebody wrote: nobody vouches for it")),
         }
         let line = |name: &str, value: Option<&str>| {
-            let value = value.filter(|value| !value.is_empty()).map_or_else(|| "not told".to_owned(), shown);
+            let value =
+                value.filter(|value| !value.is_empty()).map_or_else(|| "not told".to_owned(), in_a_line);
             out!("  {name:<10} {value}");
         };
         line("source", self.repository.as_deref());
@@ -329,12 +353,12 @@ impl BuildReport {
                 "refused" => style.bad(base.verdict),
                 other => style.unsure(other),
             };
-            out!("  {:<10} {}{} {mark}", "base", shown(&base.image), digest.unwrap_or_default());
+            out!("  {:<10} {}{} {mark}", "base", in_a_line(&base.image), digest.unwrap_or_default());
         }
         let others: Vec<_> =
             self.materials.iter().filter(|one| Some(&one.uri) != self.repository.as_ref()).collect();
         for material in others.iter().take(SHOWN) {
-            out!("  {:<10} {}", "material", shown(&material.uri));
+            out!("  {:<10} {}", "material", in_a_line(&material.uri));
         }
         more(others.len());
         if !self.unexpected_parameters.is_empty() {
