@@ -66,6 +66,7 @@ impl CryptoProvider for Ours {
         let holds = match scheme {
             SigningScheme::EcdsaP256Sha256 => by(PublicKey::EcdsaP256(key.to_vec())),
             SigningScheme::EcdsaP384Sha384 => by(PublicKey::EcdsaP384(key.to_vec())),
+            SigningScheme::EcdsaP384Sha256 => crypto::verify_p384_sha256(key, data, signature),
             SigningScheme::Ed25519 => key.try_into().is_ok_and(|key| by(PublicKey::Ed25519(key))),
             SigningScheme::RsaPkcs1Sha256 => rsa(RsaScheme::Pkcs1Sha256),
             SigningScheme::RsaPssSha256 => rsa(RsaScheme::Pss(RsaHash::Sha256)),

@@ -70,6 +70,8 @@ pub(crate) struct PullArgs {
     pub(crate) printing: PrintingArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) demand: DemandArgs,
 }
 
 /// How a verdict is printed.

@@ -228,6 +228,13 @@ fn two_distinct_keys_must_have_signed_and_one_counts_once() {
     assert!(both.stderr.contains("the image signed by 2 of 2 needed: key "), "{}", both.stderr);
     assert!(both.stdout.contains(&story.top.digest.to_string()));
     assert_eq!(story.demand("3", &["a.pub", "b.pub"], &[]).code, 1);
+    let pull = |count: &str| {
+        let named = ["--signer-key", "a.pub", "--signer-key", "b.pub"];
+        story.verify("pull", &[&["oci:out:1", "--require-signers", count], &named[..]].concat()).code
+    };
+    assert_eq!(pull("3"), 1);
+    assert!(!story.path("out").join("index.json").exists(), "of a refused image nothing is written");
+    assert_eq!(pull("2"), 0);
     assert_eq!(story.verify("image", &["--signer-key", "a.pub"]).code, 2, "named, and none required");
     assert_eq!(story.verify("image", &["--require-signers", "1"]).code, 2, "required, and none named");
 }

@@ -199,6 +199,28 @@ fn what_cosign_2_signs_and_attests_is_verified_and_understood() {
     assert_eq!(built["history"][0]["created_by"], "COPY web /");
 }
 
+/// cosign 2 signs with SHA-256 whatever the curve, cosign 3 with the curve's own hash.
+#[test]
+fn keys_over_p_384_are_verified_as_either_cosign_signs() {
+    let (Some(two), Some(three), Some(story)) = (program("cosign2"), program("cosign3"), Story::begin())
+    else {
+        return;
+    };
+    let openssl = Path::new("openssl");
+    let curve = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", "plain.pem"];
+    story.run(openssl, &curve);
+    story.run(openssl, &["pkey", "-in", "plain.pem", "-pubout", "-out", "ours.pub"]);
+    story.run(&three, &["import-key-pair", "--key", "plain.pem", "--output-key-prefix", "imported"]);
+    story.run(&three, &["signing-config", "create", "--out", "none.json"]);
+    let (image, key) = (story.pinned(), ["--yes", "--allow-http-registry", "--key", "imported.key"]);
+    story.run(&two, &[&["sign"], &key[..], &["--tlog-upload=false", &image]].concat());
+    story.run(&three, &[&["sign"], &key[..], &["--signing-config", "none.json", &image]].concat());
+    let report = story.report("evidence", &["--key", "ours.pub"]);
+    let expected =
+        [format!("signed sigstore bundle: {APPROVAL}"), format!("signed simple signing: {APPROVAL}")];
+    assert_eq!(pieces(&report), expected);
+}
+
 #[test]
 fn what_cosign_3_signs_and_attests_is_verified() {
     let (Some(cosign), Some(story)) = (program("cosign3"), Story::begin()) else { return };
@@ -258,21 +280,87 @@ fn what_notation_signs_in_either_envelope_is_verified_by_its_own_policy() {
     assert_eq!(weigh("*", "now"), with("refused", "other-signer"));
 }
 
-/// Layouts by others lie beside the repository on some machines only.
-fn layouts() -> Option<PathBuf> {
+/// Signatures by others lie beside the repository on some machines only.
+fn formats(name: &str) -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let places =
-        ["../../shared", "../../../shared"].map(|place| here.join(place).join("data/formats/notation"));
+        ["../../shared", "../../../shared"].map(|place| here.join(place).join("data/formats").join(name));
     let found = places.into_iter().find(|place| place.is_dir());
     if found.is_none() {
-        eprintln!("SKIPPED: there is no shared/data/formats/notation beside the repository");
+        eprintln!("SKIPPED: there is no shared/data/formats/{name} beside the repository");
     }
     found
 }
 
+/// Images that others signed, as their registry had them, in one of ours.
+#[test]
+fn real_images_by_three_keys_and_by_an_identity_are_told_apart() {
+    let (Some(folder), Some(bundles)) = (formats("cosign-simple-signing"), formats("sigstore-bundle")) else {
+        return;
+    };
+    let (fake, home) = (test_repos::registry::Registry::start().unwrap(), tempfile::tempdir().unwrap());
+    let images = folder.join("securesystemsengineering/testimage");
+    for blob in fs::read_dir(images.join("blobs")).unwrap() {
+        fake.put_blob("acme/web", &fs::read(blob.unwrap().path()).unwrap());
+    }
+    for manifest in fs::read_dir(images.join("manifests")).unwrap() {
+        let path = manifest.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let document: Value = serde_json::from_slice(&bytes).unwrap();
+        let kind = document["mediaType"].as_str().unwrap_or(media::OCI_MANIFEST);
+        let name = path.file_name().unwrap().to_str().unwrap().strip_suffix(".json").unwrap();
+        fake.put_manifest("acme/web", name, kind, &bytes);
+    }
+    let verify = |tag: &str, more: &[&str]| -> Value {
+        let output = Command::new(env!("CARGO_BIN_EXE_verify"))
+            .args([
+                "evidence",
+                &format!("{}/acme/web:{tag}", fake.host()),
+                "--unverified",
+                "--format",
+                "json",
+            ])
+            .args(more)
+            .env_clear()
+            .env("HOME", home.path())
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let keys = ["--key", "alice.key", "--key", "bob.key", "--key", "charlie.key"];
+    let signers = |report: &Value| -> Vec<String> {
+        let pieces = report["pieces"].as_array().unwrap();
+        let mut names: Vec<_> =
+            pieces.iter().filter_map(|piece| piece["signers"][0]["name"].as_str()).collect();
+        names.sort_unstable();
+        names.into_iter().map(str::to_owned).collect()
+    };
+    let all = verify("multi-cosigned-alice-bob-charlie", &keys);
+    assert_eq!(signers(&all), ["alice.key", "bob.key", "charlie.key"]);
+    assert_eq!(signers(&verify("multi-cosigned-alice", &keys)), ["alice.key"]);
+    let root = bundles.join("trusted-roots/public-good.json");
+    let keyless = |identity: &str, issuer: &str| {
+        let by = ["--trusted-root", root.to_str().unwrap(), "--identity", identity, "--issuer", issuer];
+        verify("keyless", &by)
+    };
+    let stranger = keyless("somebody@example.com", "https://example.com");
+    let piece = &stranger["pieces"][0];
+    assert_eq!(
+        (&piece["outcome"], &piece["reason"]),
+        (&json!("refused"), &json!("other-signer")),
+        "{stranger}"
+    );
+    let detail = piece["detail"].as_str().unwrap();
+    let (who, issuer) = detail.split_once("got ").unwrap().1.split_once(" by ").unwrap();
+    assert_eq!(signers(&keyless(who, issuer)), [who], "{detail}");
+    assert!(signers(&keyless(who, "https://example.com")).is_empty(), "another issuer vouched for it");
+}
+
 #[test]
 fn layouts_with_signatures_of_notation_are_read_each_for_its_own_verdict() {
-    let Some(folder) = layouts() else { return };
+    let Some(folder) = formats("notation") else { return };
     let home = tempfile::tempdir().unwrap();
     let store = home.path().join("truststore/x509/ca/acme");
     fs::create_dir_all(&store).unwrap();
