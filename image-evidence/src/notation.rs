@@ -196,7 +196,8 @@ impl Signed {
     }
 
     fn signer(&self) -> Result<Signer, Refusal> {
-        let id = key_id(&self.key).map_err(|why| Refusal::Certificate { why: why.to_string() })?;
+        let id = self.key.material().and_then(|material| key_id(&material));
+        let id = id.map_err(|why| Refusal::Certificate { why: why.to_string() })?;
         Ok(Signer::Certificate { subject: self.chain.leaf_subject(), id })
     }
 

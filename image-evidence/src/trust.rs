@@ -48,14 +48,15 @@ impl TrustedKey {
         let what = "a public key in PEM";
         let bad = |why: tuf_core::key::KeyError| BadTrust { what, why: why.to_string() };
         let key = Key::from_pem(pem).map_err(bad)?;
-        let (material, id) = (key.material().map_err(bad)?, key_id(&key).map_err(bad)?);
+        let material = key.material().map_err(bad)?;
+        let id = key_id(&material).map_err(bad)?;
         Ok(Self { name: name.into(), material, id })
     }
 }
 
-/// The SHA-256 of the key in PEM as we write it: one key has one, however it came.
-pub(crate) fn key_id(key: &Key) -> Result<Digest, tuf_core::key::KeyError> {
-    key.to_pem().map(|pem| Digest::of(pem.as_bytes()))
+/// The SHA-256 of the key in PEM as we write it: one key has one, however it was written before.
+pub(crate) fn key_id(material: &PublicKey) -> Result<Digest, tuf_core::key::KeyError> {
+    Key::from_material(material)?.to_pem().map(|pem| Digest::of(pem.as_bytes()))
 }
 
 /// An identity to which a certificate authority gave a certificate, and who vouched for it.
@@ -94,11 +95,14 @@ pub enum Signer {
     },
 }
 
-/// What makes two signers one. A key counts once, however many certificates it has and formats it signs.
+/// What makes two signers one, if they share any. A key counts once, however many certificates it has and formats it
+/// signs; and so does whom a certificate names, however many keys they have.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum SignerId {
     /// By its key.
     Key(Digest),
+    /// By whom its certificate names.
+    Subject(String),
     /// By who it is: keyless signers have a new key each time.
     Identity(Identity),
 }
@@ -106,10 +110,11 @@ pub enum SignerId {
 impl Signer {
     /// What makes it the same signer.
     #[must_use]
-    pub fn id(&self) -> SignerId {
+    pub fn ids(&self) -> Vec<SignerId> {
         match self {
-            Self::Key { id, .. } | Self::Certificate { id, .. } => SignerId::Key(*id),
-            Self::Identity(identity) => SignerId::Identity(identity.clone()),
+            Self::Key { id, .. } => vec![SignerId::Key(*id)],
+            Self::Certificate { subject, id } => vec![SignerId::Key(*id), SignerId::Subject(subject.clone())],
+            Self::Identity(identity) => vec![SignerId::Identity(identity.clone())],
         }
     }
 

@@ -187,3 +187,16 @@ fn what_others_say_is_read() {
     assert_eq!(vex.statements[0].products, ["pkg:x"]);
     assert_eq!(Digest::of(b"an image"), image().digest);
 }
+
+/// An RSA key, and the same one without the NULL that RFC 3279 asks for.
+const RSA: [&str; 2] = [
+    "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAtTvvfZ6pIlKuHrCERPsL\n4EGHhMaiZYua/A+ejXODhkgYWuTM6gyesaSLv4huqzIeq1Sm8YZc03LtzE/5nxI+\nROAHliems9XxRdGm/0jA5slUCTqsUxSd4HLfuo3cfikpNzkCgxElswIk+MNiqPWy\neWEEkJ/TV7vT/LQ2PgR0YyrAy4NBEp/cFqgOHtLCOV9cY3NcqN2tY0xwUyJYzj/J\nO/q2rjf/Syks3xtnZaxRL+q1n5vqn5XhAaAeXENh7sL70xIA58ax5s+vVgXPar+U\nS3pziCsBShzwP4DTUrkt71UjmTxoVJNa9ouxOKrQgg+wESVFqIV30zEFJrgW4mre\nswIDAQAB\n-----END PUBLIC KEY-----\n",
+    "-----BEGIN PUBLIC KEY-----\nMIIBIDALBgkqhkiG9w0BAQEDggEPADCCAQoCggEBALU7732eqSJSrh6whET7C+BB\nh4TGomWLmvwPno1zg4ZIGFrkzOoMnrGki7+IbqsyHqtUpvGGXNNy7cxP+Z8SPkTg\nB5YnprPV8UXRpv9IwObJVAk6rFMUneBy37qN3H4pKTc5AoMRJbMCJPjDYqj1snlh\nBJCf01e70/y0Nj4EdGMqwMuDQRKf3BaoDh7SwjlfXGNzXKjdrWNMcFMiWM4/yTv6\ntq43/0spLN8bZ2WsUS/qtZ+b6p+V4QGgHlxDYe7C+9MSAOfGsebPr1YFz2q/lEt6\nc4grAUoc8D+A01K5Le9VI5k8aFSTWvaLsTiq0IIPsBElRaiFd9MxBSa4FuJq3rMC\nAwEAAQ==\n-----END PUBLIC KEY-----\n",
+];
+
+#[test]
+fn one_key_in_two_spellings_is_one_signer() {
+    let [one, two] = RSA.map(|pem| format!("{:?}", TrustedKey::from_pem("x.pub", pem).unwrap()));
+    assert_ne!(RSA[0], RSA[1]);
+    assert_eq!(one, two);
+}

@@ -268,7 +268,7 @@ fn approved(judged: &[Judged]) -> BTreeMap<Digest, Vec<Signer>> {
     for one in judged {
         if let Outcome::Signed(Verified { claim: Claim::Approval, signers }) = &one.outcome {
             let all = manifests.entry(one.found.subject.digest).or_default();
-            let others = signers.iter().filter(|signer| !all.iter().any(|other| other.id() == signer.id()));
+            let others = signers.iter().filter(|signer| !all.contains(signer));
             let others: Vec<_> = others.cloned().collect();
             all.extend(others);
         }

@@ -198,8 +198,12 @@ impl<'a> Search<'a> {
             Err(SourceError::NotFound { .. }) => return,
             Err(why) => return self.failed(&format!("tag {tag}"), &why),
         };
+        let digest = Digest::of(&fetched.bytes);
+        if !self.seen.insert(digest) {
+            return;
+        }
         match image(&fetched.bytes) {
-            Ok(Some(manifest)) => self.pieces(subject, Digest::of(&fetched.bytes), &manifest, place),
+            Ok(Some(manifest)) => self.pieces(subject, digest, &manifest, place),
             Ok(None) => self.gap(&format!("tag {tag}"), "expected a manifest, got an index".into()),
             Err(why) => self.gap(&format!("tag {tag}"), why.to_string()),
         }
@@ -305,11 +309,13 @@ impl<'a> Search<'a> {
                 got: blob.size,
             });
         }
-        self.bytes = self.bytes.saturating_add(blob.size);
-        if self.bytes > BYTES_MAX {
+        // What is refused leaves room for what is smaller.
+        let all = self.bytes.saturating_add(blob.size);
+        if all > BYTES_MAX {
             let what = "evidence in bytes, all together,";
-            return Err(Refusal::TooLarge { what, expected: BYTES_MAX, got: self.bytes });
+            return Err(Refusal::TooLarge { what, expected: BYTES_MAX, got: all });
         }
+        self.bytes = all;
         let mut bytes = Vec::new();
         let opened = self.expect_time().and_then(|()| self.source.blob(blob));
         let read = opened.map_err(BlobError::Source).and_then(|reader| {

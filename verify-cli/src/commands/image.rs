@@ -19,7 +19,12 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
     // What is on this machine is hashed to the last byte; what isn't, as it is pulled.
     let layers = if access.local { Layers::Hash } else { Layers::Defer };
     let verdict = match verify(&access, &args.chain, layers) {
-        Verdict::Trusted(image) => evidence::demanded(&args.demand, &args.chain, image)?,
+        Verdict::Trusted(image) => {
+            let demanded = evidence::demanded(&args.demand, &args.chain, image);
+            demanded.inspect_err(|failure| {
+                report::print_failure(&args.chain.image.to_string(), failure, args.printing);
+            })?
+        }
         other => other,
     };
     if matches!(verdict, Verdict::Trusted(_)) {

@@ -24,7 +24,12 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
     })?;
     let reference = access.name.to_string();
     let verdict = match verify(&access, &args.chain, Layers::Defer) {
-        Verdict::Trusted(image) => evidence::demanded(&args.demand, &args.chain, image)?,
+        Verdict::Trusted(image) => {
+            let demanded = evidence::demanded(&args.demand, &args.chain, image);
+            demanded.inspect_err(|failure| {
+                report::print_failure(&args.chain.image.to_string(), failure, args.printing);
+            })?
+        }
         other => other,
     };
     let verdict = match verdict {
