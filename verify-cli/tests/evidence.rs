@@ -464,6 +464,44 @@ fn how_an_image_was_built_is_told_with_its_gaps() {
     assert!(nobody.stdout.contains("SLSA level none"), "{}", nobody.stdout);
 }
 
+#[test]
+fn a_base_image_is_trusted_by_its_own_root_or_not_at_all() {
+    let mut story = Story::begin();
+    let base = format!("{}/{REPO}", story.fake.host());
+    {
+        let mut world = story.surface.world();
+        let bytes = world.images.part(&story.top.digest.to_string()).unwrap().bytes.clone();
+        world.repo.role_mut("targets").set_target(&format!("{base}:1.4"), &Target::of(&bytes)).unwrap();
+        world.repo.publish().unwrap();
+    }
+    story.endpoints = story.surface.endpoints().unwrap();
+    let root = story.path("root.json");
+    let pinned = Command::new(env!("CARGO_BIN_EXE_verify"))
+        .args(["trust", "add", "base", "--scope", &base, "--repo", &story.endpoints.repo, "--root"])
+        .arg(&root)
+        .env_clear()
+        .env("HOME", story.path("home"))
+        .output()
+        .unwrap();
+    assert!(pinned.status.success(), "{}", String::from_utf8_lossy(&pinned.stderr));
+    let mut predicate = provenance_of("https://ci.example.com");
+    let material = |digest: Digest| json!({ "uri": format!("docker-image://{base}:1.4"), "digest": { "sha256": digest.hex() } });
+    predicate["buildDefinition"]["resolvedDependencies"] =
+        json!([material(story.top.digest), material(story.older.digest)]);
+    story.attach(&story.top, BUNDLE, &bundle("a", &statement(&story.top, PROVENANCE, &predicate)));
+    let run = story.verify("provenance", &["--key", "a.pub", "--format", "json"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let bases = &report["builds"][0]["bases"];
+    assert_eq!(
+        (&bases[0]["verdict"], &bases[1]["verdict"]),
+        (&json!("trusted"), &json!("refused")),
+        "{bases}"
+    );
+    let detail = bases[1]["detail"].as_str().unwrap();
+    assert!(detail.contains("stands for another digest"), "{detail}");
+}
+
 /// Statements by BuildKit in the image's own index: in the old form, and in the new one, which says what it refers to.
 fn with_attestations(story: &mut Story, new_form: bool) -> Descriptor {
     let bytes = story.registry.manifest(Selector::Digest(story.top.digest)).unwrap().bytes;
