@@ -54,6 +54,9 @@ pub enum ChainError {
     /// The file is none of PEM certificates.
     #[error("expected certificates in PEM, that of the key first, got {0}")]
     NotPem(String),
+    /// What came with a signature are no certificates.
+    #[error("expected certificates in DER, that of the key first, got {0}")]
+    NotDer(String),
     /// The first certificate is another key's.
     #[error("expected the first certificate, of {subject}, to be for the key that signs, got another key")]
     OtherKey {
@@ -126,6 +129,61 @@ impl CertificateChain {
         }
         let received = received.iter().map(|der| der.to_vec());
         Ok(Self(certificates.into_iter().zip(received).collect()))
+    }
+
+    /// The certificates of a signature, each in DER: that of the key, those between, and the root.
+    ///
+    /// # Errors
+    /// [`ChainError::NotDer`], where there are too many, or one that isn't DER.
+    pub fn from_der(certificates: &[Vec<u8>]) -> Result<Self, ChainError> {
+        let (got, size) =
+            (certificates.len(), certificates.iter().map(Vec::len).fold(0, usize::saturating_add));
+        if got == 0 || got > CERTIFICATES_MAX || size > PEM_MAX {
+            return Err(ChainError::NotDer(format!(
+                "{got} of them with {size} bytes, and 1 to {CERTIFICATES_MAX} with {PEM_MAX} can be used"
+            )));
+        }
+        let read = |der: &Vec<u8>| {
+            let certificate =
+                Certificate::from_der(der).map_err(|why| ChainError::NotDer(why.to_string()))?;
+            let same = certificate.to_der().is_ok_and(|again| again == *der);
+            let no_der = || ChainError::NotDer("a certificate that isn't DER".into());
+            same.then_some((certificate, der.clone())).ok_or_else(no_der)
+        };
+        certificates.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The key that the first certificate is for.
+    ///
+    /// # Errors
+    /// [`ChainError::Use`], where it is of a kind that can't be used.
+    pub fn leaf_key(&self) -> Result<Key, ChainError> {
+        let (leaf, _) = self.0.first().ok_or_else(|| ChainError::NotDer("none".into()))?;
+        let pem = leaf.tbs_certificate().subject_public_key_info().to_der().ok().and_then(|der| {
+            let document = der::Document::try_from(der).ok()?;
+            document.to_pem("PUBLIC KEY", der::pem::LineEnding::LF).ok()
+        });
+        let pem = pem.ok_or_else(|| wrong(leaf, "expected a key, got none"))?;
+        Key::from_pem(&pem).map_err(|why| wrong(leaf, why.to_string()))
+    }
+
+    /// Of whom the first certificate is (RFC 4514).
+    #[must_use]
+    pub fn leaf_subject(&self) -> String {
+        self.0.first().map(|(leaf, _)| subject(leaf)).unwrap_or_default()
+    }
+
+    /// The first certificate that says where to ask whether it was revoked (RFC 5280, sections 4.2.1.13 and
+    /// 4.2.2.1).
+    #[must_use]
+    pub fn revocable(&self) -> Option<String> {
+        const WHERE: [&str; 2] = ["2.5.29.31", "1.3.6.1.5.5.7.1.1"];
+        let asks = |certificate: &Certificate| {
+            let extensions = certificate.tbs_certificate().extensions();
+            let mut extensions = extensions.into_iter().flat_map(|all| all.iter());
+            extensions.any(|one| WHERE.contains(&one.extn_id.to_string().as_str()))
+        };
+        self.0.iter().find(|(certificate, _)| asks(certificate)).map(|(certificate, _)| subject(certificate))
     }
 
     /// Each in DER, that of the key first.

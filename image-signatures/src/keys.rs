@@ -43,11 +43,15 @@ pub(crate) fn expect_for_cosign(key: &PublicKey) -> Result<(), String> {
     }
 }
 
-/// Whether this is the key's signature as cosign and podman read it.
+/// Whether this is the key's signature as cosign and podman read it: over P-384 with SHA-256 up to version 2, with
+/// SHA-384 from version 3 on.
 pub(crate) fn verify_for_cosign(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
     match key {
         PublicKey::Ed25519(_) | PublicKey::EcdsaP256(_) => crypto::default().verify(key, message, signature),
-        PublicKey::EcdsaP384(_) => false,
+        PublicKey::EcdsaP384(point) => {
+            crypto::default().verify(key, message, signature)
+                || crypto::verify_p384_sha256(point, message, signature)
+        }
         PublicKey::RsaPss(_, der) => crypto::verify_rsa(RsaScheme::Pkcs1Sha256, der, message, signature),
     }
 }

@@ -23,6 +23,6 @@ pub use bundle::{BUNDLE, Bundle, COSIGN_SIGN, Dsse, DsseSignature, IN_TOTO, KeyH
 pub use chain::{CertificateChain, ChainError};
 pub use error::{PushError, SigningError};
 pub use format::{BadFormat, Format};
-pub use notation::{Jws, JwsHeader, NOTATION};
+pub use notation::{Jws, JwsHeader, NOTATION, is_signed_by};
 pub use signing::{Place, Pushed, Signatures, Signing, Written, expect_usable, push_all};
 pub use simple_signing::{Claim, SIMPLE_SIGNING, SimpleSigning, signature_tag};

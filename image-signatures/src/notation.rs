@@ -56,12 +56,38 @@ impl Jws {
         format!("{}.{}", self.protected, self.payload)
     }
 
+    /// Whether the signature is this key's, by the algorithm that follows from the key and that the protected
+    /// header names.
+    ///
+    /// # Errors
+    /// Says what was expected of the algorithm, and what came.
+    pub fn is_signed_by(&self, key: &PublicKey) -> Result<bool, String> {
+        let named =
+            self.unverified().and_then(|(protected, _)| protected.get("alg")?.as_str().map(str::to_owned));
+        let Ok(signature) = URL_SAFE_NO_PAD.decode(&self.signature) else { return Ok(false) };
+        let named = named.as_deref().unwrap_or("none");
+        is_signed_by(key, named, self.signing_input().as_bytes(), &signature)
+    }
+
     /// The protected header and the payload as JSON, not verified; `None` where they are none.
     #[must_use]
     pub fn unverified(&self) -> Option<(Value, Value)> {
         let json = |text: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok();
         Some((json(&self.protected)?, json(&self.payload)?))
     }
+}
+
+/// Whether a signature in JOSE's form is this key's, by the algorithm of RFC 7518 that is named and that follows
+/// from the key (notary signature specification 1.1, "Algorithm selection").
+///
+/// # Errors
+/// Says what was expected of the algorithm, and what came.
+pub fn is_signed_by(key: &PublicKey, named: &str, message: &[u8], signature: &[u8]) -> Result<bool, String> {
+    let algorithm = Jwa::of(key)?;
+    if named != algorithm.name() {
+        return Err(format!("expected algorithm {}, got {named}", algorithm.name()));
+    }
+    Ok(algorithm.verify(key, message, signature))
 }
 
 /// Signs the descriptor of the image.

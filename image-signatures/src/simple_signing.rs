@@ -57,6 +57,12 @@ impl SimpleSigning {
         Ok(Self { payload, signature })
     }
 
+    /// Whether the signature is this key's over the payload, whatever that says.
+    #[must_use]
+    pub fn is_signed_by(&self, key: &PublicKey) -> bool {
+        keys::verify_for_cosign(key, &self.payload, &self.signature)
+    }
+
     /// What the payload says, if the signature is this key's and it is a payload of this kind.
     #[must_use]
     pub fn verified(&self, key: &PublicKey) -> Option<Claim> {

@@ -3,6 +3,7 @@
 //! Reading follows no link out of the folder of blobs and believes nothing: blobs are bytes to be
 //! verified. Which image is meant is decided as skopeo decides it.
 
+mod referrers;
 mod writer;
 
 use std::fs::{self, File};

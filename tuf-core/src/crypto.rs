@@ -99,7 +99,7 @@ pub fn sign_checked(signer: &dyn Sign, message: &[u8], verify: &dyn Verify) -> R
 }
 
 #[cfg(feature = "crypto")]
-pub use provider::{Default as DefaultCrypto, Ed25519Signer, default, verify_rsa};
+pub use provider::{Default as DefaultCrypto, Ed25519Signer, default, verify_p384_sha256, verify_rsa};
 #[cfg(feature = "crypto")]
 pub use signers::{Curve, EcdsaSigner, RsaSigner};
 
@@ -163,6 +163,13 @@ mod provider {
             }
             RsaScheme::Pss(hash) => by_ring(pss(hash), key, message, signature),
         }
+    }
+
+    /// Whether `signature` is that of an ECDSA key over P-384, its uncompressed point, with SHA-256: so cosign up to
+    /// version 2 signs, whatever the curve. What metadata is worth is asked of [`Verify`]: that knows SHA-384 only.
+    #[must_use]
+    pub fn verify_p384_sha256(point: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        by_ring(&ring_signature::ECDSA_P384_SHA256_ASN1, point, message, signature)
     }
 
     fn pss(hash: RsaHash) -> &'static dyn ring_signature::VerificationAlgorithm {

@@ -25,6 +25,10 @@ pub struct Hallmark {
     /// What its publisher promises of the tag: `immutable`, `forward-only`, or nothing.
     #[serde(default)]
     pub rule: Option<String>,
+    /// The digests of signatures and attestations that belong to it: of their manifests, or of their blobs. What
+    /// is named here has the freshness of the metadata, and is replaced or revoked with it.
+    #[serde(default)]
+    pub evidence: Vec<String>,
     /// That nobody shall run it any more.
     #[serde(default)]
     pub yanked: Option<Yanked>,

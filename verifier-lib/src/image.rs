@@ -20,6 +20,7 @@ pub struct VerifiedImage {
     pub(crate) platforms: Vec<VerifiedPlatform>,
     pub(crate) proof: Proof,
     pub(crate) role: String,
+    pub(crate) evidence: Vec<String>,
 }
 
 /// The image of one platform: its manifest and configuration were hashed.
@@ -81,6 +82,24 @@ impl VerifiedImage {
     #[must_use]
     pub fn role(&self) -> &str {
         &self.role
+    }
+
+    /// The manifest or index that the name stands for.
+    #[must_use]
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.top
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.top_bytes
+    }
+
+    /// The digests of evidence that its publisher names for it.
+    #[must_use]
+    pub fn named_evidence(&self) -> &[String] {
+        &self.evidence
     }
 
     /// The images of the platforms that were asked for.

@@ -30,6 +30,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod custom;
+pub mod evidence;
 mod image;
 mod proof;
 mod verify;

@@ -32,6 +32,8 @@ pub enum Stage {
     Config,
     /// A layer.
     Layer,
+    /// What others signed about the image, where that was asked for.
+    Evidence,
 }
 
 impl Stage {
@@ -50,6 +52,7 @@ impl Stage {
             Self::Child => "child",
             Self::Config => "config",
             Self::Layer => "layer",
+            Self::Evidence => "evidence",
         }
     }
 

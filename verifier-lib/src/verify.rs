@@ -148,7 +148,8 @@ impl<'a> Verification<'a> {
             Manifest::Index(index) => self.children(&index, progress)?,
         };
         let proof = Proof::default();
-        Ok(VerifiedImage { name: self.name.clone(), top, top_bytes, platforms, proof, role })
+        let evidence = Hallmark::of(&target).unwrap_or_default().evidence;
+        Ok(VerifiedImage { name: self.name.clone(), top, top_bytes, platforms, proof, role, evidence })
     }
 
     fn passed(&mut self, stage: Stage, subject: &str, detail: String) {

@@ -90,7 +90,7 @@ pub(crate) fn now(args: &ChainArgs) -> DateTime<Utc> {
 }
 
 /// The name under which the image is trusted.
-fn trusted_name(args: &ChainArgs) -> Result<Reference, Failure> {
+pub(crate) fn trusted_name(args: &ChainArgs) -> Result<Reference, Failure> {
     match (&args.known_as, &args.image) {
         (Some(name), _) => Ok(name.clone()),
         (None, Location::Registry(reference)) => Ok(reference.clone()),
@@ -140,7 +140,7 @@ pub(crate) fn source_failure(error: &SourceError) -> Failure {
     }
 }
 
-fn registry(reference: &Reference, access: &AccessArgs) -> Result<Registry, Failure> {
+pub(crate) fn registry(reference: &Reference, access: &AccessArgs) -> Result<Registry, Failure> {
     let options = RegistryOptions {
         credentials: credentials(access)?,
         ca_file: access.ca_file.clone(),

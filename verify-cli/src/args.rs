@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use oci_image::{Location, Platform, Reference};
 use tuf_client::RepoLocation;
 
+use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
+
 /// Verify a container image before it runs
 #[derive(Debug, Parser)]
 #[command(
@@ -28,6 +30,8 @@ pub(crate) enum Command {
     Image(ImageArgs),
     Pull(PullArgs),
     Scan(ScanArgs),
+    Evidence(EvidenceArgs),
+    Provenance(ProvenanceArgs),
     Trust(TrustArgs),
     Demo(DemoArgs),
 }
@@ -39,6 +43,7 @@ Examples:
   verify image registry.example.com/acme/web:1.4 --repo https://trust.example.com --root root.json
   docker pull \"$(verify image registry.example.com/acme/web:1.4)\"
   verify image oci:./web:1.4 --as registry.example.com/acme/web:1.4 --explain
+  verify image registry.example.com/acme/web:1.4 --require-signers 2 --signer-key a.pub --signer-key b.pub
 
 stdout has the digest reference and nothing else")]
 pub(crate) struct ImageArgs {
@@ -46,6 +51,8 @@ pub(crate) struct ImageArgs {
     pub(crate) printing: PrintingArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) demand: DemandArgs,
 }
 
 /// Verify an image, then write only verified bytes into an OCI layout
@@ -64,6 +71,8 @@ pub(crate) struct PullArgs {
     pub(crate) printing: PrintingArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) demand: DemandArgs,
 }
 
 /// Verify an image, then say what is in it and what is known to be wrong with it
@@ -163,7 +172,7 @@ pub(crate) struct ChainArgs {
 }
 
 /// Which root speaks for the image. Without these: the one pinned by `verify trust add`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct RootArgs {
     /// The trust repository: a folder, where it is served, or oci://HOST/NAME in a registry
@@ -180,7 +189,7 @@ pub(crate) struct RootArgs {
     pub(crate) trust_on_first_use: bool,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct StateArgs {
     /// Where pins and accepted metadata are kept [default: the XDG data folder]
     #[arg(long, value_name = "DIR")]

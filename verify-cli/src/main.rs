@@ -9,6 +9,8 @@ mod access;
 mod advisory_db;
 mod args;
 mod commands;
+mod evidence;
+mod evidence_args;
 mod exit;
 mod failure;
 mod pins;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         Command::Image(image) => commands::image::run(image),
         Command::Pull(pull) => commands::pull::run(pull),
         Command::Scan(scan) => commands::scan::run(scan),
+        Command::Evidence(evidence) => commands::evidence::run(evidence),
+        Command::Provenance(provenance) => commands::provenance::run(provenance),
         Command::Trust(trust) => commands::trust::run(trust),
         Command::Demo(demo) => commands::demo::run(demo),
     };

@@ -268,6 +268,9 @@ fn hint(link: &Link, word: Word) -> Option<&'static str> {
         Stage::Child | Stage::Config | Stage::Layer => {
             "the bytes are not those that were signed: do not run them"
         }
+        Stage::Evidence => {
+            "too few of those who must have signed it did: `verify evidence` lists every signature and its worth"
+        }
         Stage::Reference | Stage::Trust => return None,
     })
 }

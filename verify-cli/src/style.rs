@@ -105,6 +105,11 @@ pub(crate) fn shown(text: &str) -> String {
         .collect()
 }
 
+/// As [`shown`], in one line: text from outside can't look like a line of ours.
+pub(crate) fn in_a_line(text: &str) -> String {
+    shown(text).replace('\n', "\\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +126,6 @@ mod tests {
     #[test]
     fn control_characters_are_shown() {
         assert_eq!(shown("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+        assert_eq!(in_a_line("a\ntrusted\u{1b}"), "a\\ntrusted\\u{1b}");
     }
 }

@@ -13,10 +13,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("oci-image", &[]),
     ("image-scan", &["oci-image"]),
     ("image-signatures", &["tuf-core", "oci-image"]),
+    // Formats of signatures, read; no key that signs (docs/src/adr/0016).
+    ("image-evidence", &["tuf-core", "oci-image", "image-signatures"]),
     ("publish-store", &["oci-image"]),
     ("signing-keys", &["tuf-core"]),
     ("tuf-client", &["tuf-core", "oci-image"]),
-    ("verifier-lib", &["tuf-core", "tuf-client", "oci-image"]),
+    ("verifier-lib", &["tuf-core", "tuf-client", "oci-image", "image-evidence"]),
     (
         "signer-cli",
         &["tuf-core", "tuf-client", "oci-image", "image-signatures", "publish-store", "signing-keys"],
@@ -24,7 +26,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // test-repos: `verify demo` runs the attack catalogue (docs/src/adr/0002).
     (
         "verify-cli",
-        &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "advisories", "image-scan", "test-repos"],
+        &[
+            "tuf-core",
+            "tuf-client",
+            "oci-image",
+            "advisories",
+            "image-evidence",
+            "image-scan",
+            "image-signatures",
+            "verifier-lib",
+            "test-repos",
+        ],
     ),
     ("test-repos", &["tuf-core"]),
     ("bench", &["tuf-core", "tuf-client", "oci-image", "verifier-lib", "test-repos"]),
@@ -54,6 +66,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("packageurl", &["image-scan"]),
     ("zip", &["advisories", "image-scan"]),
     ("zstd", &["image-scan"]),
+    ("sigstore-verify", &["image-evidence"]),
+    ("coset", &["image-evidence"]),
 ];
 
 /// `(crate, crate that it uses)`.

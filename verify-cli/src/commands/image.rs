@@ -5,18 +5,28 @@ use verifier_lib::{Layers, Platforms, Verdict, Verification};
 
 use crate::access::Access;
 use crate::args::{ChainArgs, ImageArgs};
+use crate::evidence;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress::Blobs;
 use crate::report;
 
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
+    evidence::expect_demand(&args.demand)?;
     let access = Access::of(&args.chain).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);
     })?;
     // What is on this machine is hashed to the last byte; what isn't, as it is pulled.
     let layers = if access.local { Layers::Hash } else { Layers::Defer };
-    let verdict = verify(&access, &args.chain, layers);
+    let verdict = match verify(&access, &args.chain, layers) {
+        Verdict::Trusted(image) => {
+            let demanded = evidence::demanded(&args.demand, &args.chain, image);
+            demanded.inspect_err(|failure| {
+                report::print_failure(&args.chain.image.to_string(), failure, args.printing);
+            })?
+        }
+        other => other,
+    };
     if matches!(verdict, Verdict::Trusted(_)) {
         access.trusted()?;
     }

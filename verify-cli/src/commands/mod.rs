@@ -1,7 +1,9 @@
 //! One file a verb.
 
 pub(crate) mod demo;
+pub(crate) mod evidence;
 pub(crate) mod image;
+pub(crate) mod provenance;
 pub(crate) mod pull;
 pub(crate) mod scan;
 pub(crate) mod trust;

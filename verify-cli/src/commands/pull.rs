@@ -6,6 +6,7 @@ use verifier_lib::{Layers, PullError, Status, Verdict, VerifiedImage};
 use crate::access::Access;
 use crate::args::PullArgs;
 use crate::commands::image::verify;
+use crate::evidence;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress::Blobs;
@@ -17,11 +18,21 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
         let what = format!("expected a destination oci:DIR[:TAG], got {}", args.destination);
         return Err(Failure::usage(what));
     };
+    evidence::expect_demand(&args.demand)?;
     let access = Access::of(&args.chain).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);
     })?;
     let reference = access.name.to_string();
     let verdict = match verify(&access, &args.chain, Layers::Defer) {
+        Verdict::Trusted(image) => {
+            let demanded = evidence::demanded(&args.demand, &args.chain, image);
+            demanded.inspect_err(|failure| {
+                report::print_failure(&args.chain.image.to_string(), failure, args.printing);
+            })?
+        }
+        other => other,
+    };
+    let verdict = match verdict {
         Verdict::Trusted(image) => {
             let writer =
                 LayoutWriter::open(dir).map_err(|error| Failure::unknown(shown(&error.to_string())))?;

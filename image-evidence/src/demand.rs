@@ -1,0 +1,142 @@
+//! Who is enough: the one place where signers of images are counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+
+use image_signatures::COSIGN_SIGN;
+
+use crate::piece::Verified;
+use crate::trust::{Signer, SignerId};
+
+/// What must be signed, by how many.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Demand {
+    /// What.
+    pub wanted: Wanted,
+    /// By how many distinct signers.
+    pub signers: NonZeroU32,
+}
+
+/// What must be signed. A list of what is in an image, however well signed, is no approval of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Wanted {
+    /// The image itself.
+    Approval,
+    /// A statement of this predicate type about it.
+    Predicate(String),
+}
+
+impl Wanted {
+    /// By predicate type; cosign's for signatures stands for a signature in any form.
+    #[must_use]
+    pub fn of(predicate_type: &str) -> Self {
+        match predicate_type {
+            COSIGN_SIGN => Self::Approval,
+            other => Self::Predicate(other.to_owned()),
+        }
+    }
+
+    fn predicate_type(&self) -> &str {
+        match self {
+            Self::Approval => COSIGN_SIGN,
+            Self::Predicate(kind) => kind,
+        }
+    }
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Approval => "the image",
+            Self::Predicate(kind) => kind,
+        })
+    }
+}
+
+/// Fewer signed than must.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("expected {wanted} signed by {expected}, got {}", shown(.got))]
+pub struct NotEnough {
+    /// What was wanted: a predicate type.
+    pub wanted: String,
+    /// By how many distinct signers.
+    pub expected: NonZeroU32,
+    /// Those who did.
+    pub got: Vec<String>,
+}
+
+fn shown(signers: &[String]) -> String {
+    match signers {
+        [] => "none".into(),
+        some => format!("{}: {}", some.len(), some.join(", ")),
+    }
+}
+
+impl Demand {
+    /// The distinct signers of what is wanted, if they are enough. One key is one signer, however many
+    /// signatures, certificates and formats it has.
+    ///
+    /// # Errors
+    /// [`NotEnough`], with those who did.
+    pub fn weigh<'a>(
+        &self,
+        verified: impl IntoIterator<Item = &'a Verified>,
+    ) -> Result<Vec<Signer>, NotEnough> {
+        let wanted = self.wanted.predicate_type();
+        let pieces = verified.into_iter().filter(|piece| piece.claim.predicate_type() == wanted);
+        let signers = distinct(pieces.flat_map(|piece| &piece.signers));
+        if u32::try_from(signers.len()).unwrap_or(u32::MAX) >= self.signers.get() {
+            return Ok(signers.into_iter().cloned().collect());
+        }
+        let got = signers.into_iter().map(ToString::to_string).collect();
+        Err(NotEnough { wanted: wanted.into(), expected: self.signers, got })
+    }
+}
+
+/// One of each group of signers that are linked by what they share: a key, or whom a certificate names.
+fn distinct<'a>(signers: impl Iterator<Item = &'a Signer>) -> Vec<&'a Signer> {
+    let each: BTreeMap<Vec<SignerId>, &Signer> = signers.map(|signer| (signer.ids(), signer)).collect();
+    let mut groups: Vec<(BTreeSet<SignerId>, &Signer)> = Vec::new();
+    for (ids, signer) in each {
+        let mut group = (ids.into_iter().collect::<BTreeSet<_>>(), signer);
+        let (same, others): (Vec<_>, _) = groups.into_iter().partition(|(ids, _)| !ids.is_disjoint(&group.0));
+        group.0.extend(same.into_iter().flat_map(|(ids, _)| ids));
+        groups = others;
+        groups.push(group);
+    }
+    groups.into_iter().map(|(_, signer)| signer).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::Identity;
+    use oci_image::Digest;
+
+    #[test]
+    fn signers_that_share_a_key_or_a_name_are_one() {
+        let id = |key: &str| Digest::of(key.as_bytes());
+        let key = |name: &str| Signer::Key { name: format!("{name}.pub"), id: id(name) };
+        let certificate =
+            |subject: &str, key: &str| Signer::Certificate { subject: subject.into(), id: id(key) };
+        let identity = |issuer: &str| {
+            Signer::Identity(Identity { subject: "a@example.com".into(), issuer: issuer.into() })
+        };
+        let renamed = Signer::Key { name: "again.pub".into(), id: id("a") };
+        for (signers, expected) in [
+            (vec![], 0),
+            (vec![key("a"), key("a"), renamed], 1),
+            (vec![key("a"), key("b")], 2),
+            (vec![key("a"), certificate("CN=alice", "a")], 1),
+            (vec![certificate("CN=alice", "a"), certificate("CN=alice", "b")], 1),
+            // Linked by the third, which comes last or first.
+            (vec![key("a"), key("b"), certificate("CN=x", "a"), certificate("CN=x", "b")], 1),
+            (vec![certificate("CN=alice", "a"), certificate("CN=bob", "b")], 2),
+            (vec![identity("https://one"), identity("https://one")], 1),
+            (vec![identity("https://one"), identity("https://two"), key("a")], 3),
+        ] {
+            assert_eq!(distinct(signers.iter()).len(), expected, "{signers:?}");
+            assert_eq!(distinct(signers.iter().rev()).len(), expected, "{signers:?}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Signatures and attestations of images as others make them: verified, counted and understood.
+//!
+//! Bytes, [`Trust`] and the time come in; what was signed and by whom, or a [`Refusal`], goes out
+//! ([`Piece::verify`]). What a statement says is read by [`Predicate::of`]. Who is enough is counted in one
+//! place, [`Demand::weigh`].
+//!
+//! Nothing here opens a file or a socket, holds a private key, or finds anything: where evidence is, is for
+//! others. A check that can't be made is a refusal, never left out.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod annotations;
+mod bundle;
+mod cose;
+mod demand;
+mod dsse;
+mod keyless;
+pub mod limits;
+mod notation;
+mod piece;
+mod predicate;
+mod provider;
+mod refusal;
+mod simple;
+mod statement;
+mod strict;
+mod trust;
+mod trust_policy;
+
+pub use demand::{Demand, NotEnough, Wanted};
+pub use keyless::SigstoreRoot;
+pub use piece::{Claim, Context, Form, Piece, Verified};
+pub use predicate::{
+    Builder, Material, Predicate, Provenance, Sbom, SbomFormat, Source, Vex, VexStatement, Vsa,
+    Vulnerabilities,
+};
+pub use refusal::Refusal;
+pub use statement::{IN_TOTO_V0_1, IN_TOTO_V1, Statement, Subject};
+pub use trust::{BadTrust, Identity, Signer, SignerId, Trust, TrustedKey};
+pub use trust_policy::{NotationTrust, TrustStores};

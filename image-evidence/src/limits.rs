@@ -1,0 +1,26 @@
+//! How much is read: each bound beside its reason.
+
+/// The largest attestation. BuildKit reads 40 MiB; a list of what is in a large image has some 20.
+pub const ATTESTATION_MAX: u64 = 40 * 1024 * 1024;
+
+/// The largest signature or bundle around a short statement: ten certificates and log entries have some 100 KiB.
+pub const SIGNATURE_MAX: u64 = 1024 * 1024;
+
+/// The deepest nesting of a document. Provenance by BuildKit has some twenty levels.
+pub const DEPTH_MAX: usize = 64;
+
+/// The most subjects of a statement. A release of all platforms and packages has some hundred.
+pub const SUBJECTS_MAX: usize = 4096;
+
+/// The most signatures of one envelope: each is tried by each key. cosign's have one.
+pub const ENVELOPE_SIGNATURES_MAX: usize = 16;
+
+/// The most bytes that are hashed for one envelope, all keys and signatures together: some three seconds. Twenty
+/// keys and the largest attestation with one signature stay below.
+pub const HASHED_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// The most entries of a list within a predicate that are kept. Builds have some thousand materials.
+pub const ENTRIES_MAX: usize = 20_000;
+
+/// The largest trust policy or trusted root. sigstore's own has 10 KiB.
+pub const TRUST_MAX: u64 = 1024 * 1024;

@@ -1,0 +1,267 @@
+//! notation's envelopes, JWS and COSE (notary signature specification 1.1), by its own rules for certificates and by a
+//! trust policy.
+//!
+//! Not here: revocation and RFC 3161 time stamps, which need others to be asked. Where a policy asks for
+//! either and there is something to ask, the signature is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use image_signatures::{CertificateChain, ChainError, Jws, is_signed_by};
+use serde::Deserialize;
+use serde_json::Value;
+use tuf_core::key::Key;
+
+use crate::cose;
+use crate::limits::SIGNATURE_MAX;
+use crate::piece::Context;
+use crate::refusal::Refusal;
+use crate::strict;
+use crate::trust::{Signer, Trust, key_id};
+use crate::trust_policy::{Action, NotationTrust, Policy, StoreKind};
+
+const PAYLOAD: &str = "application/vnd.cncf.notary.payload.v1+json";
+pub(crate) const SCHEME: &str = "io.cncf.notary.signingScheme";
+pub(crate) const EXPIRY: &str = "io.cncf.notary.expiry";
+pub(crate) const SIGNING_TIME: &str = "io.cncf.notary.signingTime";
+pub(crate) const AUTHENTIC_TIME: &str = "io.cncf.notary.authenticSigningTime";
+const PLUGIN: &str = "io.cncf.notary.verificationPlugin";
+
+/// What was signed with the payload.
+#[derive(Deserialize)]
+pub(crate) struct Protected {
+    pub(crate) cty: String,
+    pub(crate) crit: Vec<String>,
+    #[serde(rename = "io.cncf.notary.signingScheme")]
+    pub(crate) scheme: String,
+    #[serde(rename = "io.cncf.notary.signingTime")]
+    pub(crate) signing_time: Option<DateTime<Utc>>,
+    #[serde(rename = "io.cncf.notary.authenticSigningTime")]
+    pub(crate) authentic_time: Option<DateTime<Utc>>,
+    #[serde(rename = "io.cncf.notary.expiry")]
+    pub(crate) expiry: Option<DateTime<Utc>>,
+    /// The names of all members.
+    #[serde(skip)]
+    pub(crate) names: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    target_artifact: Target,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Target {
+    media_type: String,
+    digest: String,
+    size: u64,
+}
+
+/// What an envelope holds, in either form.
+pub(crate) struct Envelope {
+    /// Certificates in DER, as they came.
+    pub(crate) certificates: Vec<Vec<u8>>,
+    pub(crate) protected: Protected,
+    /// The payload's bytes.
+    pub(crate) payload: Vec<u8>,
+    /// An algorithm of RFC 7518, section 3.1.
+    pub(crate) algorithm: String,
+    /// The bytes that are signed.
+    pub(crate) message: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+}
+
+/// An envelope whose signature is that of its first certificate. Who that is, is still to be weighed.
+struct Signed {
+    chain: CertificateChain,
+    key: Key,
+    protected: Protected,
+    payload: Payload,
+}
+
+/// Who signed a JWS, of those whom the policy trusts for this repository.
+pub(crate) fn verify_jws(bytes: &[u8], context: &Context<'_>, trust: &Trust) -> Result<Vec<Signer>, Refusal> {
+    verify(jws, bytes, context, trust)
+}
+
+/// As [`verify_jws`], of a COSE envelope.
+pub(crate) fn verify_cose(
+    bytes: &[u8],
+    context: &Context<'_>,
+    trust: &Trust,
+) -> Result<Vec<Signer>, Refusal> {
+    verify(cose::read, bytes, context, trust)
+}
+
+fn verify(
+    read: fn(&[u8]) -> Result<Envelope, Refusal>,
+    bytes: &[u8],
+    context: &Context<'_>,
+    trust: &Trust,
+) -> Result<Vec<Signer>, Refusal> {
+    let notation = trust.notation.as_ref();
+    let notation = notation.ok_or(Refusal::NoTrust { expected: "a trust policy of notation" })?;
+    Refusal::expect_size("a signature in bytes", SIGNATURE_MAX, bytes.len())?;
+    let signed = Signed::by_its_certificate(read(bytes)?)?;
+    signed.expect_about(context)?;
+    let policy = notation.policy(context.repository)?;
+    let signer = signed.signer()?;
+    signed.expect_trusted(notation, policy)?;
+    signed.expect_times(policy, context.now)?;
+    signed.expect_not_revoked(policy)?;
+    Ok(vec![signer])
+}
+
+/// A JWS in flattened JSON (RFC 7515, section 7.2.2).
+fn jws(bytes: &[u8]) -> Result<Envelope, Refusal> {
+    const WHAT: &str = "a JWS envelope of notation";
+    const HEADER: &str = "a protected header";
+    let jws: Jws = strict::read(WHAT, bytes)?;
+    let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|why| Refusal::malformed(WHAT, why));
+    let (header, payload, signature) =
+        (decoded(&jws.protected)?, decoded(&jws.payload)?, decoded(&jws.signature)?);
+    let members: BTreeMap<String, Value> = strict::read(HEADER, &header)?;
+    let mut protected: Protected = strict::read(HEADER, &header)?;
+    let algorithm = members.get("alg").and_then(Value::as_str).unwrap_or("none").to_owned();
+    protected.names = members.into_keys().collect();
+    let certificates = jws.header.x5c.iter().map(|text| STANDARD.decode(text)).collect::<Result<_, _>>();
+    let certificates = certificates.map_err(|why| Refusal::malformed("certificates in base64", why))?;
+    let message = jws.signing_input().into_bytes();
+    Ok(Envelope { certificates, protected, payload, algorithm, message, signature })
+}
+
+fn certificate(why: ChainError) -> Refusal {
+    Refusal::Certificate { why: why.to_string() }
+}
+
+impl Protected {
+    /// That nothing critical is there that isn't known (RFC 7515, section 4.1.11), and what must be is.
+    fn expect_understood(&self) -> Result<(), Refusal> {
+        let has = |name: &str| self.names.contains(name);
+        if self.cty != PAYLOAD {
+            let expected = PAYLOAD.into();
+            return Err(Refusal::Kind { what: "a payload of type", expected, got: self.cty.clone() });
+        }
+        for name in &self.crit {
+            let known = [SCHEME, EXPIRY, AUTHENTIC_TIME].contains(&name.as_str());
+            if !known {
+                return Err(Refusal::Unchecked { got: format!("the critical header {name}") });
+            }
+            if !has(name) {
+                return Err(Refusal::malformed("a protected header", format!("critical {name} isn't there")));
+            }
+        }
+        if has(PLUGIN) {
+            return Err(Refusal::Unchecked { got: format!("the header {PLUGIN}") });
+        }
+        let critical = |name: &str| self.crit.iter().any(|one| one == name);
+        for name in [SCHEME, EXPIRY, AUTHENTIC_TIME] {
+            if has(name) && !critical(name) {
+                return Err(Refusal::malformed("a protected header", format!("{name} isn't critical")));
+            }
+        }
+        Ok(())
+    }
+
+    fn store(&self) -> Result<StoreKind, Refusal> {
+        match (self.scheme.as_str(), self.authentic_time) {
+            ("notary.x509", None) if self.signing_time.is_some() => Ok(StoreKind::Ca),
+            ("notary.x509.signingAuthority", Some(_)) => Ok(StoreKind::SigningAuthority),
+            (other, _) => {
+                let expected = format!("notary.x509 with {SIGNING_TIME}, or its signingAuthority");
+                Err(Refusal::Kind { what: "a signing scheme", expected, got: other.into() })
+            }
+        }
+    }
+}
+
+impl Signed {
+    fn by_its_certificate(envelope: Envelope) -> Result<Self, Refusal> {
+        let Envelope { certificates, protected, payload, algorithm, message, signature } = envelope;
+        let chain = CertificateChain::from_der(&certificates).map_err(certificate)?;
+        let key = chain.leaf_key().map_err(certificate)?;
+        let material = key.material().map_err(|why| Refusal::Certificate { why: why.to_string() })?;
+        match is_signed_by(&material, &algorithm, &message, &signature) {
+            Ok(true) => {}
+            Ok(false) => return Err(Refusal::Signature { expected: chain.leaf_subject() }),
+            Err(why) => return Err(Refusal::Certificate { why }),
+        }
+        protected.expect_understood()?;
+        let payload = strict::read("a payload of notation", &payload)?;
+        Ok(Self { chain, key, protected, payload })
+    }
+
+    fn signer(&self) -> Result<Signer, Refusal> {
+        let id = self.key.material().and_then(|material| key_id(&material));
+        let id = id.map_err(|why| Refusal::Certificate { why: why.to_string() })?;
+        Ok(Signer::Certificate { subject: self.chain.leaf_subject(), id })
+    }
+
+    /// The descriptor that was signed is the image's own.
+    fn expect_about(&self, context: &Context<'_>) -> Result<(), Refusal> {
+        let (target, image) = (&self.payload.target_artifact, context.image);
+        if target.digest != image.digest.to_string() {
+            return Err(Refusal::Subject { expected: image.digest, got: target.digest.clone() });
+        }
+        if target.size != image.size || target.media_type != image.media_type {
+            let got = format!("{} of {} and {} bytes", target.digest, target.media_type, target.size);
+            return Err(Refusal::Subject { expected: image.digest, got });
+        }
+        Ok(())
+    }
+
+    fn expect_trusted(&self, notation: &NotationTrust, policy: &Policy) -> Result<(), Refusal> {
+        let store = self.protected.store()?;
+        let certificates: Vec<_> = self.chain.certificates().collect();
+        let got = self.chain.leaf_subject();
+        if !notation.trusts(policy, store, &certificates) {
+            return Err(Refusal::Signer { expected: policy.stores_of(store), got });
+        }
+        if policy.names(&got) {
+            return Ok(());
+        }
+        Err(Refusal::Signer { expected: policy.identities(), got })
+    }
+
+    /// The certificates hold now; or when an authority says that it signed. The signature's own end hasn't come.
+    fn expect_times(&self, policy: &Policy, now: DateTime<Utc>) -> Result<(), Refusal> {
+        let usable = |at| self.chain.expect_usable(&self.key, at);
+        let at = self.protected.authentic_time.unwrap_or(now);
+        if at > now {
+            return Err(Refusal::Certificate { why: format!("expected a time before {now}, got {at}") });
+        }
+        // An authority that says when it signed is believed without a time stamp.
+        let stamped = self.protected.authentic_time.is_none();
+        match (usable(at), self.protected.signing_time) {
+            (Ok(()), _) if !(stamped && policy.wants_time_stamp(false)) => {}
+            (Err(ChainError::Time { .. }), Some(then)) if policy.timestamp != Action::Enforce => {
+                usable(then).map_err(certificate)?;
+            }
+            (Ok(()), _) => return Err(Refusal::Unchecked { got: "an RFC 3161 time stamp".into() }),
+            (Err(ChainError::Time { .. }), _) if policy.wants_time_stamp(true) => {
+                return Err(Refusal::Unchecked {
+                    got: "an RFC 3161 time stamp of an expired certificate".into(),
+                });
+            }
+            (Err(why), _) => return Err(certificate(why)),
+        }
+        match self.protected.expiry {
+            Some(at) if at <= now && policy.expiry == Action::Enforce => Err(Refusal::Expired { at, now }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Without asking anybody: certificates that say where to ask can't be told to hold.
+    fn expect_not_revoked(&self, policy: &Policy) -> Result<(), Refusal> {
+        match self.chain.revocable() {
+            Some(subject) if policy.revocation == Action::Enforce => {
+                Err(Refusal::Unchecked { got: format!("whether the certificate of {subject} was revoked") })
+            }
+            _ => Ok(()),
+        }
+    }
+}

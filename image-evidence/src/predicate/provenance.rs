@@ -1,0 +1,383 @@
+//! SLSA provenance 0.2 and 1, with what BuildKit and GitHub's workflows put where the specification leaves room.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{expect_few, read};
+use crate::refusal::Refusal;
+use crate::statement::null_is_empty;
+use crate::trust::Signer;
+
+const WHAT: &str = "SLSA provenance";
+
+/// How something was built, as its builder says.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Provenance {
+    /// The version of SLSA's format: `0.2` or `1`.
+    pub version: &'static str,
+    /// Who built. Empty where BuildKit wasn't told.
+    pub builder: String,
+    /// What kind of build it was.
+    pub build_type: String,
+    /// Which build.
+    pub invocation: Option<String>,
+    /// When it began (RFC 3339).
+    pub started: Option<String>,
+    /// When it ended.
+    pub finished: Option<String>,
+    /// From where the source came.
+    pub source: Option<Source>,
+    /// The file that says how: a Dockerfile, a workflow.
+    pub build_file: Option<String>,
+    /// What the builder was told from outside, by name.
+    pub parameters: BTreeMap<String, Value>,
+    /// What went in.
+    pub materials: Vec<Material>,
+    /// What the builder says about reaching the network, where it does.
+    pub hermetic: Option<bool>,
+}
+
+/// From where source came.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Source {
+    /// The repository.
+    pub repository: String,
+    /// The commit.
+    pub commit: Option<String>,
+}
+
+/// Something that went into a build.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+pub struct Material {
+    /// What it is.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub uri: String,
+    /// Digests in hex, by algorithm.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub digest: BTreeMap<String, String>,
+}
+
+/// A builder that may be believed, when this signer signs for it, up to a level. The level is the user's
+/// judgement: a document that claims one is not asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Builder {
+    /// By whom its provenance must be signed: the name of a key, or an identity.
+    pub signer: String,
+    /// The builder's id.
+    pub id: String,
+    /// The SLSA build level that this pair stands for.
+    pub level: u8,
+}
+
+impl Provenance {
+    /// The level of the configured pair that one of these signers and the document's builder are; `None` where
+    /// they are none.
+    #[must_use]
+    pub fn level(&self, signers: &[Signer], builders: &[Builder]) -> Option<u8> {
+        let is = |builder: &&Builder| {
+            builder.id == self.builder && signers.iter().any(|signer| signer.name() == builder.signer)
+        };
+        builders.iter().filter(is).map(|builder| builder.level).max()
+    }
+
+    /// The external parameters that this kind of build isn't known to take (SLSA 1.2, "Verifying artifacts",
+    /// step 3): all of them where the kind isn't known.
+    #[must_use]
+    pub fn unexpected_parameters(&self) -> Vec<&str> {
+        let known: &[&str] = match self.build_type.as_str() {
+            kind if is_buildkit(kind) => &["configSource", "request"],
+            kind if kind.starts_with("https://actions.github.io/buildtypes/workflow/")
+                || kind
+                    .starts_with("https://slsa-framework.github.io/github-actions-buildtypes/workflow/") =>
+            {
+                &["workflow", "inputs", "vars"]
+            }
+            _ => &[],
+        };
+        self.parameters.keys().map(String::as_str).filter(|name| !known.contains(name)).collect()
+    }
+
+    /// The images that went in: base images, and those that files were copied from.
+    pub fn images(&self) -> impl Iterator<Item = &Material> {
+        self.materials.iter().filter(|material| material.image().is_some())
+    }
+
+    pub(crate) fn v0_2(text: &str) -> Result<Self, Refusal> {
+        let V02 { builder, build_type, invocation, metadata, materials } = read(WHAT, text)?;
+        expect_few("a list of materials", materials.len())?;
+        let config = invocation.config_source;
+        let buildkit = metadata.buildkit.unwrap_or_default();
+        let named = || config.uri.clone().filter(|uri| !uri.is_empty());
+        let digest = || config.digest.get("sha1").or_else(|| config.digest.get("gitCommit")).cloned();
+        let source =
+            buildkit.vcs.source().or_else(|| Some(Source { repository: named()?, commit: digest() }));
+        let build_file = config.entry_point.or(invocation.parameters.args.file());
+        Ok(Self {
+            version: "0.2",
+            builder: builder.id,
+            build_type,
+            invocation: metadata.build_invocation_id,
+            started: metadata.build_started_on,
+            finished: metadata.build_finished_on,
+            source: source.or_else(|| from_materials(&materials)),
+            build_file,
+            parameters: BTreeMap::new(),
+            materials,
+            hermetic: metadata.hermetic,
+        })
+    }
+
+    pub(crate) fn v1(text: &str) -> Result<Self, Refusal> {
+        let V1 { build_definition: definition, run_details: run } = read(WHAT, text)?;
+        let materials = definition.resolved_dependencies;
+        expect_few("a list of materials", materials.len())?;
+        expect_few("a list of parameters", definition.external_parameters.len())?;
+        let parameters = definition.external_parameters;
+        let at = |path: &[&str]| member(&parameters, path).filter(|text| !text.is_empty());
+        let commit = || materials.iter().find_map(Material::commit);
+        let workflow = || Some(Source { repository: at(&["workflow", "repository"])?, commit: commit() });
+        let config = || {
+            let commit = at(&["configSource", "digest", "sha1"])
+                .or_else(|| at(&["configSource", "digest", "gitCommit"]));
+            Some(Source { repository: at(&["configSource", "uri"])?, commit })
+        };
+        let buildkit = run.metadata.buildkit.unwrap_or_default();
+        let source = buildkit.vcs.source().or_else(workflow).or_else(config);
+        let build_file = at(&["configSource", "path"])
+            .or_else(|| at(&["workflow", "path"]))
+            .or_else(|| at(&["request", "args", "filename"]));
+        Ok(Self {
+            version: "1",
+            builder: run.builder.id,
+            build_type: definition.build_type,
+            invocation: run.metadata.invocation_id,
+            started: run.metadata.started_on,
+            finished: run.metadata.finished_on,
+            source: source.or_else(|| from_materials(&materials)),
+            build_file,
+            parameters,
+            materials,
+            hermetic: run.metadata.hermetic,
+        })
+    }
+}
+
+impl Material {
+    /// The image that this is, such as `docker.io/library/alpine:3.19`; `None` where it is none.
+    #[must_use]
+    pub fn image(&self) -> Option<String> {
+        let rest = ["pkg:docker/", "pkg:oci/", "docker-image://", "oci://"]
+            .iter()
+            .find_map(|start| self.uri.strip_prefix(start))?;
+        let name = rest.split(['?', '#']).next().unwrap_or(rest);
+        let name = match name.rsplit_once("@sha256") {
+            Some((name, _)) => name.to_owned(),
+            None if self.uri.starts_with("pkg:") => name.replacen('@', ":", 1),
+            None => name.to_owned(),
+        };
+        Some(name.replace("%2F", "/").replace("%3A", ":").replace("%40", "@"))
+    }
+
+    /// The commit of a repository.
+    fn commit(&self) -> Option<String> {
+        let digest = |name: &str| self.digest.get(name).cloned();
+        digest("gitCommit").or_else(|| digest("sha1").filter(|_| self.uri.contains("git")))
+    }
+}
+
+/// The first material that is a repository.
+fn from_materials(materials: &[Material]) -> Option<Source> {
+    let material = materials.iter().find(|material| material.commit().is_some())?;
+    Some(Source { repository: material.uri.clone(), commit: material.commit() })
+}
+
+fn is_buildkit(kind: &str) -> bool {
+    kind.starts_with("https://mobyproject.org/buildkit@v1")
+        || kind
+            .starts_with("https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md")
+}
+
+fn member(parameters: &BTreeMap<String, Value>, path: &[&str]) -> Option<String> {
+    let (first, rest) = path.split_first()?;
+    let found = rest.iter().try_fold(parameters.get(*first)?, |value, name| value.get(name))?;
+    found.as_str().map(str::to_owned)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct V02 {
+    #[serde(default)]
+    builder: Id,
+    #[serde(default)]
+    build_type: String,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    invocation: Invocation,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    metadata: Metadata,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    materials: Vec<Material>,
+}
+
+#[derive(Default, Deserialize)]
+struct Id {
+    #[serde(default)]
+    id: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Invocation {
+    #[serde(default, deserialize_with = "null_is_empty")]
+    config_source: ConfigSource,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    parameters: BuildKitParameters,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigSource {
+    uri: Option<String>,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    digest: BTreeMap<String, String>,
+    entry_point: Option<String>,
+}
+
+/// Parameters may be of any shape: only BuildKit's arguments are looked for.
+#[derive(Default, Deserialize)]
+struct BuildKitParameters {
+    #[serde(default)]
+    args: Arguments,
+}
+
+#[derive(Default)]
+struct Arguments(BTreeMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Arguments {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let members = value.as_object().map(|members| members.clone().into_iter().collect());
+        Ok(Self(members.unwrap_or_default()))
+    }
+}
+
+impl Arguments {
+    fn file(&self) -> Option<String> {
+        self.0.get("filename")?.as_str().map(str::to_owned)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(alias = "buildInvocationID")]
+    build_invocation_id: Option<String>,
+    build_started_on: Option<String>,
+    build_finished_on: Option<String>,
+    #[serde(rename = "https://mobyproject.org/buildkit@v1#metadata")]
+    buildkit: Option<BuildKitMetadata>,
+    #[serde(rename = "https://mobyproject.org/buildkit@v1#hermetic")]
+    hermetic: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+struct BuildKitMetadata {
+    #[serde(default, deserialize_with = "null_is_empty")]
+    vcs: Vcs,
+}
+
+#[derive(Default, Deserialize)]
+struct Vcs {
+    source: Option<String>,
+    revision: Option<String>,
+}
+
+impl Vcs {
+    fn source(&self) -> Option<Source> {
+        Some(Source { repository: self.source.clone()?, commit: self.revision.clone() })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct V1 {
+    build_definition: Definition,
+    run_details: Run,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Definition {
+    #[serde(default)]
+    build_type: String,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    external_parameters: BTreeMap<String, Value>,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    resolved_dependencies: Vec<Material>,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    #[serde(default)]
+    builder: Id,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    metadata: RunMetadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RunMetadata {
+    #[serde(alias = "invocationID")]
+    invocation_id: Option<String>,
+    started_on: Option<String>,
+    finished_on: Option<String>,
+    #[serde(rename = "buildkit_metadata")]
+    buildkit: Option<BuildKitMetadata>,
+    #[serde(rename = "buildkit_hermetic")]
+    hermetic: Option<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_found_among_materials_in_each_spelling() {
+        for (uri, image) in [
+            ("pkg:docker/alpine@3.19?platform=linux%2Famd64", Some("alpine:3.19")),
+            ("pkg:docker/docker/dockerfile@1", Some("docker/dockerfile:1")),
+            ("pkg:docker/ghcr.io/acme/base@1.2?digest=sha256:00", Some("ghcr.io/acme/base:1.2")),
+            ("docker-image://docker.io/library/alpine:3.19@sha256:00", Some("docker.io/library/alpine:3.19")),
+            ("git+https://github.com/acme/web", None),
+            ("pkg:npm/left-pad@1", None),
+        ] {
+            let material = Material { uri: uri.into(), ..Material::default() };
+            assert_eq!(material.image().as_deref(), image, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_level_is_that_of_the_configured_pair_and_never_the_documents() {
+        let text = r#"{"buildDefinition":{"buildType":"x","externalParameters":{"a":1,"slsaLevel":4}},
+            "runDetails":{"builder":{"id":"https://ci.example.com"},"metadata":null}}"#;
+        let provenance = Provenance::v1(text).unwrap();
+        let key = |name: &str| Signer::Key { name: name.into(), id: oci_image::Digest::of(name.as_bytes()) };
+        let builder = Builder { signer: "ci.pub".into(), id: "https://ci.example.com".into(), level: 3 };
+        let level = |signer: &str, builders: &[Builder]| provenance.level(&[key(signer)], builders);
+        assert_eq!(level("ci.pub", std::slice::from_ref(&builder)), Some(3));
+        assert_eq!(level("ci.pub", &[]), None);
+        assert_eq!(level("other.pub", std::slice::from_ref(&builder)), None);
+        let other = Builder { id: "https://ci.example.com/".into(), ..builder };
+        assert_eq!(level("ci.pub", &[other]), None);
+        assert_eq!(provenance.unexpected_parameters(), ["a", "slsaLevel"]);
+    }
+
+    #[test]
+    fn parameters_of_any_shape_are_no_fault() {
+        for parameters in ["null", "{}", r#"{"args":["x"]}"#, r#"{"args":{"filename":3}}"#] {
+            let text = format!(r#"{{"builder":{{"id":"b"}},"invocation":{{"parameters":{parameters}}}}}"#);
+            assert_eq!(Provenance::v0_2(&text).unwrap().build_file, None, "{parameters}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What others judged: verification summaries, OpenVEX, results of scanners.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{expect_few, read};
+use crate::refusal::Refusal;
+use crate::statement::null_is_empty;
+
+/// That a verifier looked at an image and found so (SLSA 1.2, "Verification Summary Attestation").
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Vsa {
+    /// Who verified. Whether the signer may speak for it is for whoever asks.
+    pub verifier: String,
+    /// When.
+    pub time: Option<DateTime<Utc>>,
+    /// What was verified: a name.
+    pub resource: String,
+    /// By which policy.
+    pub policy: Option<String>,
+    /// Whether it passed: `PASSED`, and nothing else.
+    pub passed: bool,
+    /// The levels that it was found to have.
+    pub levels: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireVsa {
+    verifier: Id,
+    time_verified: Option<DateTime<Utc>>,
+    resource_uri: String,
+    policy: Option<Uri>,
+    verification_result: String,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    verified_levels: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Uri {
+    uri: Option<String>,
+}
+
+impl Vsa {
+    pub(super) fn read(text: &str) -> Result<Self, Refusal> {
+        let wire: WireVsa = read("a verification summary", text)?;
+        expect_few("a list of levels", wire.verified_levels.len())?;
+        Ok(Self {
+            verifier: wire.verifier.id,
+            time: wire.time_verified,
+            resource: wire.resource_uri,
+            policy: wire.policy.and_then(|policy| policy.uri),
+            passed: wire.verification_result == "PASSED",
+            levels: wire.verified_levels,
+        })
+    }
+}
+
+/// Which vulnerabilities touch an image, and which don't (OpenVEX 0.2.0).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Vex {
+    /// Who says so. Whether the signer may speak for it is for whoever asks.
+    pub author: String,
+    /// When.
+    pub timestamp: Option<String>,
+    /// About each vulnerability.
+    pub statements: Vec<VexStatement>,
+}
+
+/// What is said about one vulnerability.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VexStatement {
+    /// Its name.
+    pub vulnerability: String,
+    /// `not_affected`, `affected`, `fixed` or `under_investigation`.
+    pub status: String,
+    /// Why it isn't affected.
+    pub justification: Option<String>,
+    /// Of which products. None means: what the in-toto statement is about.
+    pub products: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct WireVex {
+    #[serde(default)]
+    author: String,
+    timestamp: Option<String>,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    statements: Vec<WireVexStatement>,
+}
+
+#[derive(Deserialize)]
+struct WireVexStatement {
+    vulnerability: Value,
+    status: String,
+    justification: Option<String>,
+    impact_statement: Option<String>,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    products: Vec<Value>,
+}
+
+impl Vex {
+    pub(super) fn read(text: &str) -> Result<Self, Refusal> {
+        const STATUS: [&str; 4] = ["not_affected", "affected", "fixed", "under_investigation"];
+        let wire: WireVex = read("an OpenVEX document", text)?;
+        expect_few("a list of VEX statements", wire.statements.len())?;
+        let malformed = |why: &str| Refusal::malformed("an OpenVEX document", why);
+        let one = |statement: WireVexStatement| {
+            let vulnerability = named(&statement.vulnerability, "name");
+            let vulnerability = vulnerability.ok_or_else(|| malformed("a vulnerability without a name"))?;
+            if !STATUS.contains(&statement.status.as_str()) {
+                let (expected, got) = (STATUS.join(", "), statement.status);
+                return Err(Refusal::Kind { what: "a status of", expected, got });
+            }
+            let products = statement.products.iter().filter_map(|product| named(product, "@id")).collect();
+            let justification = statement.justification.or(statement.impact_statement);
+            Ok(VexStatement { vulnerability, status: statement.status, justification, products })
+        };
+        let statements = wire.statements.into_iter().map(one).collect::<Result<_, _>>()?;
+        Ok(Self { author: wire.author, timestamp: wire.timestamp, statements })
+    }
+}
+
+/// A text, as version 0.0.1 has it, or a member of an object.
+fn named(value: &Value, member: &str) -> Option<String> {
+    let text = value.as_str().or_else(|| value.get(member)?.as_str());
+    text.map(str::to_owned)
+}
+
+/// What a scanner found, in cosign's form or in-toto's.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Vulnerabilities {
+    /// Which scanner.
+    pub scanner: String,
+    /// When the scan ended (RFC 3339).
+    pub finished: Option<String>,
+    /// How many it found; cosign's form keeps the scanner's own result, in which they aren't counted.
+    pub found: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct WireVulnerabilities {
+    scanner: Scanner,
+    metadata: Option<ScanMetadata>,
+}
+
+#[derive(Deserialize)]
+struct Scanner {
+    #[serde(default)]
+    uri: String,
+    result: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ScanMetadata {
+    scan_finished_on: Option<String>,
+}
+
+impl Vulnerabilities {
+    pub(super) fn read(text: &str) -> Result<Self, Refusal> {
+        let wire: WireVulnerabilities = read("a result of a scanner", text)?;
+        Ok(Self {
+            found: wire.scanner.result.as_ref().and_then(Value::as_array).map(Vec::len),
+            scanner: wire.scanner.uri,
+            finished: wire.metadata.and_then(|metadata| metadata.scan_finished_on),
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! Keyless statements about a SHA-256, accepted to the end: by Rekor 1, and by Rekor 2 with a time stamp. The data came
+//! with the packages of the library that judges them, made by other tools; the demands on it here are ours.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use chrono::Utc;
+use image_evidence::{Context, Form, Identity, Piece, Refusal, SigstoreRoot, Trust, Verified};
+use oci_image::{Descriptor, media};
+use serde_json::{Value, json};
+
+/// The folder of a package that this one was built with.
+fn package(name: &str) -> Option<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--manifest-path"])
+        .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
+        .output()
+        .unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let is = |package: &&Value| package["name"] == name;
+    let found = document["packages"].as_array().and_then(|all| all.iter().find(is).cloned());
+    let Some(found) = found else {
+        eprintln!("SKIPPED: cargo doesn't say where {name} is");
+        return None;
+    };
+    Some(PathBuf::from(found["manifest_path"].as_str().unwrap()).parent().unwrap().to_owned())
+}
+
+/// A bundle, and the root under which it was made.
+fn case(bundle: &str, root: &str) -> Option<(Vec<u8>, Trust)> {
+    let bundle = package("sigstore-verify")?.join("test_data/bundles").join(bundle);
+    let root = package("sigstore-trust-root")?.join("src").join(root);
+    let (Ok(bundle), Ok(root)) = (fs::read(&bundle), fs::read_to_string(root)) else {
+        eprintln!("SKIPPED: the package has no {}", bundle.display());
+        return None;
+    };
+    Some((bundle, Trust { sigstore: Some(SigstoreRoot::from_json(&root).unwrap()), ..Trust::default() }))
+}
+
+fn weigh(bundle: &[u8], trust: &Trust, hex: &str) -> Result<Verified, Refusal> {
+    let digest = format!("sha256:{hex}").parse().unwrap();
+    let image = Descriptor { digest, size: 1, ..Descriptor::of(media::OCI_MANIFEST, b"") };
+    let context = Context { image: &image, repository: "r.io/x", now: Utc::now() };
+    Piece { form: Form::Bundle, bytes: bundle, annotations: &BTreeMap::new() }.verify(&context, trust)
+}
+
+const ABOUT: &str = "54303491a8418fbed24344b513546182c29b43bf282ceb433af65e2299f9271f";
+const KIND: &str = "https://schemas.conda.org/attestations-publish-1.schema.json";
+
+#[test]
+fn by_either_log_it_counts_for_its_identity_and_its_subject_and_each_missing_proof_is_refused() {
+    for (name, root) in [
+        ("conda-attestation.sigstore.json", "trusted_root.json"),
+        ("conda-attestation-rekor2.sigstore.json", "trusted_root_staging.json"),
+    ] {
+        let Some((bundle, mut trust)) = case(name, root) else { return };
+        let Refusal::Signer { got, .. } = weigh(&bundle, &trust, ABOUT).unwrap_err() else {
+            panic!("{name}")
+        };
+        let (subject, issuer) = got.split_once(" by ").unwrap();
+        trust.identities = vec![Identity { subject: subject.into(), issuer: issuer.into() }];
+        let verified = weigh(&bundle, &trust, ABOUT).unwrap();
+        assert_eq!(verified.claim.predicate_type(), KIND);
+        assert_eq!(verified.signers[0].to_string(), got);
+        assert_eq!(weigh(&bundle, &trust, &"a".repeat(64)).unwrap_err().reason(), "other-subject");
+        let changed = |change: &dyn Fn(&mut Value)| {
+            let mut document: Value = serde_json::from_slice(&bundle).unwrap();
+            change(&mut document["verificationMaterial"]);
+            weigh(document.to_string().as_bytes(), &trust, ABOUT)
+        };
+        for (what, outcome) in [
+            ("no log", changed(&|material| material["tlogEntries"] = json!([]))),
+            ("no inclusion", changed(&|material| material["tlogEntries"][0]["inclusionProof"] = Value::Null)),
+            (
+                "another root hash",
+                changed(&|material| {
+                    material["tlogEntries"][0]["inclusionProof"]["rootHash"] = json!("AAAA");
+                }),
+            ),
+            (
+                "another entry",
+                changed(&|material| {
+                    material["tlogEntries"][0]["canonicalizedBody"] = json!("e30=");
+                }),
+            ),
+        ] {
+            let refusal = outcome.map(|_| ()).unwrap_err();
+            assert!(["log", "malformed"].contains(&refusal.reason()), "{name}, {what}: {refusal}");
+        }
+    }
+}
+
+#[test]
+fn a_time_stamp_is_needed_where_the_log_has_no_clock() {
+    let Some((bundle, trust)) = case("conda-attestation-rekor2.sigstore.json", "trusted_root_staging.json")
+    else {
+        return;
+    };
+    let mut document: Value = serde_json::from_slice(&bundle).unwrap();
+    document["verificationMaterial"]["timestampVerificationData"] = json!({ "rfc3161Timestamps": [] });
+    let refusal = weigh(document.to_string().as_bytes(), &trust, ABOUT).unwrap_err();
+    assert_eq!(refusal.reason(), "log", "{refusal}");
+}
+
+#[test]
+fn under_another_root_it_is_worth_nothing() {
+    let Some((bundle, trust)) = case("conda-attestation-rekor2.sigstore.json", "trusted_root.json") else {
+        return;
+    };
+    let refusal = weigh(&bundle, &trust, ABOUT).unwrap_err();
+    assert!(["log", "certificate"].contains(&refusal.reason()), "{refusal}");
+}
+
+#[test]
+fn what_was_never_logged_is_refused_though_its_time_stamp_is_good() {
+    let Some((bundle, trust)) = case("github-private-attestation.sigstore.json", "trusted_root_github.json")
+    else {
+        return;
+    };
+    let about = "76f1fe8593bf227cca2c089e3c16dc95014a8d3e89c5dd220530469ca043c428";
+    assert_eq!(weigh(&bundle, &trust, about).unwrap_err().reason(), "log");
+}

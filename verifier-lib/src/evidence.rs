@@ -1,0 +1,397 @@
+//! The signatures and attestations that an image has: found, verified, and told apart by who vouches for them.
+//!
+//! Evidence that the publisher's metadata names is *fresh*: it is what they say today, and they may replace or
+//! revoke it. What is only *signed* was said once, and whoever keeps the registry chooses what is seen of it.
+
+mod history;
+mod search;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use image_evidence::{
+    Claim, Context, Demand, Form, NotEnough, Piece, Predicate, Refusal, Signer, Statement, Trust, Verified,
+};
+use oci_image::{
+    Descriptor, Digest, ImageIndex, ImageSource, LayoutSource, Manifest, Platform, ReferrersPlace, Registry,
+    Selector, SourceError,
+};
+
+use crate::image::VerifiedImage;
+use crate::proof::{Broken, Link, Stage, Status};
+use crate::verify::Verdict;
+
+pub use history::{Step, history};
+pub use search::{Collection, Gap, collect};
+
+/// Where evidence was found.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Place {
+    /// Named by the publisher's metadata.
+    Named,
+    /// In the image's own index, as BuildKit puts it there.
+    Index,
+    /// Under the tag `sha256-HEX.sig`.
+    SignatureTag,
+    /// Under the tag `sha256-HEX.att`.
+    AttestationTag,
+    /// In the registry's list of what refers to the image.
+    Referrers,
+    /// In the list that clients keep under the tag `sha256-HEX`, or in a layout.
+    ReferrersTag,
+}
+
+impl Place {
+    /// A word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Named => "named",
+            Self::Index => "index",
+            Self::SignatureTag => "signature-tag",
+            Self::AttestationTag => "attestation-tag",
+            Self::Referrers => "referrers",
+            Self::ReferrersTag => "referrers-tag",
+        }
+    }
+}
+
+/// A place of images that can say what refers to one.
+pub trait EvidenceSource: ImageSource {
+    /// What refers to this manifest, as listed: a hint where to look.
+    ///
+    /// # Errors
+    /// When there is no usable answer, or too long a one.
+    fn refers_to(&self, subject: Digest) -> Result<(Vec<Descriptor>, Place), SourceError>;
+}
+
+impl EvidenceSource for Registry {
+    fn refers_to(&self, subject: Digest) -> Result<(Vec<Descriptor>, Place), SourceError> {
+        let listed = self.referrers(subject, None)?;
+        let place = match listed.place {
+            ReferrersPlace::Api => Place::Referrers,
+            ReferrersPlace::Tag => Place::ReferrersTag,
+        };
+        Ok((listed.manifests, place))
+    }
+}
+
+impl EvidenceSource for LayoutSource {
+    fn refers_to(&self, subject: Digest) -> Result<(Vec<Descriptor>, Place), SourceError> {
+        Ok((self.referrers(subject)?, Place::ReferrersTag))
+    }
+}
+
+/// What evidence is looked for about: an image, and its parts that will run.
+#[derive(Clone, Debug)]
+pub struct Subjects {
+    pub(crate) top: Descriptor,
+    pub(crate) index: Option<ImageIndex>,
+    pub(crate) parts: Vec<Descriptor>,
+    named: Vec<String>,
+    /// Whether a chain of trust led to the image.
+    verified: bool,
+}
+
+impl Subjects {
+    /// An image whose chain held.
+    #[must_use]
+    pub fn of(image: &VerifiedImage) -> Self {
+        let top = image.descriptor().clone();
+        let index = match Manifest::parse(image.bytes(), Some(&top.media_type)) {
+            Ok(Manifest::Index(index)) => Some(index),
+            _ => None,
+        };
+        let parts = image.platforms().iter().map(|platform| platform.descriptor().clone());
+        let parts = parts.filter(|part| part.digest != top.digest).collect();
+        Self { top, index, parts, named: image.named_evidence().to_vec(), verified: true }
+    }
+
+    /// Whatever is in that place, for which nobody vouches. Nothing found about it is fresh.
+    ///
+    /// # Errors
+    /// When it can't be had, or is no manifest or index.
+    pub fn unverified(
+        source: &dyn ImageSource,
+        selector: Selector<'_>,
+        platform: &Platform,
+    ) -> Result<Self, SourceError> {
+        let malformed = |why: String| SourceError::Malformed { at: source.describe(), why };
+        let fetched = source.manifest(selector)?;
+        if let Selector::Digest(expected) = selector
+            && Digest::of(&fetched.bytes) != expected
+        {
+            let got = Digest::of(&fetched.bytes);
+            return Err(SourceError::FalseDigest {
+                at: source.describe(),
+                claimed: expected.to_string(),
+                got,
+            });
+        }
+        let manifest = Manifest::parse(&fetched.bytes, fetched.media_type.as_deref());
+        let manifest = manifest.map_err(|why| malformed(why.to_string()))?;
+        let top = Descriptor::of(manifest.media_type(), &fetched.bytes);
+        let index = match manifest {
+            Manifest::Index(index) => Some(index),
+            Manifest::Image(_) => None,
+        };
+        let parts = index.as_ref().and_then(|index| index.select(platform)).cloned().into_iter().collect();
+        Ok(Self { top, index, parts, named: Vec::new(), verified: false })
+    }
+
+    /// The manifest or index.
+    #[must_use]
+    pub fn top(&self) -> &Descriptor {
+        &self.top
+    }
+
+    /// The images of an index that were chosen; none where the image is one itself.
+    #[must_use]
+    pub fn parts(&self) -> &[Descriptor] {
+        &self.parts
+    }
+
+    /// The digests that the metadata names, and those of its entries that are none.
+    fn named(&self) -> (Vec<Digest>, Vec<&str>) {
+        let (mut digests, mut others) = (Vec::new(), Vec::new());
+        for text in &self.named {
+            match text.parse() {
+                Ok(digest) => digests.push(digest),
+                Err(_) => others.push(text.as_str()),
+            }
+        }
+        (digests, others)
+    }
+}
+
+/// One piece that was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// In which form.
+    pub form: Form,
+    /// Where.
+    pub place: Place,
+    /// What it should be about.
+    pub subject: Descriptor,
+    /// The manifest that holds it.
+    pub manifest: Digest,
+    /// Its blob.
+    pub blob: Descriptor,
+    /// Whether the publisher's metadata names it.
+    pub fresh: bool,
+    /// The bytes, hashed; or why they weren't read.
+    pub bytes: Result<Vec<u8>, Refusal>,
+}
+
+/// What a piece is worth.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Somebody who is trusted signed it.
+    Signed(Verified),
+    /// Its builder signed nothing, but the publisher's metadata names it: they vouch for it, and nobody else.
+    Published(Statement),
+    /// It counts for nothing.
+    Refused(Refusal),
+}
+
+/// A piece, and what it is worth.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// What was found.
+    pub found: Found,
+    /// What it is worth.
+    pub outcome: Outcome,
+}
+
+impl Judged {
+    /// The predicate type, where it can be told; of what is refused, whatever it claims.
+    #[must_use]
+    pub fn predicate_type(&self) -> Option<String> {
+        match &self.outcome {
+            Outcome::Signed(verified) => Some(verified.claim.predicate_type().to_owned()),
+            Outcome::Published(statement) => Some(statement.predicate_type.clone()),
+            Outcome::Refused(_) => self.unverified().map(|statement| statement.predicate_type),
+        }
+    }
+
+    /// What is said, by whom somebody vouches for.
+    #[must_use]
+    pub fn statement(&self) -> Option<&Statement> {
+        match &self.outcome {
+            Outcome::Signed(Verified { claim: Claim::Statement(statement), .. })
+            | Outcome::Published(statement) => Some(statement),
+            Outcome::Signed(_) | Outcome::Refused(_) => None,
+        }
+    }
+
+    /// What is said, read; an error where it isn't what its type promises.
+    #[must_use]
+    pub fn predicate(&self) -> Option<Result<Predicate, Refusal>> {
+        self.statement().map(Predicate::of)
+    }
+
+    /// Its signers, who are trusted.
+    #[must_use]
+    pub fn signers(&self) -> &[Signer] {
+        match &self.outcome {
+            Outcome::Signed(verified) => &verified.signers,
+            Outcome::Published(_) | Outcome::Refused(_) => &[],
+        }
+    }
+
+    /// The statement that is in there, whoever wrote it: to be shown as such.
+    #[must_use]
+    pub fn unverified(&self) -> Option<Statement> {
+        let bytes = self.found.bytes.as_deref().ok()?;
+        Piece { form: self.found.form, bytes, annotations: &self.found.blob.annotations }.unverified()
+    }
+}
+
+/// Weighs what was found. `repository` is the image's, by which notation's policies go.
+#[must_use]
+pub fn judge(pieces: Vec<Found>, repository: &str, trust: &Trust, now: DateTime<Utc>) -> Vec<Judged> {
+    let one = |found: Found| {
+        let outcome = outcome(&found, repository, trust, now);
+        Judged { found, outcome }
+    };
+    let mut judged: Vec<_> = pieces.into_iter().map(one).collect();
+    let manifests = approved(&judged);
+    for one in &mut judged {
+        one.sign_by(&manifests);
+    }
+    judged
+}
+
+/// The manifests that somebody who is trusted signed, and by whom.
+fn approved(judged: &[Judged]) -> BTreeMap<Digest, Vec<Signer>> {
+    let mut manifests: BTreeMap<Digest, Vec<Signer>> = BTreeMap::new();
+    for one in judged {
+        if let Outcome::Signed(Verified { claim: Claim::Approval, signers }) = &one.outcome {
+            let all = manifests.entry(one.found.subject.digest).or_default();
+            let others = signers.iter().filter(|signer| !all.contains(signer));
+            let others: Vec<_> = others.cloned().collect();
+            all.extend(others);
+        }
+    }
+    manifests
+}
+
+impl Judged {
+    /// A statement that nobody signed, in a manifest that somebody signed, is theirs: so Docker signs what BuildKit
+    /// attests, since the manifest names the statement by its digest.
+    fn sign_by(&mut self, manifests: &BTreeMap<Digest, Vec<Signer>>) {
+        let unsigned = matches!(self.outcome, Outcome::Published(_) | Outcome::Refused(Refusal::Unsigned));
+        let Some(signers) = manifests.get(&self.found.manifest) else { return };
+        if !unsigned || self.found.form != Form::Statement {
+            return;
+        }
+        // That it is about this image was asked before it was found to be unsigned.
+        if let Some(statement) = self.unverified() {
+            let (claim, signers) = (Claim::Statement(statement), signers.clone());
+            self.outcome = Outcome::Signed(Verified { claim, signers });
+        }
+    }
+}
+
+fn outcome(found: &Found, repository: &str, trust: &Trust, now: DateTime<Utc>) -> Outcome {
+    let bytes = match &found.bytes {
+        Ok(bytes) => bytes,
+        Err(why) => return Outcome::Refused(why.clone()),
+    };
+    let context = Context { image: &found.subject, repository, now };
+    let piece = Piece { form: found.form, bytes, annotations: &found.blob.annotations };
+    match piece.verify(&context, trust) {
+        Ok(verified) => Outcome::Signed(verified),
+        // It is about this image: that was asked before.
+        Err(Refusal::Unsigned) if found.fresh && found.form == Form::Statement => match piece.unverified() {
+            Some(statement) => Outcome::Published(statement),
+            None => Outcome::Refused(Refusal::Unsigned),
+        },
+        Err(why) => Outcome::Refused(why),
+    }
+}
+
+/// Whether enough signed the image: for each part that will run, those who signed it or what lists it.
+///
+/// # Errors
+/// [`NotEnough`], for the first part that too few signed.
+pub fn weigh(demand: &Demand, subjects: &Subjects, judged: &[Judged]) -> Result<Vec<Signer>, NotEnough> {
+    let about = |part: Digest| {
+        let top = subjects.top.digest;
+        let is = move |one: &&Judged| [top, part].contains(&one.found.subject.digest);
+        judged.iter().filter(is).filter_map(|one| match &one.outcome {
+            Outcome::Signed(verified) => Some(verified),
+            Outcome::Published(_) | Outcome::Refused(_) => None,
+        })
+    };
+    let mut parts = subjects.parts.iter().map(|part| part.digest);
+    let first = demand.weigh(about(parts.next().unwrap_or(subjects.top.digest)))?;
+    for part in parts {
+        demand.weigh(about(part))?;
+    }
+    Ok(first)
+}
+
+/// The verdict on an image whose chain held, after the demand was weighed: one more link. Where too few signed
+/// and something could not be reached, it could not be told.
+#[must_use]
+pub fn demand(
+    mut image: Box<VerifiedImage>,
+    demand: &Demand,
+    subjects: &Subjects,
+    judged: &[Judged],
+    gaps: &[Gap],
+) -> Verdict {
+    let subject = image.digest().to_string();
+    match weigh(demand, subjects, judged) {
+        Ok(signers) => {
+            let names: Vec<_> = signers.iter().map(ToString::to_string).collect();
+            let detail = format!(
+                "{} signed by {} of {} needed: {}",
+                demand.wanted,
+                names.len(),
+                demand.signers,
+                names.join(", ")
+            );
+            let link = Link {
+                threshold: Some(demand.signers.get()),
+                ..Link::new(Stage::Evidence, Status::Passed, subject, detail)
+            };
+            image.proof.push(link);
+            Verdict::Trusted(image)
+        }
+        Err(few) => {
+            let unreached = gaps.iter().find(|gap| gap.unreachable);
+            let status = if unreached.is_some() { Status::Unknown } else { Status::Broken };
+            let refused = judged.iter().filter_map(|one| match &one.outcome {
+                Outcome::Refused(why) => {
+                    Some(format!("; {} in {}: {why}", one.found.form, one.found.place.name()))
+                }
+                Outcome::Signed(_) | Outcome::Published(_) => None,
+            });
+            let mut detail = few.to_string();
+            detail.extend(refused.take(SHOWN));
+            detail.extend(unreached.map(|gap| format!("; {}: {}", gap.what, gap.why)));
+            let detail = in_a_line(&detail);
+            let expected = format!("{} by {}", few.wanted, few.expected);
+            let got = if few.got.is_empty() { "none".to_owned() } else { few.got.join(", ") };
+            let link = Link {
+                threshold: Some(few.expected.get()),
+                ..Link::new(Stage::Evidence, status, subject, detail)
+            };
+            let link = link.with_values(expected, got);
+            let mut proof = image.proof;
+            proof.push(link.clone());
+            let broken = Box::new(Broken { link, proof });
+            if status == Status::Unknown { Verdict::Unknown(broken) } else { Verdict::Refused(broken) }
+        }
+    }
+}
+
+/// What came from outside must not look like lines of ours.
+fn in_a_line(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
+}
+
+/// How many refused pieces an answer names: a flood of them says nothing more.
+const SHOWN: usize = 5;

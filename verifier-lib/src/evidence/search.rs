@@ -1,0 +1,347 @@
+//! Where evidence is looked for, and how much of it: nothing here believes what a registry says.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::time::{Duration, Instant};
+
+use image_evidence::{Form, Refusal, limits};
+use oci_image::{
+    BlobError, Descriptor, Digest, ImageManifest, Manifest, ManifestError, Selector, SourceError,
+    VerifyingReader,
+};
+
+use super::{EvidenceSource, Found, Place, Subjects};
+
+/// The most manifests that are looked into for one image. Real ones have a handful; cosign stops at 1000. What
+/// the publisher names comes first, so that a flood hides nothing of it.
+const MANIFESTS_MAX: usize = 300;
+
+/// The most pieces: cosign's older form has a layer a signature.
+const PIECES_MAX: usize = 1000;
+
+/// The most bytes of all pieces together: three of the largest attestations.
+const BYTES_MAX: u64 = 3 * limits::ATTESTATION_MAX;
+
+/// How long is looked: a person waits. One answer more may come after it, within its own limits.
+const TIME_MAX: Duration = Duration::from_secs(120);
+
+/// The artifact type of a signature of notation.
+const NOTATION: &str = "application/vnd.cncf.notary.signature";
+
+/// The annotations by which BuildKit marks what is no image.
+const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+const ATTESTATION_MANIFEST: &str = "attestation-manifest";
+
+/// What was found, and what could not be looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Collection {
+    /// The pieces.
+    pub pieces: Vec<Found>,
+    /// What could not be looked at, or wasn't.
+    pub gaps: Vec<Gap>,
+}
+
+/// Something that may have held evidence, and wasn't seen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Gap {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// Whether it may be there another time: nobody answered.
+    pub unreachable: bool,
+}
+
+/// Looks everywhere where evidence about the image may be.
+pub fn collect(source: &dyn EvidenceSource, subjects: &Subjects) -> Collection {
+    let mut search = Search::new(source, subjects);
+    search.named();
+    let attested = search.index();
+    let each: Vec<_> = std::iter::once(&subjects.top).chain(&subjects.parts).collect();
+    for subject in &each {
+        search.tag(subject, "sig", Place::SignatureTag);
+        search.tag(subject, "att", Place::AttestationTag);
+    }
+    for subject in each.into_iter().chain(&attested) {
+        search.referrers(subject);
+    }
+    search.end()
+}
+
+struct Search<'a> {
+    source: &'a dyn EvidenceSource,
+    subjects: &'a Subjects,
+    named: BTreeSet<Digest>,
+    seen: BTreeSet<Digest>,
+    /// Manifests that weren't looked into, since there were too many.
+    left: usize,
+    bytes: u64,
+    until: Option<Instant>,
+    collection: Collection,
+}
+
+impl<'a> Search<'a> {
+    fn new(source: &'a dyn EvidenceSource, subjects: &'a Subjects) -> Self {
+        let (digests, others) = subjects.named();
+        let mut collection = Collection::default();
+        for other in others {
+            let why = "it is no digest".into();
+            let what = format!("evidence {other:?} that the metadata names");
+            collection.gaps.push(Gap { what, why, unreachable: false });
+        }
+        let until = Instant::now().checked_add(TIME_MAX);
+        let (named, seen) = (digests.into_iter().collect(), BTreeSet::new());
+        Self { source, subjects, named, seen, left: 0, bytes: 0, until, collection }
+    }
+
+    fn end(mut self) -> Collection {
+        if self.left > 0 {
+            let why = format!("at most {MANIFESTS_MAX} are looked into, and {} are left", self.left);
+            self.gap("what refers to the image", why);
+        }
+        let missing: Vec<_> = self.named.iter().filter(|digest| !self.is_found(**digest)).copied().collect();
+        for digest in missing {
+            let already = self.collection.gaps.iter().any(|gap| gap.what.contains(&digest.to_string()));
+            if !already {
+                self.gap(&format!("evidence {digest} that the metadata names"), "it is nowhere".into());
+            }
+        }
+        self.collection
+    }
+
+    /// That there is time to ask for more.
+    fn expect_time(&self) -> Result<(), SourceError> {
+        match self.until.is_some_and(|until| Instant::now() < until) {
+            true => Ok(()),
+            false => {
+                Err(SourceError::Overdue { at: self.source.describe(), limit: TIME_MAX, got: self.bytes })
+            }
+        }
+    }
+
+    fn is_found(&self, digest: Digest) -> bool {
+        self.collection.pieces.iter().any(|piece| piece.manifest == digest || piece.blob.digest == digest)
+    }
+
+    fn gap(&mut self, what: &str, why: String) {
+        self.collection.gaps.push(Gap { what: what.to_owned(), why, unreachable: false });
+    }
+
+    fn failed(&mut self, what: &str, why: &SourceError) {
+        let gap = Gap { what: what.to_owned(), why: why.to_string(), unreachable: why.unreachable() };
+        self.collection.gaps.push(gap);
+    }
+
+    /// What the metadata names: manifests by digest. Blobs are found in theirs.
+    fn named(&mut self) {
+        let named: Vec<_> = self.named.iter().copied().collect();
+        for digest in named {
+            match self.manifest(digest) {
+                Ok(Some(manifest)) => match self.subject_of(&manifest) {
+                    Some(subject) => self.pieces(&subject, digest, &manifest, Place::Named),
+                    None => {
+                        let got =
+                            manifest.subject.map_or_else(|| "nothing".into(), |to| to.digest.to_string());
+                        let why = format!("it refers to {got}, which isn't this image");
+                        self.gap(&format!("evidence {digest} that the metadata names"), why);
+                    }
+                },
+                // It may be the digest of a blob.
+                Ok(None) | Err(SourceError::NotFound { .. }) => {}
+                Err(why) => self.failed(&format!("evidence {digest} that the metadata names"), &why),
+            }
+        }
+    }
+
+    /// Which of the subjects a manifest refers to; without a word, the image.
+    fn subject_of(&self, manifest: &ImageManifest) -> Option<Descriptor> {
+        let Some(to) = &manifest.subject else { return Some(self.subjects.top.clone()) };
+        let mut all = std::iter::once(&self.subjects.top).chain(&self.subjects.parts);
+        all.find(|subject| subject.digest == to.digest).cloned()
+    }
+
+    /// What BuildKit put into the index about the parts. The index covers it: so it is as fresh as the image.
+    /// Returns the manifests that hold it, which may be signed themselves.
+    fn index(&mut self) -> Vec<Descriptor> {
+        let mut attested = Vec::new();
+        let Some(index) = &self.subjects.index else { return attested };
+        let annotation = |entry: &Descriptor, name: &str| entry.annotations.get(name).cloned();
+        for entry in &index.manifests {
+            if annotation(entry, REFERENCE_TYPE).as_deref() != Some(ATTESTATION_MANIFEST) {
+                continue;
+            }
+            let about = annotation(entry, REFERENCE_DIGEST).and_then(|text| text.parse::<Digest>().ok());
+            let part = self.subjects.parts.iter().find(|part| Some(part.digest) == about).cloned();
+            // About a platform that wasn't asked for.
+            let Some(part) = part else { continue };
+            let what = format!("attestation manifest {}", entry.digest);
+            match self.manifest(entry.digest) {
+                // The new form says it within, too; it must be the same.
+                Ok(Some(manifest)) if manifest.subject.as_ref().is_none_or(|to| to.digest == part.digest) => {
+                    self.pieces(&part, entry.digest, &manifest, Place::Index);
+                    attested.push(entry.clone());
+                }
+                Ok(Some(_)) => self.gap(&what, "it refers to another image than the index says".into()),
+                Ok(None) => {}
+                Err(why) => self.failed(&what, &why),
+            }
+        }
+        attested
+    }
+
+    /// cosign's tags, which have a layer a signature.
+    fn tag(&mut self, subject: &Descriptor, end: &str, place: Place) {
+        let tag = format!("sha256-{}.{end}", subject.digest.hex());
+        let fetched = match self.expect_time().and_then(|()| self.source.manifest(Selector::Tag(&tag))) {
+            Ok(fetched) => fetched,
+            Err(SourceError::NotFound { .. }) => return,
+            Err(why) => return self.failed(&format!("tag {tag}"), &why),
+        };
+        let digest = Digest::of(&fetched.bytes);
+        if !self.seen.insert(digest) {
+            return;
+        }
+        match image(&fetched.bytes) {
+            Ok(Some(manifest)) => self.pieces(subject, digest, &manifest, place),
+            Ok(None) => self.gap(&format!("tag {tag}"), "expected a manifest, got an index".into()),
+            Err(why) => self.gap(&format!("tag {tag}"), why.to_string()),
+        }
+    }
+
+    fn referrers(&mut self, subject: &Descriptor) {
+        let listed = self.expect_time().and_then(|()| self.source.refers_to(subject.digest));
+        let (listed, place) = match listed {
+            Ok(listed) => listed,
+            Err(why) => return self.failed(&format!("what refers to {}", subject.digest), &why),
+        };
+        for entry in listed {
+            match self.manifest(entry.digest) {
+                Ok(Some(manifest))
+                    if manifest.subject.as_ref().is_some_and(|to| to.digest == subject.digest) =>
+                {
+                    self.pieces(subject, entry.digest, &manifest, place);
+                }
+                Ok(Some(_)) => {
+                    let why = "it is listed, and refers to something else".into();
+                    self.gap(&format!("referrer {}", entry.digest), why);
+                }
+                Ok(None) => {}
+                Err(why) => self.failed(&format!("referrer {}", entry.digest), &why),
+            }
+        }
+    }
+
+    /// The manifest with this digest, the first time that it is met.
+    fn manifest(&mut self, digest: Digest) -> Result<Option<ImageManifest>, SourceError> {
+        if self.seen.contains(&digest) {
+            return Ok(None);
+        }
+        if self.seen.len() >= MANIFESTS_MAX {
+            self.left = self.left.saturating_add(1);
+            return Ok(None);
+        }
+        self.expect_time()?;
+        self.seen.insert(digest);
+        let bytes = self.source.manifest(Selector::Digest(digest))?.bytes;
+        let got = Digest::of(&bytes);
+        if got != digest {
+            let (at, claimed) = (self.source.describe(), digest.to_string());
+            return Err(SourceError::FalseDigest { at, claimed, got });
+        }
+        let malformed =
+            |why: ManifestError| SourceError::Malformed { at: digest.to_string(), why: why.to_string() };
+        image(&bytes).map_err(malformed)
+    }
+
+    fn pieces(&mut self, subject: &Descriptor, digest: Digest, manifest: &ImageManifest, place: Place) {
+        let forms = manifest.layers.iter().map(|layer| Form::of(&layer.media_type));
+        let known: Vec<_> = manifest.layers.iter().zip(forms).collect();
+        let kind = manifest.artifact_type.as_deref().unwrap_or(&manifest.config.media_type);
+        if known.iter().all(|(_, form)| form.is_none()) {
+            if let (NOTATION, [blob]) = (kind, manifest.layers.as_slice()) {
+                // Before version 1.1 of the format the config told the type.
+                return self.no_signature(subject, digest, blob, place);
+            }
+            return self
+                .gap(&format!("{digest} of type {kind}"), "it holds nothing of a form that is known".into());
+        }
+        for (layer, form) in known {
+            let Some(form) = form else { continue };
+            if self.collection.pieces.len() >= PIECES_MAX {
+                return self
+                    .gap(&format!("more of {digest}"), format!("at most {PIECES_MAX} pieces are looked at"));
+            }
+            let named = self.named.contains(&digest) || self.named.contains(&layer.digest);
+            let fresh = self.subjects.verified && (named || place == Place::Index);
+            let found = Found {
+                form,
+                place,
+                subject: subject.clone(),
+                manifest: digest,
+                blob: layer.clone(),
+                fresh,
+                bytes: self.blob(form, layer),
+            };
+            self.collection.pieces.push(found);
+        }
+    }
+
+    /// What says that it is a signature of notation, and holds something else.
+    fn no_signature(&mut self, subject: &Descriptor, manifest: Digest, blob: &Descriptor, place: Place) {
+        let (expected, got) = ("application/jose+json".into(), blob.media_type.clone());
+        let bytes = Err(Refusal::Kind { what: "a signature of type", expected, got });
+        let (form, subject, blob) = (Form::NotationJws, subject.clone(), blob.clone());
+        self.collection.pieces.push(Found { form, place, subject, manifest, blob, fresh: false, bytes });
+    }
+
+    fn blob(&mut self, form: Form, blob: &Descriptor) -> Result<Vec<u8>, Refusal> {
+        let most = match form {
+            Form::SimpleSigning | Form::NotationJws | Form::NotationCose => limits::SIGNATURE_MAX,
+            // In base64 a third is added.
+            Form::Envelope | Form::Bundle => limits::ATTESTATION_MAX.saturating_mul(2),
+            Form::Statement => limits::ATTESTATION_MAX,
+        };
+        if blob.size > most {
+            return Err(Refusal::TooLarge {
+                what: "a piece of evidence in bytes",
+                expected: most,
+                got: blob.size,
+            });
+        }
+        // What is refused leaves room for what is smaller.
+        let all = self.bytes.saturating_add(blob.size);
+        if all > BYTES_MAX {
+            let what = "evidence in bytes, all together,";
+            return Err(Refusal::TooLarge { what, expected: BYTES_MAX, got: all });
+        }
+        self.bytes = all;
+        let mut bytes = Vec::new();
+        let opened = self.expect_time().and_then(|()| self.source.blob(blob));
+        let read = opened.map_err(BlobError::Source).and_then(|reader| {
+            VerifyingReader::for_blob(reader, blob).read_to_end(&mut bytes).map_err(BlobError::from)
+        });
+        match read {
+            Ok(_) => Ok(bytes),
+            Err(why) => {
+                if why.unreachable() {
+                    let gap = Gap {
+                        what: format!("blob {}", blob.digest),
+                        why: why.to_string(),
+                        unreachable: true,
+                    };
+                    self.collection.gaps.push(gap);
+                }
+                Err(Refusal::Malformed { what: "the bytes that the manifest names", why: why.to_string() })
+            }
+        }
+    }
+}
+
+/// A manifest that is no index.
+fn image(bytes: &[u8]) -> Result<Option<ImageManifest>, ManifestError> {
+    match Manifest::parse(bytes, None)? {
+        Manifest::Image(image) => Ok(Some(image)),
+        Manifest::Index(_) => Ok(None),
+    }
+}

@@ -1,0 +1,105 @@
+//! The command line of what reads signatures and attestations.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::args::{ChainArgs, Format};
+
+/// Whose signatures count.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Signers")]
+pub(crate) struct SignerArgs {
+    /// A public key (PEM) whose signatures count, such as cosign.pub
+    #[arg(long = "signer-key", visible_alias = "key", value_name = "FILE")]
+    pub(crate) keys: Vec<PathBuf>,
+    /// sigstore's trusted_root.json, for keyless signatures
+    #[arg(long, value_name = "FILE", requires = "identities")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// An identity whose keyless signatures count: an e-mail address, or the URI of a workflow
+    #[arg(long = "identity", value_name = "ID", requires_all = ["issuers", "trusted_root"])]
+    pub(crate) identities: Vec<String>,
+    /// Who vouches for the identity, in the same order
+    #[arg(long = "issuer", value_name = "URL", requires = "identities")]
+    pub(crate) issuers: Vec<String>,
+    /// notation's trustpolicy.json; its trust store is in the folder truststore or trust-store beside it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) notation_policy: Option<PathBuf>,
+}
+
+/// What must be signed besides, by how many.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Signers")]
+pub(crate) struct DemandArgs {
+    /// How many distinct signers must have signed the image
+    #[arg(long, value_name = "N")]
+    pub(crate) require_signers: Option<NonZeroU32>,
+    /// What they must have signed: a predicate type [default: the image itself]
+    #[arg(long, value_name = "TYPE", requires = "require_signers")]
+    pub(crate) predicate: Option<String>,
+    #[command(flatten)]
+    pub(crate) signers: SignerArgs,
+}
+
+/// List every signature and attestation of an image: by whom, and what it is worth
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  verify evidence registry.example.com/acme/web:1.4 --key cosign.pub
+  verify evidence oci:./web:1.4 --unverified --key cosign.pub
+
+fresh: the publisher's metadata names it today. signed: somebody trusted signed it, some time.
+refused: it counts for nothing, and why")]
+pub(crate) struct EvidenceArgs {
+    #[command(flatten)]
+    pub(crate) printing: EvidencePrinting,
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) signers: SignerArgs,
+}
+
+/// Say how an image was built: from which source, by whom, on which base
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  verify provenance registry.example.com/acme/web:1.4 --key ci.pub \\
+    --builder 3,ci.pub,https://github.com/actions/runner/github-hosted
+  verify provenance oci:./web:1.4 --unverified
+
+What nobody vouches for is said to be so, and what is missing is named")]
+pub(crate) struct ProvenanceArgs {
+    #[command(flatten)]
+    pub(crate) printing: EvidencePrinting,
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) signers: SignerArgs,
+    /// A builder to be believed: SLSA level, who signs for it (a key as given, or an identity), its id
+    #[arg(long = "builder", value_name = "LEVEL,SIGNER,ID", value_parser = builder)]
+    pub(crate) builders: Vec<image_evidence::Builder>,
+}
+
+/// How either is printed.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct EvidencePrinting {
+    /// Look at an image that no root speaks for: nothing about it is verified
+    #[arg(long, conflicts_with_all = ["repo", "root", "root_sha256", "trust_on_first_use"])]
+    pub(crate) unverified: bool,
+    /// How the answer is printed; json has a schema in docs/schema
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+fn builder(text: &str) -> Result<image_evidence::Builder, String> {
+    let parts: Vec<_> = text.splitn(3, ',').collect();
+    let [level, signer, id] = parts.as_slice() else {
+        return Err("expected LEVEL,SIGNER,ID, such as 3,ci.pub,https://ci.example.com".to_owned());
+    };
+    let level: u8 = level.parse().map_err(|_| "expected a SLSA build level of 0 to 3".to_owned())?;
+    if level > 3 {
+        return Err(format!("expected a SLSA build level of 0 to 3, got {level}"));
+    }
+    Ok(image_evidence::Builder { signer: (*signer).to_owned(), id: (*id).to_owned(), level })
+}
