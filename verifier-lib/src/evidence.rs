@@ -2,6 +2,25 @@
 //!
 //! Evidence that the publisher's metadata names is *fresh*: it is what they say today, and they may replace or
 //! revoke it. What is only *signed* was said once, and whoever keeps the registry chooses what is seen of it.
+//!
+//! ```no_run
+//! use image_evidence::{Demand, Trust, TrustedKey, Wanted};
+//! use verifier_lib::{Verdict, VerifiedImage, evidence};
+//!
+//! # fn example(
+//! #     image: Box<VerifiedImage>,
+//! #     registry: &oci_image::Registry,
+//! #     pem: &str,
+//! #     now: chrono::DateTime<chrono::Utc>,
+//! # ) -> Result<Verdict, Box<dyn std::error::Error>> {
+//! let trust = Trust { keys: vec![TrustedKey::from_pem("release.pub", pem)?], ..Trust::default() };
+//! let subjects = evidence::Subjects::of(&image);
+//! let found = evidence::collect(registry, &subjects);
+//! let judged = evidence::judge(found.pieces, "registry.example.com/acme/web", &trust, now);
+//! let demand = Demand { wanted: Wanted::Approval, signers: std::num::NonZeroU32::MIN };
+//! Ok(evidence::demand(image, &demand, &subjects, &judged, &found.gaps))
+//! # }
+//! ```
 
 mod history;
 mod search;
