@@ -63,6 +63,9 @@ require("readline").createInterface({ input: process.stdin }).on("line", line =>
 """
 
 
+DISTRIBUTIONS = ["AlmaLinux", "Alpine", "Debian", "Ubuntu"]
+
+
 class Lines:
     """A program that is asked a line, A and B, and answers a line: -1, 0, 1 or ?."""
 
@@ -211,6 +214,20 @@ def names(record):
     return {record["id"], *others}
 
 
+def weaknesses(ecosystem, record):
+    """An advisory of a distribution is on several CVEs; one of a language has several names for one weakness."""
+    cves = sorted(name for name in names(record) if name.startswith("CVE-"))
+    if base(ecosystem) in DISTRIBUTIONS and cves:
+        return [f"{cve},{record['id']}" for cve in cves]
+    return [",".join(sorted(names(record)))]
+
+
+def same(a, b):
+    """Whether two groups are one weakness: by CVE where both have one."""
+    cves = [{name for name in group if name.startswith("CVE-")} for group in (a, b)]
+    return bool(cves[0] & cves[1]) if all(cves) else bool(a & b)
+
+
 def sample(options):
     chance = random.Random(options.seed)
     by_ecosystem = collections.defaultdict(list)
@@ -239,7 +256,7 @@ def affecting(options):
             continue
         of_it = found[key(ecosystem, name)] + (found[key(base(ecosystem), name)] if ":" in ecosystem else [])
         answers = [(is_affected(version, entry, by), record) for record, entry in of_it]
-        groups = {",".join(sorted(names(record))) for answer, record in answers if answer}
+        groups = {group for answer, record in answers if answer for group in weaknesses(ecosystem, record)}
         unknown = ["?"] if any(answer is None for answer, _ in answers) else []
         print(ecosystem, name, version, " ".join(sorted(groups) + unknown), sep="\t")
 
@@ -266,10 +283,10 @@ def compare(options):
             count["unknown"] += 1
             continue
         count["packages"] += 1
-        right = [group for group in got if any(group & other for other in expected)]
-        missed = [group for group in expected if not any(group & other for other in got)]
+        right = [group for group in got if any(same(group, other) for other in expected)]
+        missed = [group for group in expected if not any(same(group, other) for other in got)]
         wrong = [group for group in got if group not in right]
-        twice = sum(bool(a & b) for i, a in enumerate(got) for b in got[i + 1 :])
+        twice = sum(same(a, b) for i, a in enumerate(got) for b in got[i + 1 :])
         count.update(right=len(right), missed=len(missed), wrong=len(wrong), twice=twice)
         for what, groups in ("missed", missed), ("wrong", wrong):
             for group in groups:
