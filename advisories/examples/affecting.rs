@@ -17,7 +17,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["build", folder, database] => {
             let began = Instant::now();
             let info = advisories::build(Path::new(folder), Path::new(database))?;
-            eprintln!("{} advisories, {} bytes, built in {:?}", info.advisories, info.length, began.elapsed());
+            eprintln!(
+                "{} advisories, {} bytes, built in {:?}",
+                info.advisories,
+                info.length,
+                began.elapsed()
+            );
             Ok(())
         }
         [database] => look_up(Path::new(database)),
@@ -33,7 +38,8 @@ fn look_up(database: &Path) -> Result<(), Box<dyn Error>> {
     let database = Database::open(database)?;
     let opened = began.elapsed();
     let began = Instant::now();
-    let answers = packages.iter().map(|package| database.affecting(package)).collect::<Result<Vec<_>, _>>()?;
+    let answers =
+        packages.iter().map(|package| database.affecting(package)).collect::<Result<Vec<_>, _>>()?;
     let matched = began.elapsed();
     eprintln!("opened in {opened:?}; {} packages looked up in {matched:?}", packages.len());
     let mut out = BufWriter::new(std::io::stdout().lock());

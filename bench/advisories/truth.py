@@ -150,6 +150,18 @@ def key(ecosystem, name):
     return ":".join(parts), name
 
 
+def for_everybody(entry, record):
+    """Where an advisory of Ubuntu speaks only of those who pay, the rest is as affected, without the fix: a release
+    that is past its end. FIPS builds are other packages."""
+    of = entry["package"]
+    parts = of["ecosystem"].split(":")
+    if parts[:2] != ["Ubuntu", "Pro"]:
+        return of["ecosystem"]
+    plain = ":".join(["Ubuntu", *parts[2:]])
+    others = [(other["package"]["ecosystem"], other["package"]["name"]) for other in record["affected"]]
+    return of["ecosystem"] if "FIPS" in of["ecosystem"] or (plain, of["name"]) in others else plain
+
+
 def entries(folder):
     """(ecosystem, name) -> [(record, entry)]"""
     found = collections.defaultdict(list)
@@ -162,7 +174,7 @@ def entries(folder):
                 for entry in record.get("affected") or []:
                     if "package" in entry:
                         package = entry["package"]
-                        found[key(package["ecosystem"], package["name"])].append((record, entry))
+                        found[key(for_everybody(entry, record), package["name"])].append((record, entry))
     return found
 
 
