@@ -14,6 +14,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// It could not be told: unreachable, or offline without a proof that still holds.
     Unknown = 3,
+    /// The image is what it should be, and what is in it breaks a rule that was given.
+    Gate = 4,
 }
 
 impl From<Exit> for ExitCode {

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let done = match &verify.command {
         Command::Image(image) => commands::image::run(image),
         Command::Pull(pull) => commands::pull::run(pull),
+        Command::Db(db) => commands::db::run(db),
         Command::Trust(trust) => commands::trust::run(trust),
         Command::Demo(demo) => commands::demo::run(demo),
     };

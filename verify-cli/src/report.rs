@@ -186,7 +186,7 @@ pub(crate) fn print_failure(reference: &str, failure: &Failure, printing: Printi
     let verdict = match failure.exit {
         Exit::Refused => Word::Refused,
         Exit::Unknown => Word::Unknown,
-        Exit::Trusted | Exit::Usage => return,
+        Exit::Trusted | Exit::Usage | Exit::Gate => return,
     };
     if printing.format == Format::Json {
         print_json(&Report {
