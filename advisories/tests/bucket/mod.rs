@@ -7,7 +7,7 @@ use advisories::{Answer, Database, Ecosystem, Package, build};
 use tempfile::TempDir;
 
 /// Writes `ECOSYSTEM/all.zip` with these advisories, each by its id.
-pub fn archive(bucket: &Path, ecosystem: &str, advisories: &[&str]) {
+pub(crate) fn archive(bucket: &Path, ecosystem: &str, advisories: &[&str]) {
     let folder = bucket.join(ecosystem);
     std::fs::create_dir_all(&folder).unwrap();
     let mut zip = zip::ZipWriter::new(std::fs::File::create(folder.join("all.zip")).unwrap());
@@ -19,7 +19,7 @@ pub fn archive(bucket: &Path, ecosystem: &str, advisories: &[&str]) {
 }
 
 /// A database of archives.
-pub fn database(archives: &[(&str, &[&str])]) -> (TempDir, Database) {
+pub(crate) fn database(archives: &[(&str, &[&str])]) -> (TempDir, Database) {
     let folder = tempfile::tempdir().unwrap();
     for (ecosystem, advisories) in archives {
         archive(folder.path(), ecosystem, advisories);
@@ -31,7 +31,7 @@ pub fn database(archives: &[(&str, &[&str])]) -> (TempDir, Database) {
 }
 
 /// A package with nothing but a name and a version.
-pub fn package(ecosystem: &str, name: &str, version: &str) -> Package {
+pub(crate) fn package(ecosystem: &str, name: &str, version: &str) -> Package {
     Package {
         ecosystem: Ecosystem::parse(ecosystem),
         name: name.to_owned(),
@@ -43,6 +43,6 @@ pub fn package(ecosystem: &str, name: &str, version: &str) -> Package {
 }
 
 /// The ids of what was found.
-pub fn ids(answer: &Answer) -> Vec<&str> {
+pub(crate) fn ids(answer: &Answer) -> Vec<&str> {
     answer.matches.iter().map(|one| one.id.as_str()).collect()
 }
