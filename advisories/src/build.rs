@@ -130,7 +130,7 @@ impl Writer<'_> {
             let what = format!("expected at most {} advisories, got {}", limits::ADVISORIES, archive.len());
             return Err(source(path, what));
         }
-        let mut names: Vec<String> = 
+        let mut names: Vec<String> =
             archive.file_names().map(|name| Ok(name?.into_owned())).collect::<Result<_, _>>().map_err(bad)?;
         names.sort();
         let mut kept = Source { name: name.to_owned(), advisories: 0, withdrawn: 0, newest: None };

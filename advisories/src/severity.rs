@@ -79,12 +79,32 @@ impl Level {
     }
 }
 
+/// What a vector of each version must have, by its specification; without one of them it has no score. (The library
+/// takes what is missing in a vector of CVSS 3 to be harmless, so that half a vector would be a score of 0.0.)
+const MANDATORY: [(&str, &[&str]); 3] = [
+    ("CVSS:4", &["AV", "AC", "AT", "PR", "UI", "VC", "VI", "VA", "SC", "SI", "SA"]),
+    ("CVSS:3", &["AV", "AC", "PR", "UI", "S", "C", "I", "A"]),
+    ("", &["AV", "AC", "Au", "C", "I", "A"]),
+];
+
+fn is_whole(vector: &str) -> bool {
+    let has = |metric: &&str| {
+        vector.split('/').any(|one| one.split_once(':').is_some_and(|(name, _)| name == *metric))
+    };
+    let mandatory = MANDATORY.iter().find(|(version, _)| vector.starts_with(version));
+    mandatory.is_some_and(|(_, metrics)| metrics.iter().all(has))
+}
+
 /// The base score.
 fn score(vector: &str) -> Option<f32> {
+    let vector = vector.trim_matches(['(', ')']);
+    if !is_whole(vector) {
+        return None;
+    }
     let score = match vector {
         v if v.starts_with("CVSS:4") => cvss::v4::Vector::from_str(v).ok()?.score().value(),
         v if v.starts_with("CVSS:3") => cvss::v3::Vector::from_str(v).ok()?.score().value(),
-        v => cvss::v2::Vector::from_str(v.trim_matches(['(', ')'])).ok()?.score().value(),
+        v => cvss::v2::Vector::from_str(v).ok()?.score().value(),
     };
     #[expect(clippy::cast_possible_truncation, reason = "a score has one decimal and is at most 10")]
     let score = score as f32;
@@ -164,7 +184,16 @@ mod tests {
         ] {
             assert_eq!(score(vector), Some(expected), "{vector}");
         }
-        for vector in ["", "CVSS:3.1/AV:N", "CVSS:9.0/AV:N", "high"] {
+        for vector in [
+            "",
+            "AV:N/AC:L/Au:N",
+            "CVSS:3.1",
+            "CVSS:3.1/AV:N",
+            "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H",
+            "CVSS:4.0/AV:L/AC:L/AT:P/PR:L/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N",
+            "CVSS:9.0/AV:N",
+            "high",
+        ] {
             assert_eq!(score(vector), None, "{vector}");
         }
     }

@@ -107,11 +107,13 @@ impl<'a> Version<'a> {
     }
 
     /// Orders this version against a boundary of an advisory: as [`compare`](Self::compare), but a build of one's
-    /// own (`1.13.1+cu117`, a local version of PEP 440) is on the side of the release that it was built from.
+    /// own (`1.13.1+cu117`, a local version of PEP 440) is on the side of the release that it was built from, and
+    /// Composer's `4` is its `4.0.0.0`.
     #[must_use]
     pub(crate) fn against(&self, boundary: &Self) -> Option<Ordering> {
         match (&self.0, &boundary.0) {
             (Parsed::Pep440(a), Parsed::Pep440(b)) => Some(a.against(b)),
+            (Parsed::Packagist(a), Parsed::Packagist(b)) => Some(a.against(b)),
             _ => self.compare(boundary),
         }
     }

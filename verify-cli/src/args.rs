@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Scan(ScanArgs),
     Evidence(EvidenceArgs),
     Provenance(ProvenanceArgs),
+    Db(DbArgs),
     Trust(TrustArgs),
     Demo(DemoArgs),
 }
@@ -273,6 +274,53 @@ pub(crate) enum TrustCommand {
     },
 }
 
+/// Make a database of advisories, or say what one holds
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  verify db build --from osv-bucket --out advisories.db
+  verify db status advisories.db --max-age 7d")]
+pub(crate) struct DbArgs {
+    #[command(subcommand)]
+    pub(crate) command: DbCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Make one file of a copy of OSV's bucket
+    Build(DbBuildArgs),
+    /// Say how old a database is, and what it was made from
+    Status(DbStatusArgs),
+}
+
+/// What a database is made from.
+#[derive(Args, Debug)]
+pub(crate) struct DbBuildArgs {
+    /// A folder laid out as OSV's bucket is: ECOSYSTEM/all.zip
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: PathBuf,
+    /// Where to write the database; it is replaced only by a whole one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// How the answer is printed; json has a schema in docs/schema
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+/// Which database.
+#[derive(Args, Debug)]
+pub(crate) struct DbStatusArgs {
+    /// The database
+    #[arg(value_name = "FILE")]
+    pub(crate) db: PathBuf,
+    /// Exit 4 where the newest advisory is older, such as 36h or 7d
+    #[arg(long, value_name = "AGE", value_parser = parse_age)]
+    pub(crate) max_age: Option<chrono::TimeDelta>,
+    /// How the answer is printed; json has a schema in docs/schema
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
 /// Sign an image, verify it, and watch every attack be refused
 #[derive(Args, Debug)]
 #[command(after_help = "Everything happens in a temporary folder, without a network.")]
@@ -295,4 +343,12 @@ fn parse_time(text: &str) -> Result<chrono::DateTime<chrono::Utc>, String> {
     chrono::DateTime::parse_from_rfc3339(text)
         .map(|time| time.to_utc())
         .map_err(|_| "expected a time such as 2027-01-31T12:00:00Z".to_owned())
+}
+
+fn parse_age(text: &str) -> Result<chrono::TimeDelta, String> {
+    let hours = text.strip_suffix('h').and_then(|hours| hours.parse::<u32>().ok());
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    let age = hours.map(|hours| chrono::TimeDelta::try_hours(hours.into()));
+    let age = age.or_else(|| days.map(|days| chrono::TimeDelta::try_days(days.into())));
+    age.flatten().ok_or_else(|| "expected hours or days, such as 36h or 7d".to_owned())
 }

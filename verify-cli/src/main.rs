@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::Scan(scan) => commands::scan::run(scan),
         Command::Evidence(evidence) => commands::evidence::run(evidence),
         Command::Provenance(provenance) => commands::provenance::run(provenance),
+        Command::Db(db) => commands::db::run(db),
         Command::Trust(trust) => commands::trust::run(trust),
         Command::Demo(demo) => commands::demo::run(demo),
     };

@@ -42,8 +42,7 @@ fn part(mut a: &str, mut b: &str) -> Ordering {
 }
 
 fn words(a: &str, b: &str) -> Ordering {
-    let ranks = |text: &str| text.bytes().map(rank).chain(std::iter::once(END)).collect::<Vec<_>>();
-    ranks(a).cmp(&ranks(b))
+    a.bytes().map(rank).chain([END]).cmp(b.bytes().map(rank).chain([END]))
 }
 
 const END: u16 = 1;

@@ -34,7 +34,24 @@ impl Version {
             more_a.chain(more_b).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
         })
     }
+
+    /// As `compare`, of versions as Composer writes them: PHP itself takes `4` to be less than `4.0.0-rc2`.
+    pub(super) fn against(&self, boundary: &Self) -> Ordering {
+        self.whole().compare(&boundary.whole())
+    }
+
+    fn whole(&self) -> Self {
+        let mut numbers: Vec<String> = self.0.iter().take_while(|part| is_number(part)).cloned().collect();
+        let words = self.0.iter().skip(numbers.len());
+        if (1..NUMBERS).contains(&numbers.len()) {
+            numbers.resize(NUMBERS, "0".to_owned());
+        }
+        Self(numbers.into_iter().chain(words.cloned()).collect())
+    }
 }
+
+/// Composer writes every version with four numbers before it compares.
+const NUMBERS: usize = 4;
 
 /// A number more is more; a word more is what it stands for.
 fn over(more: &str) -> Ordering {
@@ -67,5 +84,28 @@ fn rank(word: &str) -> i8 {
         _ if is(&["#"]) => NUMBER,
         _ if is(&["p"]) => 6,
         _ => -1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_compared_as_composer_writes_them() {
+        for (version, expected, bound) in [
+            ("4", Ordering::Greater, "4.0.0-rc2"),
+            ("1.5.0", Ordering::Equal, "1.5"),
+            ("v1.5", Ordering::Equal, "1.5.0.0"),
+            ("1.5.1", Ordering::Greater, "1.5"),
+            ("1.2-beta1", Ordering::Less, "1.2.0"),
+            ("dev-main", Ordering::Less, "1.0"),
+        ] {
+            assert_eq!(
+                Version::parse(version).against(&Version::parse(bound)),
+                expected,
+                "{version} {bound}"
+            );
+        }
     }
 }
