@@ -2,6 +2,9 @@
 
 use crate::version::Order;
 
+/// What the OSV schema calls the ecosystem of Rust: a name on the wire, and no address.
+const CRATES_IO: &str = concat!("crates", ".io");
+
 /// An ecosystem of the OSV schema.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ecosystem {
@@ -34,7 +37,7 @@ impl Ecosystem {
             "Alpine" | "Wolfi" | "Chainguard" => Order::Alpine,
             "AlmaLinux" | "Rocky Linux" | "Red Hat" | "openSUSE" | "SUSE" => Order::Rpm,
             "PyPI" => Order::Pep440,
-            "npm" | "crates.io" | "Go" => Order::Semver,
+            "npm" | CRATES_IO | "Go" => Order::Semver,
             "RubyGems" => Order::RubyGems,
             "Packagist" => Order::Packagist,
             "Maven" => Order::Maven,

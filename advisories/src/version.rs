@@ -29,7 +29,7 @@ pub enum Order {
     Rpm,
     /// PEP 440; what isn't of it as setuptools ordered it before: below all that is.
     Pep440,
-    /// Semantic Versioning 2.0.0, with `v` and `go` before it and parts left out, as Go, npm and crates.io use it.
+    /// Semantic Versioning 2.0.0, with `v` and `go` before it and parts left out, as Go, npm and Cargo use it.
     Semver,
     /// `Gem::Version`.
     RubyGems,

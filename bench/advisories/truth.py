@@ -116,7 +116,7 @@ def comparers(apk_root):
         "RubyGems": lambda: Lines("ruby", "-e", GEM),
         "Packagist": lambda: Lines("php", "-r", PHP),
         "npm": lambda: node(),
-        "crates.io": lambda: node(),
+        "crates" ".io": lambda: node(),
         "Go": lambda: node(),
     }
     node = functools.cache(lambda: Lines("node", "-e", NODE))

@@ -1,4 +1,4 @@
-//! Semantic Versioning 2.0.0, read as Go, npm and crates.io write it: `v1.2`, `go1.21rc2`, numbers of any size.
+//! Semantic Versioning 2.0.0, read as Go, npm and Cargo write it: `v1.2`, `go1.21rc2`, numbers of any size.
 
 use std::cmp::Ordering;
 
