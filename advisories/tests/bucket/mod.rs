@@ -1,4 +1,5 @@
 //! Buckets of advisories that are made up, and databases of them.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::io::Write;
 use std::path::Path;
