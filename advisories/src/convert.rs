@@ -98,13 +98,13 @@ fn binaries(affected: &osv::Affected) -> Vec<String> {
     names.into_iter().collect()
 }
 
-/// `Important: nodejs:18 security update` is on one stream.
+/// `Important: nodejs:18 security update` is on one stream, `… idm:DL1 and idm:client …` on two, with a space between.
 fn module(advisory: &osv::Advisory) -> Option<String> {
-    let summary = advisory.summary.as_deref()?;
-    let mut words = summary.split_whitespace();
-    words
-        .find(|word| {
-            word.split_once(':').is_some_and(|(name, stream)| !name.is_empty() && !stream.is_empty())
-        })
-        .map(str::to_owned)
+    let words = advisory.summary.as_deref()?.split_whitespace();
+    let words = words.map(|word| word.trim_matches([',', ';', '(', ')']));
+    let is_stream = |word: &&str| {
+        word.split_once(':').is_some_and(|(name, stream)| !name.is_empty() && !stream.is_empty())
+    };
+    let streams: Vec<&str> = words.filter(is_stream).collect();
+    (!streams.is_empty()).then(|| streams.join(" "))
 }

@@ -122,7 +122,7 @@ impl Database {
         let with_release = format!("{}:", ecosystem.name);
         if ecosystem.order().is_none() {
             Coverage::NoData(format!("no order of versions is known for {}", ecosystem.name))
-        } else if has(ecosystem) || has(&any_release) {
+        } else if has(ecosystem) || !ecosystem.is_distribution() && has(&any_release) {
             Coverage::HasData
         } else if self.index.ecosystems.iter().any(|one| one.starts_with(&with_release)) {
             Coverage::NoData("no data for this release".to_owned())

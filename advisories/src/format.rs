@@ -61,7 +61,7 @@ pub(crate) struct Entry {
     /// By the advisory's vectors.
     pub(crate) severity: Option<Severity>,
     pub(crate) binaries: Vec<String>,
-    /// The module and stream, where the advisory is on one.
+    /// The modules and streams, where the advisory is on some: with a space between.
     pub(crate) module: Option<String>,
     pub(crate) ranges: Vec<Vec<Event>>,
     pub(crate) versions: Vec<String>,

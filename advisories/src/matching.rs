@@ -116,7 +116,9 @@ fn of_module(entry: &Entry, package: &Package) -> bool {
     let by_module = entry.ranges.iter().flatten().any(|event| modular(event.version()));
     let is_modular = package.module.is_some() || modular(&package.version);
     let same_stream = match (&entry.module, &package.module) {
-        (Some(advised), Some(installed)) => stream(advised) == stream(installed),
+        (Some(advised), Some(installed)) => {
+            advised.split(' ').any(|advised| stream(advised) == stream(installed))
+        }
         _ => true,
     };
     by_module == is_modular && (!by_module || same_stream)

@@ -5,7 +5,8 @@ use std::num::NonZeroU32;
 
 use image_signatures::COSIGN_SIGN;
 
-use crate::piece::Verified;
+use crate::piece::{Claim, Verified};
+use crate::predicate::Predicate;
 use crate::trust::{Signer, SignerId};
 
 /// What must be signed, by how many.
@@ -83,13 +84,28 @@ impl Demand {
         verified: impl IntoIterator<Item = &'a Verified>,
     ) -> Result<Vec<Signer>, NotEnough> {
         let wanted = self.wanted.predicate_type();
-        let pieces = verified.into_iter().filter(|piece| piece.claim.predicate_type() == wanted);
+        let is_wanted = |piece: &&Verified| piece.claim.predicate_type() == wanted && counts(&piece.claim);
+        let pieces = verified.into_iter().filter(is_wanted);
         let signers = distinct(pieces.flat_map(|piece| &piece.signers));
         if u32::try_from(signers.len()).unwrap_or(u32::MAX) >= self.signers.get() {
             return Ok(signers.into_iter().cloned().collect());
         }
         let got = signers.into_iter().map(ToString::to_string).collect();
         Err(NotEnough { wanted: wanted.into(), expected: self.signers, got })
+    }
+}
+
+/// Whether a claim of the type that is wanted can be counted. Another verifier's verdict can't: whose counts, for what
+/// and for how long, nothing here says yet, and a signed verdict may be that it failed (SLSA 1.0, "Verification Summary
+/// Attestation"; in-toto's SVR).
+fn counts(claim: &Claim) -> bool {
+    match claim {
+        Claim::Approval => true,
+        Claim::Statement(statement) => match Predicate::of(statement) {
+            Ok(Predicate::Vsa(_)) | Err(_) => false,
+            Ok(Predicate::Other(kind)) => !kind.starts_with("https://in-toto.io/attestation/svr"),
+            Ok(_) => true,
+        },
     }
 }
 
@@ -112,6 +128,26 @@ mod tests {
     use super::*;
     use crate::trust::Identity;
     use oci_image::Digest;
+
+    #[test]
+    fn a_signed_verdict_of_others_counts_for_nothing_and_other_statements_do() {
+        let signed = |kind: &str, predicate: &str| {
+            let text = format!(
+                r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[],"predicateType":"{kind}","predicate":{predicate}}}"#
+            );
+            let claim = Claim::Statement(crate::statement::Statement::parse(text.as_bytes()).unwrap());
+            let signers = vec![Signer::Key { name: "a.pub".into(), id: Digest::of(b"a") }];
+            let demand = Demand { wanted: Wanted::of(kind), signers: NonZeroU32::MIN };
+            demand.weigh([&Verified { claim, signers }]).is_ok()
+        };
+        let vsa = "https://slsa.dev/verification_summary/v1";
+        for result in ["FAILED", "PASSED"] {
+            assert!(!signed(vsa, &format!(r#"{{"verificationResult":"{result}"}}"#)));
+        }
+        assert!(!signed(vsa, "{}"));
+        assert!(!signed("https://in-toto.io/attestation/svr/v0.1", "{}"));
+        assert!(signed("https://example.com/reviewed/v1", "{}"));
+    }
 
     #[test]
     fn signers_that_share_a_key_or_a_name_are_one() {

@@ -28,6 +28,7 @@ mod trust;
 mod trust_policy;
 
 pub use demand::{Demand, NotEnough, Wanted};
+pub use image_signatures::COSIGN_SIGN;
 pub use keyless::SigstoreRoot;
 pub use piece::{Claim, Context, Form, Piece, Verified};
 pub use predicate::{

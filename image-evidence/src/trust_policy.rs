@@ -313,9 +313,14 @@ fn attributes(text: &str) -> Option<Attributes> {
         Some((if name == "S" { "ST".into() } else { name }, value.trim().to_owned()))
     };
     let attributes: Option<Vec<_>> = parts.iter().map(one).collect();
-    let (all, count) = (attributes?, parts.len());
+    let all = attributes?;
+    // Of two names of one kind, somebody else's may be one. Units and domains have levels.
+    let is_single = |kind: &str| !matches!(kind, "OU" | "DC");
+    let kinds: Vec<_> = all.iter().map(|(kind, _)| kind).filter(|kind| is_single(kind)).collect();
+    let (different, count) = (kinds.iter().collect::<BTreeSet<_>>().len(), all.len());
+    let is_clear = different == kinds.len();
     let set: BTreeSet<_> = all.into_iter().collect();
-    (set.len() == count).then_some(set)
+    (is_clear && set.len() == count).then_some(set)
 }
 
 #[cfg(test)]

@@ -62,9 +62,14 @@ pub struct Query {
 }
 
 impl Query {
-    /// What to look a component up by; or why it isn't looked up.
-    pub(crate) fn of(component: &Component, os: Option<&OsRelease>) -> Result<Self, &'static str> {
-        if let Some(why) = left_out(component) {
+    /// What to look a component up by; or why it isn't looked up. `is_owned`: a package of the distribution that is
+    /// there brought the file as it is.
+    pub(crate) fn of(
+        component: &Component,
+        os: Option<&OsRelease>,
+        is_owned: bool,
+    ) -> Result<Self, &'static str> {
+        if let Some(why) = left_out(component, is_owned) {
             return Err(why);
         }
         let source = component.source.as_ref().filter(|_| matches!(component.kind, Kind::Deb | Kind::Apk));
@@ -124,8 +129,8 @@ fn release(os: &OsRelease) -> Option<String> {
     })
 }
 
-fn left_out(component: &Component) -> Option<&'static str> {
-    if component.owner.is_some() {
+fn left_out(component: &Component, is_owned: bool) -> Option<&'static str> {
+    if is_owned {
         return Some("brought by packages of the distribution, and looked up as those");
     }
     if component.kind == Kind::Golang && component.version == "(devel)" {

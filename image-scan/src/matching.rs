@@ -2,7 +2,7 @@
 //!
 //! Where advisories come from isn't known here: [`Advisories`] is all that is asked of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::component::{Component, Kind};
 use crate::ecosystem::{Ecosystem, Query};
@@ -73,8 +73,17 @@ impl Report {
     pub fn matched(mut self, advisories: &dyn Advisories) -> Result<Self, String> {
         let mut coverage = Counts::default();
         let mut known = Cache::default();
+        let packages: HashSet<(&str, usize)> = self
+            .components
+            .iter()
+            .filter(|one| one.kind.is_distribution())
+            .map(|one| (one.name.as_str(), one.layer))
+            .collect();
         for component in &self.components {
-            let query = match Query::of(component, self.os.as_ref()) {
+            // A file that a later layer replaced isn't the package's any more, nor that of one that was removed.
+            let owner = component.owner.as_deref();
+            let is_owned = owner.is_some_and(|owner| packages.contains(&(owner, component.layer)));
+            let query = match Query::of(component, self.os.as_ref(), is_owned) {
                 Ok(query) => query,
                 Err(why) => {
                     let ecosystem = Ecosystem::of(component.kind, self.os.as_ref());

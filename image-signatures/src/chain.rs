@@ -18,9 +18,10 @@ const PEM_MAX: usize = 128 * 1024;
 /// The most certificates in a chain. Real ones have one to four.
 const CERTIFICATES_MAX: usize = 10;
 
-/// What notation's certificates may not be for, beside signing (RFC 5280, section 4.2.1.12): servers,
+/// What notation's certificates may not be for, beside signing (RFC 5280, section 4.2.1.12): anything, servers,
 /// clients, mail, time stamps, OCSP.
-const NOT_FOR: [(&str, &str); 5] = [
+const NOT_FOR: [(&str, &str); 6] = [
+    ("2.5.29.37.0", "anyExtendedKeyUsage"),
     ("1.3.6.1.5.5.7.3.1", "serverAuth"),
     ("1.3.6.1.5.5.7.3.2", "clientAuth"),
     ("1.3.6.1.5.5.7.3.4", "emailProtection"),

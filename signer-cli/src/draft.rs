@@ -22,6 +22,7 @@ use crate::progress::Progress;
 use crate::proposal::{KeySet, Planned, Proposal, Proposed, Why, free_version};
 use crate::published::{Published, Seen, State, bin_order, ends_search, only_bin, stated, weigh};
 use crate::repository::Repository;
+use crate::terminal;
 
 /// Above so many delegated roles the snapshot states only their versions: with lengths and hashes every
 /// client would download three times as much (section 4.4 leaves both out where they cost too much).
@@ -242,7 +243,11 @@ impl Draft {
     pub(crate) fn remember(&self, repository: &Repository) -> Result<(), Failure> {
         files::replace(&repository.timestamp(), self.timestamp(), Readers::Everyone)?;
         let Some(receipt) = &self.receipt else { return Ok(()) };
-        files::replace(&repository.receipt(), &receipt.to_bytes(), Readers::Owner)
+        // Without it the next publish takes longer, and that is all.
+        if files::replace(&repository.receipt(), &receipt.to_bytes(), Readers::Owner).is_err() {
+            terminal::note("receipt.json can't be written: the next publish weighs everything anew");
+        }
+        Ok(())
     }
 
     /// Nothing is published that a client would refuse, or in which it would not find what was added.

@@ -143,13 +143,16 @@ impl<'s> Published<'s> {
     pub(crate) fn find(&self, path: &str) -> Result<Option<(Role, Target)>, Failure> {
         let top = &self.targets.trusted;
         let listed = |role: &TrustedTargets| Some((role.role().clone(), role.document().target(path)?));
+        if let Some(found) = listed(top) {
+            return Ok(Some(found));
+        }
         if ends_search(top) {
-            return Ok(listed(top));
+            return Ok(None);
         }
         if let Some(bin) = only_bin(top, path) {
             let bin = self.load(&self.targets, &bin)?;
             if ends_search(&bin.trusted) {
-                return Ok(listed(top).or_else(|| listed(&bin.trusted)));
+                return Ok(listed(&bin.trusted));
             }
         }
         let mut search = self.fresh.search(self.targets.trusted.clone(), path);

@@ -22,7 +22,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::process::{self, Child, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -114,8 +114,12 @@ impl ExecKey {
     }
 }
 
+/// Behind a program are often one card and one person: they are asked one thing at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// One question and its answer.
 fn ask(command: &Command, question: &Question<'_>, patience: Duration) -> Result<Vec<u8>, String> {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let name = command.program.display().to_string();
     let failed = |why: std::io::Error| format!("{name}: {why}");
     let mut child = process::Command::new(&command.program)

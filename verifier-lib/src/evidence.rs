@@ -29,7 +29,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use image_evidence::{
-    Claim, Context, Demand, Form, NotEnough, Piece, Predicate, Refusal, Signer, Statement, Trust, Verified,
+    COSIGN_SIGN, Claim, Context, Demand, Form, NotEnough, Piece, Predicate, Refusal, Signer, Statement,
+    Trust, Verified,
 };
 use oci_image::{
     Descriptor, Digest, ImageIndex, ImageSource, LayoutSource, Manifest, Platform, ReferrersPlace, Registry,
@@ -304,8 +305,9 @@ impl Judged {
         if !unsigned || self.found.form != Form::Statement {
             return;
         }
-        // That it is about this image was asked before it was found to be unsigned.
-        if let Some(statement) = self.unverified() {
+        // That it is about this image was asked before it was found to be unsigned. Who signs a list of statements
+        // approves of no image by it, whatever the statements call themselves.
+        if let Some(statement) = self.unverified().filter(|one| one.predicate_type != COSIGN_SIGN) {
             let (claim, signers) = (Claim::Statement(statement), signers.clone());
             self.outcome = Outcome::Signed(Verified { claim, signers });
         }
@@ -351,6 +353,16 @@ pub fn weigh(demand: &Demand, subjects: &Subjects, judged: &[Judged]) -> Result<
     Ok(first)
 }
 
+/// Whether enough signed what the name leads to, and not just the parts of it that were looked at.
+fn top_is_signed(demand: &Demand, subjects: &Subjects, judged: &[Judged]) -> bool {
+    let on_top = judged.iter().filter(|one| one.found.subject.digest == subjects.top.digest);
+    let signed = on_top.filter_map(|one| match &one.outcome {
+        Outcome::Signed(verified) => Some(verified),
+        Outcome::Published(_) | Outcome::Refused(_) => None,
+    });
+    demand.weigh(signed).is_ok()
+}
+
 /// The verdict on an image whose chain held, after the demand was weighed: one more link. Where too few signed
 /// and something could not be reached, it could not be told.
 #[must_use]
@@ -372,6 +384,10 @@ pub fn demand(
                 demand.signers,
                 names.join(", ")
             );
+            let detail = match subjects.parts.first().filter(|_| !top_is_signed(demand, subjects, judged)) {
+                Some(part) => format!("{detail}; the index itself is not signed: only {} is", part.digest),
+                None => detail,
+            };
             let link = Link {
                 threshold: Some(demand.signers.get()),
                 ..Link::new(Stage::Evidence, Status::Passed, subject, detail)

@@ -101,5 +101,8 @@ fn builder(text: &str) -> Result<image_evidence::Builder, String> {
     if level > 3 {
         return Err(format!("expected a SLSA build level of 0 to 3, got {level}"));
     }
+    if signer.is_empty() || id.is_empty() {
+        return Err("expected a signer and a builder's id, got nothing for one of them".to_owned());
+    }
     Ok(image_evidence::Builder { signer: (*signer).to_owned(), id: (*id).to_owned(), level })
 }

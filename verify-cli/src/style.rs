@@ -99,7 +99,9 @@ pub(crate) fn short_digests(text: &str) -> String {
 pub(crate) fn shown(text: &str) -> String {
     text.chars()
         .flat_map(|one| {
-            let hide = one.is_control() && one != '\n';
+            // Nor what turns or hides the letters beside it (Unicode Standard Annex 9).
+            let turns = matches!(one, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+            let hide = turns || one.is_control() && one != '\n';
             if hide { one.escape_default().collect::<Vec<_>>() } else { vec![one] }
         })
         .collect()
