@@ -4,6 +4,7 @@ use oci_image::Digest;
 use serde::Deserialize;
 
 use crate::error::ScanError;
+use crate::limits::LAYERS_MAX;
 
 /// The longest build step that is kept: what a line of a report can show, and more.
 const STEP_MAX: usize = 2000;
@@ -47,6 +48,10 @@ impl Config {
         let wire: Wire =
             serde_json::from_slice(bytes).map_err(|error| ScanError::Config { why: error.to_string() })?;
         let diff_ids = wire.rootfs.diff_ids.unwrap_or_default();
+        if layers > LAYERS_MAX {
+            let limit = u64::try_from(LAYERS_MAX).unwrap_or(u64::MAX);
+            return Err(ScanError::TooMany { what: "layers", limit });
+        }
         if diff_ids.len() != layers {
             let why = format!("expected a diff id for each of {layers} layers, got {}", diff_ids.len());
             return Err(ScanError::Config { why });

@@ -1,6 +1,7 @@
 //! What is in an image: its layers are read once, the lowest first, and what they leave is catalogued.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use oci_image::{Descriptor, Digest, ImageSource};
 use serde::Serialize;
@@ -104,7 +105,8 @@ impl Inventory {
             let Some(spare) = walked.walk.worth_another() else { break };
             walked = Walked::through(subject, &config, source, spare, progress)?;
         }
-        let Walked { walk, packages, layers } = walked;
+        let Walked { mut walk, packages, layers } = walked;
+        walk.tell_of_moved_databases();
         let os = os_of(&walk);
         let components = components(&walk, packages, os.as_ref())?;
         Ok(Self { os, layers, components, unread: walk.unread, unread_more: walk.unread_more })
@@ -201,34 +203,48 @@ fn os_of(walk: &Walk) -> Option<OsRelease> {
 /// A database is written anew by every layer that installs something, so the layer of the file says little: a
 /// package came with the first layer of which on it has been there in this version.
 #[derive(Default)]
-struct Packages(HashMap<(Path, Found), usize>);
+struct Packages {
+    since: HashMap<(Path, Found), usize>,
+    /// What they were read from: most layers change none of it.
+    read: Vec<(Path, Arc<Kept>)>,
+}
 
 impl Packages {
     fn after_layer(&mut self, walk: &mut Walk, index: usize) {
+        let databases = walk.tree.files().filter(|(_, _, kept)| kept.wanted.is_database());
+        let there: Vec<_> = databases.map(|(path, _, kept)| (path.clone(), Arc::clone(kept))).collect();
+        let pairs = || there.iter().zip(&self.read);
+        let is_same = there.len() == self.read.len()
+            && pairs().all(|(now, before)| now.0 == before.0 && Arc::ptr_eq(&now.1, &before.1));
+        if is_same {
+            return;
+        }
         let mut now = HashMap::new();
-        let mut bad = Vec::new();
-        for (path, _, kept) in walk.tree.files().filter(|(_, _, kept)| kept.wanted.is_database()) {
+        for (path, kept) in &there {
             let Content::Bytes(bytes) = &kept.content else { continue };
             match catalog::packages(kept.wanted, bytes) {
-                Ok(found) => now.extend(found.into_iter().map(|found| {
-                    let key = (path.clone(), found);
-                    let since = self.0.get(&key).copied().unwrap_or(index);
-                    (key, since)
-                })),
-                Err(why) => bad.push((path.clone(), why)),
+                Ok(packages) => {
+                    if packages.unreadable > 0 {
+                        let why = format!("{} of its packages can't be looked up", packages.unreadable);
+                        walk.not_read(path, &why);
+                    }
+                    now.extend(packages.found.into_iter().map(|found| {
+                        let key = (path.clone(), found);
+                        let since = self.since.get(&key).copied().unwrap_or(index);
+                        (key, since)
+                    }));
+                }
+                Err(why) => walk.not_read(path, &why),
             }
         }
-        for (path, why) in bad {
-            walk.not_read(&path, &why);
-        }
-        self.0 = now;
+        (self.since, self.read) = (now, there);
     }
 }
 
 fn components(walk: &Walk, packages: Packages, os: Option<&OsRelease>) -> Result<Vec<Component>, ScanError> {
     let owners = owners(walk);
     let mut all = Vec::new();
-    for ((path, found), layer) in packages.0 {
+    for ((path, found), layer) in packages.since {
         all.push(component(found, &path, layer, None, os));
     }
     for (path, layer, kept) in walk.tree.files() {

@@ -34,5 +34,6 @@ pub use inventory::{Inventory, LayerInfo, Subject, Unread};
 pub use matching::{Advisories, Answer, Known};
 pub use os_release::OsRelease;
 pub use report::{
-    Coverage, CoverageStatus, DatabaseInfo, Finding, Gate, ImageInfo, Report, Severity, SourceInfo, Undecided,
+    Coverage, CoverageStatus, DatabaseInfo, Finding, Gate, ImageInfo, Report, Severity, SourceInfo,
+    Undecided, counts,
 };

@@ -7,6 +7,9 @@
 /// five million the walk still takes seconds.
 pub(crate) const ENTRIES_MAX: u64 = 5_000_000;
 
+/// The most layers: overlayfs stacks 500, and Docker makes no more than 127.
+pub(crate) const LAYERS_MAX: usize = 1000;
+
 /// The most bytes that one layer may have when uncompressed: what a large disk holds.
 pub(crate) const LAYER_MAX: u64 = 256 * 1024 * 1024 * 1024;
 

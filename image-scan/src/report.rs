@@ -1,6 +1,8 @@
 //! The report of a scan: what the image is, what is in it, what is known to be wrong with it, and what could not
 //! be told.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use crate::component::{Component, Kind};
@@ -287,4 +289,18 @@ impl Report {
         self.gate = Some(Gate { fail_on, fixable_only, passed: broken_by == 0, broken_by });
         self
     }
+}
+
+/// How many there are of each severity: each weakness of each source package once.
+pub fn counts<'f>(findings: impl Iterator<Item = &'f Finding>) -> BTreeMap<Severity, usize> {
+    let mut seen = BTreeSet::new();
+    let mut counts: BTreeMap<Severity, usize> = BTreeMap::new();
+    for one in findings {
+        let name = one.source_package.as_deref().unwrap_or(&one.package);
+        if seen.insert((name, one.id.as_str())) {
+            let count = counts.entry(one.severity).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    counts
 }

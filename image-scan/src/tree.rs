@@ -66,6 +66,11 @@ impl<K> Tree<K> {
         Ok(place)
     }
 
+    /// Where a path leads, all links followed; `None` where they lead nowhere.
+    pub(crate) fn real(&self, path: &[u8]) -> Option<Path> {
+        self.follow(path).ok()
+    }
+
     /// The file at a path, all links followed.
     pub(crate) fn file(&self, path: &[u8]) -> Option<(&Path, &Node<K>)> {
         let real = self.follow(path).ok()?;

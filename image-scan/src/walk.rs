@@ -134,7 +134,12 @@ impl Walk {
             Kind::Dir => self.tree.folder_comes(&place),
             Kind::Symlink => self.symlink(place, &entry.link)?,
             Kind::HardLink => self.hard_link(place, &entry.link)?,
-            Kind::File => self.file(place, entry.size, archive)?,
+            Kind::File => {
+                if entry.size > 0 && place.ends_with(b"/rpmdb.sqlite-wal") {
+                    self.not_read(&place, "changes that are not in the database yet");
+                }
+                self.file(place, entry.size, archive)?;
+            }
             Kind::Sparse => {
                 // Of what is stored the size says nothing: any may be a program.
                 if Wanted::of(&place, u64::MAX).is_some() {
@@ -267,6 +272,17 @@ impl Walk {
         })
     }
 
+    /// Package managers follow links to their database. Here it is looked for in its own place: what lies elsewhere
+    /// wasn't read, and the image isn't without packages for that.
+    pub(crate) fn tell_of_moved_databases(&mut self) {
+        for name in DATABASES {
+            let read = |place: &[u8]| Wanted::of(place, 0) == Wanted::of(name, 0);
+            if self.tree.real(name).is_none_or(|real| real != name && !read(&real)) {
+                self.not_read(name, "a link leads to another place, where it isn't looked for");
+            }
+        }
+    }
+
     pub(crate) fn not_read(&mut self, place: &[u8], why: &str) {
         if self.unread.len() >= limits::UNREAD_MAX {
             self.unread_more = self.unread_more.saturating_add(1);
@@ -276,6 +292,21 @@ impl Walk {
         self.unread.push(Unread { layer: self.layer, path, why: why.to_owned() });
     }
 }
+
+/// Where package managers look for their databases: a path in each folder.
+const DATABASES: [&[u8]; 11] = [
+    b"var/lib/dpkg/status",
+    b"var/lib/dpkg/status.d/a",
+    b"lib/apk/db/installed",
+    b"usr/lib/apk/db/installed",
+    b"var/lib/rpm/rpmdb.sqlite",
+    b"var/lib/rpm/Packages",
+    b"var/lib/rpm/Packages.db",
+    b"usr/lib/sysimage/rpm/rpmdb.sqlite",
+    b"usr/lib/sysimage/rpm/Packages.db",
+    b"usr/share/rpm/rpmdb.sqlite",
+    b"usr/share/rpm/Packages.db",
+];
 
 fn too_many(what: &'static str, limit: usize) -> WalkError {
     WalkError::TooMany { what, limit: u64::try_from(limit).unwrap_or(u64::MAX) }

@@ -57,7 +57,11 @@ fn known(asked: String, severity: Severity) -> Known {
 }
 
 fn report(layer: Layer, without: Vec<&'static str>) -> Report {
-    let inventory = Image::of([layer]).scan().unwrap();
+    report_of(&Image::of([layer]), without)
+}
+
+fn report_of(image: &Image, without: Vec<&'static str>) -> Report {
+    let inventory = image.scan().unwrap();
     let image = ImageInfo {
         reference: "r.io/a:1".into(),
         digest: "sha256:00".into(),
@@ -129,6 +133,25 @@ fn headers_of_a_kernel_and_what_the_distribution_brought_are_left_out_and_said_t
             ("Debian:12".into(), 1, CoverageStatus::LeftOut),
             ("PyPI".into(), 1, CoverageStatus::LeftOut),
         ]
+    );
+}
+
+#[test]
+fn a_file_that_a_later_layer_replaced_is_nobodys_but_its_own() {
+    let below = Layer::new()
+        .file("etc/os-release", DEBIAN_12)
+        .dpkg(&[&deb("python3-yaml", "3")])
+        .file("var/lib/dpkg/info/python3-yaml.list", "/x/PyYAML-1.0.dist-info/METADATA\n")
+        .file("var/lib/dpkg/info/gone.list", "/x/idna-1.0.dist-info/METADATA\n")
+        .python("x", "PyYAML", "1.0")
+        .python("x", "idna", "1.0");
+    let above = Layer::new().python("x", "PyYAML", "1.0");
+    let report = report_of(&Image::of([below, above]), vec![]);
+    let asked = asked(&report);
+    assert!(asked.iter().any(|one| one.contains("pyyaml")), "{asked:?}");
+    assert!(
+        asked.iter().any(|one| one.contains("idna")),
+        "a package that isn't there owns nothing: {asked:?}"
     );
 }
 

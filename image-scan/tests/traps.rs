@@ -260,3 +260,26 @@ fn layers_are_read_whether_gzipped_zstandard_or_plain() {
     }
     assert_eq!(image.components(), ["pypi a 1 0", "pypi b 1 1", "pypi c 1 2", "pypi d 1 3"]);
 }
+
+#[test]
+fn a_database_that_is_elsewhere_or_broken_is_said_to_be_not_read() {
+    let unread = |layer: Layer| -> Vec<String> {
+        let scanned = Image::of([layer]).scan().unwrap();
+        scanned.unread.iter().map(|one| format!("{}: {}", one.path, one.why)).collect()
+    };
+    for (link, to) in [("var/lib/dpkg", "/opt/dpkg"), ("var/lib/dpkg/status", "/opt/dpkg/status")] {
+        let layer = Layer::new().symlink(link, to).file("opt/dpkg/status", deb("openssl", "1"));
+        let unread = unread(layer);
+        assert!(unread[0].starts_with("/var/lib/dpkg/status: a link leads"), "{link}: {unread:?}");
+    }
+    let broken = "Package: openssl\nStatus: install ok installed\nVersion: 3\t0\n";
+    assert_eq!(
+        unread(Layer::new().file("var/lib/dpkg/status", broken)),
+        ["/var/lib/dpkg/status: 1 of its packages can't be looked up"]
+    );
+    let wal = Layer::new().file("var/lib/rpm/rpmdb.sqlite-wal", "changes");
+    assert_eq!(unread(wal), ["/var/lib/rpm/rpmdb.sqlite-wal: changes that are not in the database yet"]);
+    // Links between places that are looked in are as good as the places.
+    let layer = Layer::new().symlink("lib", "usr/lib").file("usr/lib/apk/db/installed", "P:a\nV:1-r0\n\n");
+    assert_eq!(unread(layer), [""; 0]);
+}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use image_scan::{CoverageStatus, Finding, LayerInfo, Report, Severity};
+use image_scan::{CoverageStatus, Finding, LayerInfo, Report, Severity, counts};
 
 use crate::style::{Style, out, short_digests, shown};
 
@@ -201,19 +201,6 @@ fn groups<'f>(findings: &[&'f Finding]) -> Vec<Vec<&'f Finding>> {
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.iter().map(|one| one.severity).max()));
     groups
-}
-
-fn counts<'f>(findings: impl Iterator<Item = &'f Finding>) -> BTreeMap<Severity, usize> {
-    let mut seen = BTreeSet::new();
-    let mut counts: BTreeMap<Severity, usize> = BTreeMap::new();
-    for one in findings {
-        let name = one.source_package.as_deref().unwrap_or(&one.package);
-        if seen.insert((name, one.id.as_str())) {
-            let count = counts.entry(one.severity).or_default();
-            *count = count.saturating_add(1);
-        }
-    }
-    counts
 }
 
 fn step(layer: &LayerInfo) -> Option<String> {

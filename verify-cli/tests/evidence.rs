@@ -503,13 +503,13 @@ fn a_base_image_is_trusted_by_its_own_root_or_not_at_all() {
 }
 
 /// Statements by BuildKit in the image's own index: in the old form, and in the new one, which says what it refers to.
-fn with_attestations(story: &mut Story, new_form: bool) -> Descriptor {
+fn with_attestations(story: &mut Story, new_form: bool, kind: &str) -> Descriptor {
     let bytes = story.registry.manifest(Selector::Digest(story.top.digest)).unwrap().bytes;
     let mut index: Value = serde_json::from_slice(&bytes).unwrap();
     let is = |entry: &&Value| entry["platform"]["architecture"] == "amd64";
     let child = index["manifests"].as_array().unwrap().iter().find(is).unwrap().clone();
     let child: Descriptor = serde_json::from_value(child).unwrap();
-    let text = statement(&child, PROVENANCE, &provenance_of("")).to_string();
+    let text = statement(&child, kind, &provenance_of("")).to_string();
     story.fake.put_blob(REPO, text.as_bytes());
     story.fake.put_blob(REPO, b"{}");
     let config = if new_form { media::OCI_EMPTY } else { media::OCI_CONFIG };
@@ -518,7 +518,7 @@ fn with_attestations(story: &mut Story, new_form: bool) -> Descriptor {
         "config": { "mediaType": config, "digest": Digest::of(b"{}"), "size": 2 },
         "layers": [{
             "mediaType": IN_TOTO, "digest": Digest::of(text.as_bytes()), "size": text.len(),
-            "annotations": { "in-toto.io/predicate-type": PROVENANCE },
+            "annotations": { "in-toto.io/predicate-type": kind },
         }],
     });
     if new_form {
@@ -553,7 +553,7 @@ fn with_attestations(story: &mut Story, new_form: bool) -> Descriptor {
 fn what_buildkit_attests_is_its_publishers_word_until_somebody_signs_it() {
     for new_form in [false, true] {
         let mut story = Story::begin();
-        let attestations = with_attestations(&mut story, new_form);
+        let attestations = with_attestations(&mut story, new_form, PROVENANCE);
         let report = story.evidence(&[]);
         assert_eq!(outcomes(&report), [pair("published", PROVENANCE)], "{report}");
         assert_eq!(
@@ -581,6 +581,18 @@ fn what_buildkit_attests_is_its_publishers_word_until_somebody_signs_it() {
             1,
             "the statements were signed, and not the image"
         );
+    }
+}
+
+#[test]
+fn who_signs_a_list_of_statements_approves_of_no_image_whatever_they_call_themselves() {
+    for new_form in [false, true] {
+        let mut story = Story::begin();
+        let attestations = with_attestations(&mut story, new_form, COSIGN_SIGN);
+        let about = bundle("a", &statement(&attestations, COSIGN_SIGN, &json!({})));
+        story.attach(&attestations, BUNDLE, &about);
+        let run = story.demand("1", &["a.pub"], &[]);
+        assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
     }
 }
 

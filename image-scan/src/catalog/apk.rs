@@ -1,10 +1,11 @@
 //! Alpine's database: stanzas of lines `LETTER:value` (apk-tools, `apk_db_fdb_read`).
 
+use super::Packages;
 use crate::component::{Found, Kind, Source};
 
 /// The packages installed. The origin is what they were built from: advisories name it.
-pub(super) fn installed(bytes: &[u8]) -> Vec<Found> {
-    stanzas(bytes).filter_map(|lines| package(&lines)).collect()
+pub(super) fn installed(bytes: &[u8]) -> Packages {
+    Packages::of(stanzas(bytes).map(|lines| package(&lines)))
 }
 
 /// Calls `file` with the paths of all files of all packages, and the package.
@@ -24,6 +25,7 @@ pub(crate) fn owned_files(bytes: &[u8], file: &mut dyn FnMut(&[u8], &str)) {
 fn stanzas(bytes: &[u8]) -> impl Iterator<Item = Vec<(u8, &str)>> {
     let mut lines = bytes.split(|byte| *byte == b'\n').peekable();
     std::iter::from_fn(move || {
+        while lines.next_if(|line| line.is_empty()).is_some() {}
         lines.peek()?;
         let stanza = lines.by_ref().take_while(|line| !line.is_empty());
         Some(stanza.filter_map(field).collect())
@@ -58,7 +60,8 @@ mod tests {
 
     #[test]
     fn packages_have_their_origin() {
-        let found = installed(TEXT);
+        let Packages { found, unreadable } = installed(TEXT);
+        assert_eq!(unreadable, 1, "one has no version");
         let brief: Vec<_> =
             found.iter().map(|one| (one.name.as_str(), one.source.clone().unwrap().name)).collect();
         assert_eq!(brief, [("libcrypto3", "openssl".to_owned()), ("musl", "musl".to_owned())]);

@@ -1,16 +1,20 @@
 //! dpkg's database: stanzas of fields (`deb-control(5)`), one a package.
 
+use super::Packages;
 use crate::component::{Found, Kind, Source};
 
 /// The packages whose files are there, by the last word of `Status` (`dpkg-query(1)`).
-pub(super) fn status(bytes: &[u8]) -> Vec<Found> {
-    stanzas(bytes).filter(|stanza| stanza.is_present()).filter_map(|stanza| stanza.found()).collect()
+pub(super) fn status(bytes: &[u8]) -> Packages {
+    // dpkg writes a status for each.
+    let counts = |stanza: &Stanza<'_>| stanza.status.is_none() || stanza.is_present();
+    let of = |stanza: Stanza<'_>| stanza.status.and_then(|_| stanza.found());
+    Packages::of(stanzas(bytes).filter(|stanza| !stanza.is_empty).filter(counts).map(of))
 }
 
 /// One package in a file of its own. Images made without dpkg have no `Status` there.
-pub(super) fn part(bytes: &[u8]) -> Vec<Found> {
-    let present = |stanza: &Stanza<'_>| stanza.status.is_none() || stanza.is_present();
-    stanzas(bytes).filter(present).filter_map(|stanza| stanza.found()).collect()
+pub(super) fn part(bytes: &[u8]) -> Packages {
+    let counts = |stanza: &Stanza<'_>| stanza.status.is_none() || stanza.is_present();
+    Packages::of(stanzas(bytes).filter(|stanza| !stanza.is_empty).filter(counts).map(|stanza| stanza.found()))
 }
 
 /// Calls `file` with the paths in a package's list of files (`NAME[:ARCH].list`, or `NAME.md5sums` where there is
@@ -31,8 +35,8 @@ pub(crate) fn owned_files(list: &[u8], bytes: &[u8], file: &mut dyn FnMut(&[u8],
 }
 
 /// The fields that matter.
-#[derive(Default)]
 struct Stanza<'a> {
+    is_empty: bool,
     package: Option<&'a str>,
     version: Option<&'a str>,
     status: Option<&'a str>,
@@ -44,11 +48,19 @@ fn stanzas(bytes: &[u8]) -> impl Iterator<Item = Stanza<'_>> {
     let mut lines = bytes.split(|byte| *byte == b'\n').peekable();
     std::iter::from_fn(move || {
         lines.peek()?;
-        let mut stanza = Stanza::default();
+        let mut stanza = Stanza {
+            is_empty: true,
+            package: None,
+            version: None,
+            status: None,
+            architecture: None,
+            source: None,
+        };
         for line in lines.by_ref() {
             if line.trim_ascii().is_empty() {
                 break;
             }
+            stanza.is_empty = false;
             stanza.take(line);
         }
         Some(stanza)
@@ -143,7 +155,7 @@ mod tests {
             ("", false),
         ] {
             let text = format!("Package: a\nStatus: {state}\nVersion: 1\n");
-            assert_eq!(status(text.as_bytes()).len() == 1, there, "{state}");
+            assert_eq!(status(text.as_bytes()).found.len() == 1, there, "{state}");
         }
     }
 
@@ -153,7 +165,7 @@ mod tests {
             Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2-1\nDescription: a\n Source: no\n\n\
             Package: libgcc\nStatus: hold ok installed\nSource: gcc-12 (12.2.0-14)\nVersion: 1:12.2.0-14+b1\n";
         assert_eq!(
-            brief(&status(text)),
+            brief(&status(text).found),
             [
                 "libssl3 3.0.1-1+b2 < openssl 3.0.1-1",
                 "bash 5.2-1 < bash 5.2-1",
@@ -172,8 +184,16 @@ mod tests {
 
     #[test]
     fn a_part_needs_no_status() {
-        assert_eq!(part(b"Package: base-files\nVersion: 12\n").len(), 1);
-        assert_eq!(part(b"Package: x\nStatus: deinstall ok config-files\nVersion: 12\n").len(), 0);
-        assert!(part(b"\xff\xfe\n\n::\n").is_empty());
+        assert_eq!(part(b"Package: base-files\nVersion: 12\n").found.len(), 1);
+        assert_eq!(part(b"Package: x\nStatus: deinstall ok config-files\nVersion: 12\n").found.len(), 0);
+        let broken = part(b"\xff\xfe\n\n::\n");
+        assert_eq!((broken.found.len(), broken.unreadable), (0, 2));
+        let broken =
+            status(b"Package: openssl\nStatus: install ok installed\nVersion: 3\xff\n\nPackage: x\n\n\n");
+        assert_eq!(
+            (broken.found.len(), broken.unreadable),
+            (0, 2),
+            "a version that is no text, and no status"
+        );
     }
 }

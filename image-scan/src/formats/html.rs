@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use oci_image::Digest;
 
-use crate::report::{CoverageStatus, Finding, Report, Severity};
+use crate::report::{CoverageStatus, Finding, Report, Severity, counts};
 
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
@@ -306,20 +306,6 @@ fn by_id<'f>(group: &[&'f Finding]) -> BTreeMap<(std::cmp::Reverse<Severity>, &'
         by_id.entry((std::cmp::Reverse(one.severity), one.id.as_str())).or_default().push(one);
     }
     by_id
-}
-
-/// Each weakness of each source package once.
-fn counts<'f>(findings: impl Iterator<Item = &'f Finding>) -> BTreeMap<Severity, usize> {
-    let mut seen = std::collections::BTreeSet::new();
-    let mut counts: BTreeMap<Severity, usize> = BTreeMap::new();
-    for one in findings {
-        let name = one.source_package.as_deref().unwrap_or(&one.package);
-        if seen.insert((name, one.id.as_str())) {
-            let count = counts.entry(one.severity).or_default();
-            *count = count.saturating_add(1);
-        }
-    }
-    counts
 }
 
 fn rank(severity: Severity) -> usize {

@@ -22,7 +22,7 @@ use crate::style::{Style, in_a_line, out, short_digests};
 /// The version of the JSON form. It grows only by new members.
 const REPORT_VERSION: u32 = 1;
 
-/// The most base images of which it is asked whether they verify: builds have one to five.
+/// The most base images of which it is asked whether they verify, of all builds together: one has one to five.
 const BASES_MAX: usize = 20;
 
 /// How many materials, and steps of a history, are printed for a person. JSON has all.
@@ -179,10 +179,12 @@ impl Report {
 
     fn of(gathered: &Gathered, args: &ProvenanceArgs) -> Self {
         let mut gaps: Vec<_> = gathered.gaps.iter().map(GapReport::from).collect();
-        let mut builds = Vec::new();
+        let (mut builds, mut looks) = (Vec::new(), BASES_MAX);
         for judged in &gathered.pieces {
             match provenance(judged) {
-                Some(Ok(provenance)) => builds.push(BuildReport::of(judged, &provenance, args, &mut gaps)),
+                Some(Ok(provenance)) => {
+                    builds.push(BuildReport::of(judged, &provenance, args, &mut gaps, &mut looks));
+                }
                 Some(Err(why)) => gaps.push(gap("a provenance that was found", &why)),
                 None => {}
             }
@@ -273,6 +275,7 @@ impl BuildReport {
         provenance: &Provenance,
         args: &ProvenanceArgs,
         gaps: &mut Vec<GapReport>,
+        looks: &mut usize,
     ) -> Self {
         let vouched = match &judged.outcome {
             Outcome::Signed(_) => Vouched::Signed,
@@ -285,8 +288,21 @@ impl BuildReport {
         let level = provenance.level(judged.signers(), &args.builders);
         name_gaps(provenance, vouched, level, &args.builders, gaps);
         let source = provenance.source.clone();
-        let bases: Vec<_> =
-            provenance.images().take(BASES_MAX).map(|base| BaseReport::of(base, &args.chain)).collect();
+        let bases: Vec<_> = provenance
+            .images()
+            .take(BASES_MAX)
+            .map(|base| match vouched {
+                // Anybody can write such a list, and send us wherever it says.
+                Vouched::Nobody => BaseReport::unasked(base, "nobody vouches that it went in"),
+                Vouched::Signed | Vouched::Published => match looks.checked_sub(1) {
+                    Some(left) => {
+                        *looks = left;
+                        BaseReport::of(base, &args.chain)
+                    }
+                    None => BaseReport::unasked(base, "there are too many to ask of each"),
+                },
+            })
+            .collect();
         if provenance.images().nth(BASES_MAX).is_some() {
             gaps.push(gap("more images that went in", &format!("only {BASES_MAX} are looked at")));
         }
@@ -401,6 +417,13 @@ fn name_gaps(
 }
 
 impl BaseReport {
+    /// Of which nobody was asked.
+    fn unasked(material: &Material, why: &str) -> Self {
+        let digest = material.digest.get("sha256").map(|hex| format!("sha256:{hex}"));
+        let image = material.image().unwrap_or_default();
+        Self { image, digest, verdict: "unknown", detail: why.to_owned() }
+    }
+
     /// Whether a base image verifies by the root that is pinned for *it*.
     fn of(material: &Material, chain: &ChainArgs) -> Self {
         let image = material.image().unwrap_or_default();
