@@ -73,4 +73,3 @@ pub fn typed_with(
     let shown = String::from_utf8_lossy(&output.stdout).replace('\r', "");
     (shown, output.status.code().unwrap_or(-1))
 }
-
