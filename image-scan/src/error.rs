@@ -41,6 +41,14 @@ pub enum ScanError {
         /// What the bytes have.
         got: Digest,
     },
+    /// It can't be written as a folder.
+    #[error("{}: {error}", path.display())]
+    Write {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
     /// The configuration can't be used.
     #[error("the image's configuration can't be used: {why}")]
     Config {
@@ -64,7 +72,7 @@ impl ScanError {
         match self {
             Self::Blob { error, .. } => error.unreachable(),
             Self::Source { error, .. } => error.unreachable(),
-            Self::TooMany { .. } => true,
+            Self::TooMany { .. } | Self::Write { .. } => true,
             Self::Archive { .. } | Self::DiffId { .. } | Self::Config { .. } => false,
         }
     }

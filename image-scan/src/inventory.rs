@@ -168,7 +168,7 @@ fn read_layer(
 }
 
 /// Finds what is wrong with the blob within what is wrong with its archive.
-fn walk_error(layer: Digest, error: WalkError) -> ScanError {
+pub(crate) fn walk_error(layer: Digest, error: WalkError) -> ScanError {
     let error = match error {
         WalkError::TooMany { what, limit } => return ScanError::TooMany { what, limit },
         WalkError::Archive(ArchiveError::Read(error)) => error,

@@ -2,7 +2,7 @@
 //!
 //! This crate comes after verification and knows nothing of it: it trusts nobody, holds no key and opens no
 //! socket. It is given the digests that were verified, reads each layer once, and refuses to say anything of
-//! bytes that are not those. Nothing is unpacked to disk, and whatever a layer could make it do is bounded in
+//! bytes that are not those. Nothing is unpacked to disk, but by [`unpack`] for engines of others, and whatever a layer could make it do is bounded in
 //! `limits`.
 //!
 //! What could not be read is said, and what there are no advisories for: neither is ever "clean".
@@ -14,6 +14,7 @@ mod catalog;
 mod component;
 mod config;
 mod ecosystem;
+mod engines;
 mod error;
 pub mod formats;
 mod inventory;
@@ -24,11 +25,13 @@ mod os_release;
 mod purl;
 mod report;
 mod tree;
+mod unpack;
 mod walk;
 mod wanted;
 
 pub use component::{Component, Kind, Source};
 pub use ecosystem::{Ecosystem, Query};
+pub use engines::{Engine, Foreign};
 pub use error::{ArchiveError, ScanError};
 pub use inventory::{Inventory, LayerInfo, Subject, Unread};
 pub use matching::{Advisories, Answer, Known};
@@ -37,3 +40,4 @@ pub use report::{
     Coverage, CoverageStatus, DatabaseInfo, Finding, Gate, ImageInfo, Report, Severity, SourceInfo,
     Undecided, counts,
 };
+pub use unpack::{Unpacked, unpack};

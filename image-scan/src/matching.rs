@@ -102,10 +102,7 @@ impl Report {
         }
         self.database = Some(advisories.info());
         self.coverage = coverage.into_coverage();
-        self.findings.sort_by(|a, b| {
-            let key = |one: &Finding| (one.package.clone(), one.id.clone(), one.path.clone());
-            b.severity.cmp(&a.severity).then_with(|| key(a).cmp(&key(b)))
-        });
+        self.sort_findings();
         Ok(self)
     }
 
@@ -160,6 +157,7 @@ fn finding(component: &Component, query: &Query, known: &Known) -> Finding {
         path: component.path.clone(),
         purl: component.purl.clone(),
         engine: ENGINE.to_owned(),
+        engines: vec![ENGINE.to_owned()],
     }
 }
 

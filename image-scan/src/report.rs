@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::component::{Component, Kind};
+use crate::engines::Engine;
 use crate::inventory::{Inventory, LayerInfo, Unread};
 use crate::os_release::OsRelease;
 
@@ -26,6 +27,9 @@ pub struct Report {
     /// The distribution, where the image says which.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub os: Option<OsRelease>,
+    /// Which other engines looked at the image.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<Engine>,
     /// The layers, the lowest first.
     pub layers: Vec<LayerInfo>,
     /// What is known to be wrong, the most severe first.
@@ -179,8 +183,10 @@ pub struct Finding {
     pub path: String,
     /// The component's package URL.
     pub purl: String,
-    /// Who found it.
+    /// Who found it first.
     pub engine: String,
+    /// Who all found it.
+    pub engines: Vec<String>,
 }
 
 /// An advisory of which it can't be told whether it applies.
@@ -256,6 +262,7 @@ impl Report {
             image,
             database: None,
             os: inventory.os,
+            engines: Vec::new(),
             layers: inventory.layers,
             findings: Vec::new(),
             undecided: Vec::new(),
@@ -278,6 +285,14 @@ impl Report {
         };
         self.components.iter().any(|one| one.layer == layer && gap(one.kind))
             || self.unread.iter().any(|one| one.layer == layer)
+    }
+
+    /// The most severe first.
+    pub(crate) fn sort_findings(&mut self) {
+        self.findings.sort_by(|a, b| {
+            let key = |one: &Finding| (one.package.clone(), one.id.clone(), one.path.clone());
+            b.severity.cmp(&a.severity).then_with(|| key(a).cmp(&key(b)))
+        });
     }
 
     /// Weighs the findings by a rule.

@@ -138,3 +138,86 @@ fn a_hundred_thousand_files_that_name_no_component_are_passed_over() {
     }
     assert!(Image::of([layer]).components().is_empty());
 }
+
+/// The files of an image as a folder: `path content`, or `path -> link`.
+fn unpacked(image: &Image) -> (tempfile::TempDir, Vec<String>, image_scan::Unpacked) {
+    let above = tempfile::tempdir().unwrap();
+    std::fs::write(above.path().join("secret"), "outside").unwrap();
+    let dir = above.path().join("root");
+    std::fs::create_dir(&dir).unwrap();
+    let done = image_scan::unpack(&image.layers, image, &dir, 1 << 20).unwrap();
+    let mut found = Vec::new();
+    let mut folders = vec![dir.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(&dir).unwrap().display().to_string();
+            let kind = path.symlink_metadata().unwrap();
+            match (kind.is_symlink(), kind.is_dir()) {
+                (true, _) => found.push(format!("{name} -> {}", path.read_link().unwrap().display())),
+                (_, true) => folders.push(path),
+                _ => found.push(format!("{name} {}", std::fs::read_to_string(&path).unwrap())),
+            }
+        }
+    }
+    found.sort();
+    assert_eq!(std::fs::read_to_string(above.path().join("secret")).unwrap(), "outside");
+    assert_eq!(std::fs::read_dir(above.path()).unwrap().count(), 2, "nothing beside it");
+    (above, found, done)
+}
+
+#[test]
+fn a_folder_holds_what_a_container_would_have() {
+    let image = Image::of([
+        Layer::new().file("a/one", "1").file("a/two", "2").file("b/x", "x").file("gone", "g").symlink("l", "/a"),
+        Layer::new()
+            .whiteout("gone")
+            .file("b/new", "n")
+            .opaque("b")
+            .file("l/three", "3")
+            .hard_link("a/four", "a/one")
+            .file("a/two", "22"),
+    ]);
+    let (_folder, found, done) = unpacked(&image);
+    assert_eq!(found, ["a/four 1", "a/one 1", "a/three 3", "a/two 22", "b/new n", "l -> /a"]);
+    assert_eq!(done.left_out, 0);
+}
+
+#[test]
+fn nothing_is_written_or_read_outside_of_the_folder() {
+    let image = Image::of([
+        Layer::new()
+            .symlink("up", "../..")
+            .file("up/secret", "overwritten")
+            .symlink("abs", "/../..")
+            .file("abs/secret", "overwritten")
+            .file("../../secret", "overwritten")
+            .hard_link("stolen", "../secret")
+            .hard_link("etc", "/etc/passwd")
+            .symlink("proc", "/proc/self/root")
+            .file("proc/secret", "overwritten")
+            .symlink("loop", "loop")
+            .file("loop/a", "x")
+            .symlink("file", "../secret")
+            .file("file", "replaces the link")
+            .whiteout("up/../../secret"),
+        Layer::new().opaque("up").symlink("secret", "../secret"),
+    ]);
+    let (_folder, found, done) = unpacked(&image);
+    assert!(found.iter().all(|file| !file.contains("outside")), "{found:?}");
+    assert!(done.left_out >= 2, "{done:?}");
+}
+
+#[test]
+fn a_folder_is_bounded_and_other_bytes_are_no_folder() {
+    let mut image = Image::of([Layer::new().file("a", vec![7; 1000]).file("b", vec![7; 1000])]);
+    let dir = tempfile::tempdir().unwrap();
+    let error = image_scan::unpack(&image.layers, &image, dir.path(), 1500).unwrap_err();
+    assert!(error.to_string().contains("more than 1500 bytes"), "{error}");
+    let mut other = gzip(&Layer::new().file("a", "evil").bytes());
+    other.resize(image.layers[0].size as usize, 0);
+    image.replace(0, other);
+    let dir = tempfile::tempdir().unwrap();
+    let error = image_scan::unpack(&image.layers, &image, dir.path(), 1 << 20).unwrap_err();
+    assert!(!error.unreachable(), "{error}");
+}

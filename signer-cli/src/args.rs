@@ -54,6 +54,7 @@ Examples:
   signer add registry.example.com/acme/web:1.4
   signer add oci:./build/web:1.4 --as registry.example.com/acme/web:1.4
   signer add --list images.txt
+  signer add --file advisories.db --path advisories/osv.db
 
 A line of a list: registry.example.com/acme/web:1.4 sha256:0123… 1234 application/vnd.oci.image.index.v1+json";
 
@@ -152,7 +153,7 @@ pub(crate) struct InitArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
     /// HOST/NAME:TAG in a registry, or a layout as oci:DIR[:TAG]
-    #[arg(value_name = "REF", required_unless_present = "list")]
+    #[arg(value_name = "REF", required_unless_present_any = ["list", "file"])]
     pub(crate) image: Option<Location>,
     /// The name to sign, where it isn't REF
     #[arg(long = "as", value_name = "NAME")]
@@ -160,6 +161,12 @@ pub(crate) struct AddArgs {
     /// Many images that stay where they are: lines of NAME sha256:… LENGTH [MEDIA-TYPE]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "known_as"])]
     pub(crate) list: Option<PathBuf>,
+    /// A file that is no image, such as a database of advisories: it is served beside the metadata
+    #[arg(long, value_name = "FILE", requires = "path", conflicts_with_all = ["image", "known_as", "list"])]
+    pub(crate) file: Option<PathBuf>,
+    /// The path of the target that --file is signed as, such as advisories/osv.db
+    #[arg(long, value_name = "PATH", requires = "file")]
+    pub(crate) path: Option<String>,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
     #[command(flatten)]

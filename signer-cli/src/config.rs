@@ -154,14 +154,24 @@ impl Config {
         // Patterns are tried on the target path, as a client tries a delegation's.
         let paths = name.tag_path().into_iter().chain(name.digest().map(|digest| name.digest_path(digest)));
         for path in paths {
-            if !self.scope.is_empty() && !self.scope.iter().any(|pattern| pattern.matches(&path)) {
-                let scope: Vec<&str> = self.scope.iter().map(PathPattern::as_str).collect();
-                return Err(Failure::refused(format!("refused {name}"))
-                    .detail(format!("expected a name in {}, got {path}", scope.join(", ")))
-                    .hint("if the name is right, add it to `scope` in signer.toml"));
-            }
+            self.expect_path(&path, name)?;
         }
         Ok(())
+    }
+
+    /// Refuses the path of a file outside the scope.
+    pub(crate) fn expect_path_in_scope(&self, path: &str) -> Result<(), Failure> {
+        self.expect_path(path, &path)
+    }
+
+    fn expect_path(&self, path: &str, name: &dyn std::fmt::Display) -> Result<(), Failure> {
+        if self.scope.is_empty() || self.scope.iter().any(|pattern| pattern.matches(path)) {
+            return Ok(());
+        }
+        let scope: Vec<&str> = self.scope.iter().map(PathPattern::as_str).collect();
+        Err(Failure::refused(format!("refused {name}"))
+            .detail(format!("expected a name in {}, got {path}", scope.join(", ")))
+            .hint("if the name is right, add it to `scope` in signer.toml"))
     }
 }
 

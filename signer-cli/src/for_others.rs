@@ -31,7 +31,7 @@ use crate::published::Published;
 use crate::reports::for_others::{ForOthers as Report, Outcome, Signature};
 use crate::repository::Repository;
 use crate::rules::{custom_of, is_yanked};
-use crate::staged::{Change, digest_of};
+use crate::staged::{Change, digest_of, is_file_path};
 use crate::terminal;
 
 /// The largest file of certificates: see `image_signatures`.
@@ -330,6 +330,10 @@ fn added(proposal: &Proposal, published: &Published<'_>) -> Result<Images, Failu
     let (mut images, changes) = (BTreeMap::new(), by_path(proposal));
     for (path, change) in &changes {
         let Change::Add { digest, custom, .. } = *change else { continue };
+        // Signatures for other tools are of images.
+        if is_file_path(path) {
+            continue;
+        }
         let known_as: Reference = path.parse().map_err(Failure::refused)?;
         // What was yanked until now was signed for nobody.
         let was = published.target(path)?.filter(|target| !is_yanked_target(target));

@@ -6,14 +6,14 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use oci_image::{Descriptor, Digest, MANIFEST_MAX, Reference, VerifyingReader};
+use oci_image::{Descriptor, Digest, Reference, VerifyingReader};
 use serde::{Deserialize, Serialize};
 use tuf_core::schema::Target;
 
 use crate::custom::Custom;
 use crate::edit::Edit;
 use crate::failure::Failure;
-use crate::files::{self, Readers};
+use crate::files::{self, Readers, is_file_name};
 use crate::parallel;
 use crate::proposal::Planned;
 use crate::repository::Repository;
@@ -21,6 +21,10 @@ use crate::repository::Repository;
 const VERSION: u32 = 2;
 /// A million images have 300 MB of changes.
 const STAGED_MAX: u64 = 1 << 30;
+
+/// The largest file that is signed as a target: it is held in memory while it is put to its place. A database of
+/// 47,000 advisories has 31 MB; all of OSV's bucket some 300.
+pub(crate) const TARGET_MAX: u64 = 1 << 30;
 
 /// Changes by target path. There may be a million, so that nobody copies them.
 pub(crate) type Changes = BTreeMap<Arc<str>, Arc<Change>>;
@@ -208,9 +212,9 @@ impl Staged {
         }
         let adds = |change: &Arc<Change>| matches!(**change, Change::Add { .. });
         let added: Vec<_> = staged.changes.iter().filter(|(_, change)| adds(change)).collect();
-        parallel::each(&added, |(path, _)| match is_image_path(path) {
+        parallel::each(&added, |(path, _)| match is_image_path(path) || is_file_path(path) {
             true => Ok(()),
-            false => Err(unusable(format!("expected the name of an image, got {path:?}"))),
+            false => Err(unusable(format!("expected the name of an image or of a file, got {path:?}"))),
         })?;
         let read = Some(Descriptor::of("application/json", &bytes));
         Ok(Self { dir, version: VERSION, read, ..staged })
@@ -248,7 +252,7 @@ impl Staged {
     pub(crate) fn manifest(&self, digest: Digest) -> Result<Vec<u8>, Failure> {
         let path = self.manifest_path(digest);
         let again = |failure: Failure| failure.hint("add the image again");
-        let bytes = files::read(&path, MANIFEST_MAX).map_err(again)?;
+        let bytes = files::read(&path, TARGET_MAX).map_err(again)?;
         let got = Digest::of(&bytes);
         if got == digest {
             return Ok(bytes);
@@ -311,8 +315,18 @@ impl Staged {
     }
 }
 
+/// Whether a path is a file's: readable parts, and never the name of an image, which has a tag or a digest.
+pub(crate) fn is_file_path(path: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let part = |part: &str| is_file_name(part) && !part.starts_with('.') && part.bytes().all(good);
+    path.len() <= FILE_PATH_MAX && path.split('/').all(part)
+}
+
+/// The longest path of a file: it becomes a file's name on other systems too.
+const FILE_PATH_MAX: usize = 200;
+
 /// Whether a path is one that we would make: a name with a tag, or with a digest.
-fn is_image_path(path: &str) -> bool {
+pub(crate) fn is_image_path(path: &str) -> bool {
     path.parse::<Reference>().is_ok_and(|name| match (name.tag_path(), name.digest()) {
         (Some(tag_path), None) => tag_path == path,
         (None, Some(digest)) => name.digest_path(digest) == path,

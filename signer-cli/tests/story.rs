@@ -313,3 +313,25 @@ fn a_wrong_call_says_what_is_right() {
     assert!(help.stdout.contains("  signer init\n  signer add"), "{}", help.stdout);
     assert_eq!(help.stderr, "");
 }
+
+#[test]
+fn a_file_is_signed_as_it_is_and_served_beside_the_metadata() {
+    let desk = Desk::with_trust();
+    fs::write(desk.path("a.db"), b"advisories").unwrap();
+    for path in ["../a.db", "a/../b", ".hidden", "a b", "registry.example.com/a:1", ""] {
+        desk.signer(&["add", "--file", "a.db", "--path", path]).failed(2, &["expected a path of letters"]);
+    }
+    desk.signer(&["add", "--file", "no.db", "--path", "advisories/osv.db"]).failed(3, &["no.db"]);
+    desk.signer(&["add", "--file", "a.db", "--path", "advisories/osv.db"]).ok();
+    desk.signer(&["publish"]).ok();
+    let targets = desk.metadata("2.targets.json");
+    let target = &targets["signed"]["targets"]["advisories/osv.db"];
+    assert_eq!(target["length"], 10);
+    let sha256 = target["hashes"]["sha256"].as_str().unwrap();
+    let served = desk.path(&format!("trust/published/targets/advisories/{sha256}.osv.db"));
+    assert_eq!(fs::read(served).unwrap(), b"advisories");
+    desk.signer(&["add", "--file", "a.db", "--path", "advisories/osv.db"]).ok();
+    desk.signer(&["remove", "advisories/osv.db"]).ok();
+    desk.signer(&["publish"]).ok();
+    assert!(desk.metadata("3.targets.json")["signed"]["targets"].get("advisories/osv.db").is_none());
+}

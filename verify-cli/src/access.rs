@@ -157,7 +157,7 @@ fn credentials(access: &AccessArgs) -> Result<Credentials, Failure> {
 
 /// Logins are read for a registry only: no other server is told any, and a file of them that can't be read
 /// is nobody else's trouble.
-fn transport_options(repo: &RepoLocation, access: &AccessArgs) -> Result<TransportOptions, Failure> {
+pub(crate) fn transport_options(repo: &RepoLocation, access: &AccessArgs) -> Result<TransportOptions, Failure> {
     let credentials = match repo {
         RepoLocation::Registry { .. } => credentials(access)?,
         _ => Credentials::anonymous(),
@@ -267,7 +267,7 @@ impl ChosenRoot {
         Self::checked(bytes, repo, "fingerprint", "the fingerprint that was given".to_owned())
     }
 
-    fn pinned(pins: &Pins, pin: &Pin, repo: Option<&RepoLocation>) -> Result<Self, Failure> {
+    pub(crate) fn pinned(pins: &Pins, pin: &Pin, repo: Option<&RepoLocation>) -> Result<Self, Failure> {
         let pinned_at: RepoLocation = pin.repo.parse().map_err(Failure::unknown)?;
         let repo = repo.unwrap_or(&pinned_at);
         Self::checked(

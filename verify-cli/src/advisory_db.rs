@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use advisories::{Coverage, Database, Level, Match, Package};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use image_scan::{Advisories, Answer, DatabaseInfo, Ecosystem, Known, Query, Severity, SourceInfo};
 
+use crate::access::{now, state_dir};
+use crate::args::ChainArgs;
 use crate::failure::Failure;
-use crate::style::shown;
+use crate::installed_db::Shelf;
+use crate::style::{say, shown};
 
 /// A database that is open, and the time as of which its age is told.
 pub(crate) struct AdvisoryDb {
@@ -16,6 +19,32 @@ pub(crate) struct AdvisoryDb {
 }
 
 impl AdvisoryDb {
+    /// The database that was named; else the one that `verify db update` brought, if it did.
+    pub(crate) fn of(named: Option<&Path>, chain: &ChainArgs) -> Result<Option<Self>, Failure> {
+        let now = now(chain);
+        if let Some(path) = named {
+            return Self::open(path, now).map(Some);
+        }
+        // Without a home there is none, and that is no reason not to scan.
+        let Ok(state) = state_dir(&chain.state) else { return Ok(None) };
+        let shelf = Shelf::of(&state);
+        let Some(installed) = shelf.installed()? else { return Ok(None) };
+        let database = match Self::open(&shelf.database(&installed), now) {
+            Ok(database) => database,
+            // An update just replaced it.
+            Err(failure) => match shelf.installed()? {
+                Some(newer) if newer != installed => Self::open(&shelf.database(&newer), now)?,
+                _ => return Err(failure.hint("fetch it anew with `verify db update`")),
+            },
+        };
+        if installed.expires <= now {
+            let since = installed.expires.to_rfc3339_opts(SecondsFormat::Secs, true);
+            say!("warning: since {since} nobody vouches that there are no newer advisories");
+            say!("  fetch the newest with `verify db update`");
+        }
+        Ok(Some(database))
+    }
+
     pub(crate) fn open(path: &Path, now: DateTime<Utc>) -> Result<Self, Failure> {
         let database = Database::open(path).map_err(|error| {
             let what = format!("could not use the database: {}", shown(&error.to_string()));

@@ -89,14 +89,14 @@ pub(crate) struct ScanArgs {
     /// Scan bytes that nobody vouches for; the report says so
     #[arg(long)]
     pub(crate) unverified: bool,
-    /// The advisories to look its components up in; without them, the report says only what there is
+    /// The advisories to look its components up in [default: those of `verify db update`, if any]
     #[arg(long, value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
     /// How the report is printed; json has a schema in docs/schema
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) format: ScanFormat,
     /// Exit 4 where there is a finding of this severity, or a worse one
-    #[arg(long, value_enum, value_name = "SEVERITY", requires = "db")]
+    #[arg(long, value_enum, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<FailOn>,
     /// For --fail-on, count only what a newer version mends
     #[arg(long, requires = "fail_on")]
@@ -279,7 +279,10 @@ pub(crate) enum TrustCommand {
 #[command(after_help = "\
 Example:
   verify db build --from osv-bucket --out advisories.db
-  verify db status advisories.db --max-age 7d")]
+  verify db status advisories.db --max-age 7d
+  verify db publish advisories.db --trust ./trust
+  verify db update --repo https://trust.example.com --root root.json
+  verify db status --max-age 7d")]
 pub(crate) struct DbArgs {
     #[command(subcommand)]
     pub(crate) command: DbCommand,
@@ -289,6 +292,10 @@ pub(crate) struct DbArgs {
 pub(crate) enum DbCommand {
     /// Make one file of a copy of OSV's bucket
     Build(DbBuildArgs),
+    /// Look whether a database is fit to be signed, and print the commands that sign it
+    Publish(crate::db_args::DbPublishArgs),
+    /// Fetch the newest database that a repository signs; from then on, scans use it
+    Update(Box<crate::db_args::DbUpdateArgs>),
     /// Say how old a database is, and what it was made from
     Status(DbStatusArgs),
 }
@@ -310,9 +317,11 @@ pub(crate) struct DbBuildArgs {
 /// Which database.
 #[derive(Args, Debug)]
 pub(crate) struct DbStatusArgs {
-    /// The database
+    /// The database [default: the one that `verify db update` brought]
     #[arg(value_name = "FILE")]
-    pub(crate) db: PathBuf,
+    pub(crate) db: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
     /// Exit 4 where the newest advisory is older, such as 36h or 7d
     #[arg(long, value_name = "AGE", value_parser = parse_age)]
     pub(crate) max_age: Option<chrono::TimeDelta>,
@@ -339,13 +348,13 @@ pub(crate) enum Format {
     Json,
 }
 
-fn parse_time(text: &str) -> Result<chrono::DateTime<chrono::Utc>, String> {
+pub(crate) fn parse_time(text: &str) -> Result<chrono::DateTime<chrono::Utc>, String> {
     chrono::DateTime::parse_from_rfc3339(text)
         .map(|time| time.to_utc())
         .map_err(|_| "expected a time such as 2027-01-31T12:00:00Z".to_owned())
 }
 
-fn parse_age(text: &str) -> Result<chrono::TimeDelta, String> {
+pub(crate) fn parse_age(text: &str) -> Result<chrono::TimeDelta, String> {
     let hours = text.strip_suffix('h').and_then(|hours| hours.parse::<u32>().ok());
     let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
     let age = hours.map(|hours| chrono::TimeDelta::try_hours(hours.into()));

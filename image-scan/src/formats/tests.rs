@@ -63,6 +63,7 @@ fn hostile() -> Report {
         path: "/a b".into(),
         purl: "pkg:pypi/a@1".into(),
         engine: "hallmark".into(),
+        engines: vec!["hallmark".into()],
     });
     report.gated(Severity::High, true)
 }

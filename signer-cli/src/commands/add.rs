@@ -5,7 +5,7 @@ use std::path::Path;
 use oci_image::{Digest, Location, Reference};
 use serde_json::Value;
 
-use super::add_list;
+use super::{add_file, add_list};
 use crate::Surroundings;
 use crate::args::AddArgs;
 use crate::config::Config;
@@ -23,6 +23,9 @@ use crate::terminal;
 pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<report::Add, Failure> {
     let repository = Repository::open(dir)?;
     let config = Config::read(&repository.config())?;
+    if let (Some(file), Some(path)) = (&args.file, &args.path) {
+        return add_file::run(&repository, &config, (file, path), args.rehearsal, around);
+    }
     let Some(location) = &args.image else { return list(&repository, &config, args, around) };
     let name = signed_name(args, location)?;
     // Before anything is asked of a registry; and outside the lock, for it may take its time.

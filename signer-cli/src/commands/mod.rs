@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod add;
+mod add_file;
 mod add_list;
 mod ceremony;
 mod delegate;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use oci_image::{CredentialPlaces, Credentials, HttpFetcher, HttpOptions, SourceError};
+use oci_image::{CredentialPlaces, Credentials, HttpOptions, SourceError};
 use publish_store::{Store, StoreError};
 use tuf_client::{
-    Client, DirTransport, Fetch, Fetched, HttpTransport, MemoryStore, Refreshed, RepoLocation, Transport,
+    Client, Fetch, Fetched, MemoryStore, Refreshed, RepoLocation, Transport,
     TransportOptions,
 };
 use tuf_core::limits;
@@ -49,7 +49,7 @@ fn over(
         }
     };
     let mut client = client(subject, url.transport(&options), &place, findings)?;
-    let files = target_files(url, &options);
+    let files = url.targets(&options);
     let has_files = files.is_some();
     if let Some(files) = files {
         client = client.with_targets(files);
@@ -147,27 +147,6 @@ fn options(subject: &Subject<'_>) -> Result<TransportOptions, Failure> {
         },
         credentials: Credentials::load(places.find()).map_err(Failure::usage)?,
     })
-}
-
-/// Where target files are served, beside the metadata. In a registry the images themselves are the targets.
-fn target_files(url: &RepoLocation, options: &TransportOptions) -> Option<Arc<dyn Transport>> {
-    match url {
-        RepoLocation::Http(url) => {
-            let mut url = url.clone();
-            let path = url.path().trim_end_matches('/').to_owned();
-            let above = path.strip_suffix("/metadata").unwrap_or(&path);
-            url.set_path(&format!("{above}/targets/"));
-            Some(Arc::new(HttpTransport::new(&url, HttpFetcher::new(options.http.clone()))))
-        }
-        RepoLocation::Dir(dir) => {
-            // The repository, what is published of it, or its metadata.
-            let above = [dir.join("published"), dir.join("..")];
-            let above = above.into_iter().find(|above| above.join("metadata").is_dir());
-            let above = if dir.join("metadata").is_dir() { dir.clone() } else { above? };
-            Some(Arc::new(DirTransport::of_targets(above.join("targets"))))
-        }
-        _ => None,
-    }
 }
 
 /// The place itself as what a client asks.

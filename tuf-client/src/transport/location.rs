@@ -161,6 +161,28 @@ impl RepoLocation {
             }
         }
     }
+
+    /// The transport for its target files, which are beside the metadata; `None` where there is no folder of them: in
+    /// a registry the images themselves are the targets. Nothing is fetched yet.
+    #[must_use]
+    pub fn targets(&self, options: &TransportOptions) -> Option<Arc<dyn Transport>> {
+        match self {
+            Self::Http(url) => {
+                let mut url = url.clone();
+                let path = url.path().trim_end_matches('/').to_owned();
+                let above = path.strip_suffix("/metadata").unwrap_or(&path);
+                url.set_path(&format!("{above}/targets/"));
+                Some(Arc::new(HttpTransport::new(&url, HttpFetcher::new(options.http.clone()))))
+            }
+            Self::Dir(dir) => {
+                // The repository, what is published of it, or its metadata.
+                let above = [dir.clone(), dir.join("published"), dir.join("..")];
+                let above = above.into_iter().find(|above| above.join("metadata").is_dir())?;
+                Some(Arc::new(DirTransport::of_targets(above.join("targets"))))
+            }
+            Self::Registry { .. } | Self::Layout { .. } => None,
+        }
+    }
 }
 
 fn registry_options(options: &TransportOptions) -> RegistryOptions {

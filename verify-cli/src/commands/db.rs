@@ -1,12 +1,17 @@
 //! `verify db`: makes a database of advisories, and says what one holds.
 
+mod publish;
+mod update;
+
 use advisories::{Database, Error, Info};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
+use crate::access::state_dir;
 use crate::args::{DbArgs, DbBuildArgs, DbCommand, DbStatusArgs, Format};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::installed_db::{Installed, Shelf};
 use crate::report::print_json;
 use crate::style::{Style, out, say, shown};
 
@@ -31,6 +36,52 @@ struct Report {
     advisories: u64,
     /// What it was made from.
     sources: Vec<Source>,
+    /// Where it came from, where it was fetched as a target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered: Option<Delivered>,
+}
+
+/// How a database was delivered: as a target of a TUF repository.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Delivered {
+    /// The repository.
+    repo: String,
+    /// The path of the target.
+    target: String,
+    /// The role that lists it.
+    role: String,
+    /// The version of that role's statement.
+    version: u64,
+    /// The database's digest, in hex.
+    sha256: String,
+    /// When it was fetched, or found to be the newest still (RFC 3339, UTC).
+    updated_at: String,
+    /// Until when the repository vouches that there is no newer one (RFC 3339, UTC).
+    expires: String,
+    /// Whether that is past.
+    expired: bool,
+    /// Whether the last update fetched it; otherwise it was here already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fetched: Option<bool>,
+}
+
+impl Delivered {
+    fn of(installed: &Installed, now: DateTime<Utc>) -> Self {
+        let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+        Self {
+            repo: installed.repo.clone(),
+            target: installed.target.clone(),
+            role: installed.role.clone(),
+            version: installed.version,
+            sha256: installed.sha256.clone(),
+            updated_at: text(installed.updated_at),
+            expires: text(installed.expires),
+            // An expiry is the first moment at which it no longer holds (TUF 5.4.4).
+            expired: installed.expires <= now,
+            fetched: None,
+        }
+    }
 }
 
 /// One archive that a database was made from.
@@ -51,6 +102,8 @@ struct Source {
 pub(crate) fn run(args: &DbArgs) -> Result<Exit, Failure> {
     match &args.command {
         DbCommand::Build(args) => build(args),
+        DbCommand::Publish(args) => publish::run(args),
+        DbCommand::Update(args) => update::run(args),
         DbCommand::Status(args) => status(args),
     }
 }
@@ -63,12 +116,34 @@ fn build(args: &DbBuildArgs) -> Result<Exit, Failure> {
 }
 
 fn status(args: &DbStatusArgs) -> Result<Exit, Failure> {
-    let database = Database::open(&args.db).map_err(|error| failure(&error))?;
-    let report = Report::of(&database.info(), Utc::now(), args.max_age);
+    let now = Utc::now();
+    let (path, installed) = match &args.db {
+        Some(path) => (path.clone(), None),
+        None => {
+            let shelf = Shelf::of(&state_dir(&args.state)?);
+            let installed = shelf.installed()?.ok_or_else(|| {
+                Failure::unknown("no database is installed").hint("fetch one with `verify db update`")
+            })?;
+            if !shelf.is_whole(&installed) {
+                let what = format!("the database isn't the one that was verified: {}", installed.sha256);
+                return Err(Failure::refused(what).hint("fetch it anew with `verify db update`"));
+            }
+            (shelf.database(&installed), Some(installed))
+        }
+    };
+    let database = Database::open(&path).map_err(|error| failure(&error))?;
+    let mut report = Report::of(&database.info(), now, args.max_age);
+    report.delivered = installed.map(|installed| Delivered::of(&installed, now));
     print(&report, args.format);
+    let expired = report.delivered.as_ref().is_some_and(|delivered| delivered.expired);
     if report.too_old == Some(true) {
         say!("{}: the advisories are older than --max-age allows", Style::stderr().bad("error"));
-        say!("hint: make the database anew with verify db build");
+        say!("hint: make the database anew with verify db build, or fetch it with verify db update");
+        return Ok(Exit::Gate);
+    }
+    if expired && args.max_age.is_some() {
+        say!("{}: nobody vouches any more that there is no newer database", Style::stderr().bad("error"));
+        say!("hint: verify db update");
         return Ok(Exit::Gate);
     }
     Ok(Exit::Trusted)
@@ -107,6 +182,7 @@ impl Report {
             too_old: max_age.map(|max_age| age.is_none_or(|age| age > max_age)),
             advisories: info.advisories,
             sources: info.sources.iter().map(source).collect(),
+            delivered: None,
         }
     }
 }
@@ -123,6 +199,12 @@ fn print(report: &Report, format: Format) {
     for source in &report.sources {
         let newest = source.newest.as_deref().unwrap_or("-");
         out!("  {:<12} {:>8}  {}", shown(&source.name), source.advisories, shown(newest));
+    }
+    if let Some(one) = &report.delivered {
+        let (target, repo) = (shown(&one.target), shown(&one.repo));
+        out!("{target} of {repo}, by {} version {}", shown(&one.role), one.version);
+        let holds = if one.expired { "held until" } else { "holds until" };
+        out!("  updated {}, {holds} {}", one.updated_at, one.expires);
     }
 }
 

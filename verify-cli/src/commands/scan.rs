@@ -28,7 +28,11 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(what).hint("scan each with --platform OS/ARCH"));
     }
     // Before anything is read: a wrong database is no reason to wait for an image.
-    let db = args.db.as_deref().map(|path| AdvisoryDb::open(path, now(&args.chain))).transpose()?;
+    let db = AdvisoryDb::of(args.db.as_deref(), &args.chain)?;
+    if args.fail_on.is_some() && db.is_none() {
+        let what = "--fail-on needs advisories to look components up in, and there are none";
+        return Err(Failure::usage(what).hint("give --db FILE, or fetch them with `verify db update`"));
+    }
     let report = match args.unverified {
         true => unverified(&args.chain)?,
         false => match verified(args)? {

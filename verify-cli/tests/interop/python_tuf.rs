@@ -1,6 +1,7 @@
 //! python-tuf, the reference implementation, reads what `signer` wrote; `verify` reads what it wrote.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,6 +49,39 @@ fn python_tuf_refreshes_what_signer_published_and_downloads_the_target() {
     python.args(["-c", include_str!("refresh.py")]).arg(publisher.published()).arg(publisher.root());
     let got = succeeds(python.arg(NAME).arg(&manifest).arg(publisher.path("client")));
     assert_eq!(got, test_repos::sha256_digest(&fs::read(&manifest).unwrap()));
+}
+
+/// A small database of advisories, made by `verify db build`.
+fn database(publisher: &Publisher) -> PathBuf {
+    let bucket = publisher.path("osv/PyPI");
+    fs::create_dir_all(&bucket).unwrap();
+    let advisory = r#"{ "id": "PYSEC-2026-1", "modified": "2026-01-01T00:00:00Z", "affected": [{
+        "package": { "ecosystem": "PyPI", "name": "a" }, "versions": ["1.0"] }] }"#;
+    let mut zip = zip::ZipWriter::new(fs::File::create(bucket.join("all.zip")).unwrap());
+    zip.start_file("PYSEC-2026-1.json", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.write_all(advisory.as_bytes()).unwrap();
+    zip.finish().unwrap();
+    let file = publisher.path("advisories.db");
+    advisories::build(&publisher.path("osv"), &file).unwrap();
+    file
+}
+
+#[test]
+fn python_tuf_downloads_the_database_that_verify_db_update_installs() {
+    let Some(mut python) = python() else { return };
+    let Some(publisher) = Publisher::init() else { return };
+    let file = database(&publisher);
+    let text = file.display().to_string();
+    publisher.sign(&["add", "--file", &text, "--path", "advisories/osv.db"]);
+    publisher.sign(&["publish"]);
+
+    python.args(["-c", include_str!("refresh.py")]).arg(publisher.published()).arg(publisher.root());
+    let got = succeeds(python.arg("advisories/osv.db").arg(&file).arg(publisher.path("client")));
+    let digest = test_repos::sha256_digest(&fs::read(&file).unwrap());
+    assert_eq!(got, digest);
+    let ran = publisher.verify(&["db", "update", "--format", "json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains(digest.trim_start_matches("sha256:")), "{}", ran.stdout);
 }
 
 /// A repository that python-tuf made: targets need two keys of two kinds, and delegate `acme`.

@@ -1,0 +1,80 @@
+//! An image, advisories, and `verify` run away from this machine's own state.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use test_repos::images::ImageBuilder;
+
+/// How a run of `verify` ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Run {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {} {}", self.out, self.err))
+    }
+
+    /// Failed with this code, said this, and printed nothing that could be taken for an answer.
+    #[track_caller]
+    pub(crate) fn failed(&self, code: i32, words: &[&str]) {
+        assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
+        for words in words {
+            assert!(self.err.contains(words), "expected {words:?} in\n{}", self.err);
+        }
+    }
+}
+
+/// Runs `verify` with a clean environment, but for the path of programs.
+pub(crate) fn verify(home: &Path, words: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_verify"));
+    command.args(words).env_clear().env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap());
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    Run { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+/// A Debian image in a layout, as `oci:DIR:TAG`.
+pub(crate) fn debian(folder: &Path) -> String {
+    let status = "Package: bash\nStatus: install ok installed\nMaintainer: A <a@example.com>\n\
+                  Architecture: amd64\nVersion: 5.2.15-2+b2\nDescription: a shell\n\n";
+    let image = ImageBuilder::new()
+        .file("etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\n")
+        .file("etc/debian_version", b"12.1\n")
+        .file("var/lib/dpkg/status", status.as_bytes())
+        .layer()
+        .file("opt/a-1.0.dist-info/METADATA", b"Name: a\nVersion: 1.0\n\n")
+        .build()
+        .unwrap();
+    image.write_layout(folder.join("image"), "1").unwrap();
+    format!("oci:{}:1", folder.join("image").display())
+}
+
+/// A database of one advisory, `CVE-2026-N`, on Debian's bash.
+pub(crate) fn database(folder: &Path, number: u32) -> PathBuf {
+    let advisory = json!({
+        "id": format!("DEBIAN-CVE-2026-{number}"), "modified": "2026-01-01T00:00:00Z",
+        "aliases": [format!("CVE-2026-{number}")], "summary": "A made-up weakness",
+        "severity": [{ "type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H" }],
+        "affected": [{
+            "package": { "ecosystem": "Debian:12", "name": "bash" },
+            "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }, { "fixed": "5.2.15-3" }] }],
+        }],
+    });
+    let from = folder.join(format!("osv-{number}"));
+    fs::create_dir_all(from.join("Debian")).unwrap();
+    let mut zip = zip::ZipWriter::new(fs::File::create(from.join("Debian/all.zip")).unwrap());
+    zip.start_file("advisory.json", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.write_all(advisory.to_string().as_bytes()).unwrap();
+    zip.finish().unwrap();
+    let file = folder.join(format!("{number}.db"));
+    advisories::build(&from, &file).unwrap();
+    file
+}
