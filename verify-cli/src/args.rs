@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use oci_image::{Location, Platform, Reference};
 use tuf_client::RepoLocation;
 
+use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 
 /// Verify a container image before it runs
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Db(DbArgs),
     Trust(TrustArgs),
     Demo(DemoArgs),
+    #[command(hide = true)]
+    Confine(ConfineArgs),
 }
 
 /// Verify an image and print the digest reference to pull
@@ -101,6 +104,8 @@ pub(crate) struct ScanArgs {
     /// For --fail-on, count only what a newer version mends
     #[arg(long, requires = "fail_on")]
     pub(crate) fixable_only: bool,
+    #[command(flatten)]
+    pub(crate) engines: EngineArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
 }

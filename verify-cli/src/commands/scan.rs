@@ -14,6 +14,7 @@ use verifier_lib::{Layers, Verdict, VerifiedImage};
 use crate::access::{Access, image_source, now, source_failure};
 use crate::advisory_db::AdvisoryDb;
 use crate::args::{ChainArgs, FailOn, Format, PrintingArgs, ScanArgs, ScanFormat};
+use crate::commands::engines;
 use crate::commands::image::verify;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -44,6 +45,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         Some(db) => report.matched(db).map_err(|error| Failure::unknown(shown(&error)))?,
         None => report.without_database(),
     };
+    let report = engines::run(&args.engines, &args.chain, report)?;
     let report = match args.fail_on {
         Some(fail_on) => report.gated(severity(fail_on), args.fixable_only),
         None => report,
@@ -120,7 +122,7 @@ fn take(subject: &Subject<'_>, source: &dyn ImageSource) -> Result<Inventory, Fa
     taken.map_err(|error| scan_failure(&error))
 }
 
-fn scan_failure(error: &ScanError) -> Failure {
+pub(crate) fn scan_failure(error: &ScanError) -> Failure {
     let what = format!("could not scan: {}", shown(&error.to_string()));
     match error.unreachable() {
         true => Failure::unknown(what),
