@@ -141,8 +141,13 @@ pub(super) fn oscap(args: &EngineArgs, image: &Image, file: &Path, report: &Repo
     arguments.push(copy.into());
     let Ended { code, stdout, stderr } = call.ended(arguments, ANSWER_MAX)?;
     // 2: some definition is true.
-    if !matches!(code, 0 | 2) || stderr.contains("has failed") {
-        return Err(broken(&call.name, &format!("ended with exit code {code}: {stderr}")));
+    let is_blind = stderr.contains("has failed");
+    if !matches!(code, 0 | 2) || is_blind {
+        let failure = broken(&call.name, &format!("ended with exit code {code}: {stderr}"));
+        return Err(match is_blind {
+            true => failure.hint("to read packages of Debian's, it needs the image's /usr/share/dpkg"),
+            false => failure,
+        });
     }
     call.understood(oval::parse(&definitions, &stdout))
 }
