@@ -284,6 +284,7 @@ pub(crate) enum TrustCommand {
 #[command(after_help = "\
 Example:
   verify db build --from osv-bucket --out advisories.db
+  verify db build --from https://mirror.example.com/osv/ --ecosystem Debian --out advisories.db
   verify db status advisories.db --max-age 7d
   verify db publish advisories.db --trust ./trust
   verify db update --repo https://trust.example.com --root root.json
@@ -308,9 +309,14 @@ pub(crate) enum DbCommand {
 /// What a database is made from.
 #[derive(Args, Debug)]
 pub(crate) struct DbBuildArgs {
-    /// A folder laid out as OSV's bucket is: ECOSYSTEM/all.zip
-    #[arg(long, value_name = "DIR")]
+    /// A folder or an address laid out as OSV's bucket is: ECOSYSTEM/all.zip
+    #[arg(long, value_name = "DIR|URL")]
     pub(crate) from: PathBuf,
+    /// Fetch this ecosystem only, such as Debian; may be repeated [default: all that ecosystems.txt names]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) ecosystem: Vec<String>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// Where to write the database; it is replaced only by a whole one
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,

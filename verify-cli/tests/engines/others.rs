@@ -182,7 +182,7 @@ done
     let file = bench.path("atomic");
     let text = format!(
         "type: scanner\nscanner_name: mine\nimage_name: {name}\ndefault_scan: cve\n\
-         custom_args: ['--tls-verify=false', '--ulimit=host']\nscans:\n  - name: cve\n    args: ['/scan', 'cve']\n"
+         custom_args: ['--tls-verify=false', '--ulimit=nofile=1024:1024', '--ulimit=nproc=1024:1024']\nscans:\n  - name: cve\n    args: ['/scan', 'cve']\n"
     );
     fs::write(&file, text).unwrap();
     let run = bench.scan(&["--plugin", &format!("atomic={}", file.display())]);
