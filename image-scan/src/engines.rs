@@ -87,16 +87,17 @@ impl Foreign {
         let named = |layer: &crate::inventory::LayerInfo| {
             self.layer.as_deref().is_some_and(|one| one == layer.digest || one == layer.diff_id)
         };
-        let of_component = |take: fn(&Component) -> String| component.as_ref().map(take).unwrap_or_default();
+        let of_component = |take: fn(&Component) -> String| component.as_ref().map(take);
         let layer = component.as_ref().map(|one| one.layer);
         let version = match self.version.is_empty() {
-            true => of_component(|one| one.version.clone()),
+            true => of_component(|one| one.version.clone()).unwrap_or_default(),
             false => self.version,
         };
         Finding {
             layer: layer.or_else(|| report.layers.iter().position(named)).unwrap_or_default(),
-            path: self.path.unwrap_or_else(|| of_component(|one| one.path.clone())),
-            purl: self.purl.unwrap_or_else(|| of_component(|one| one.purl.clone())),
+            // Ours, by which other parts of the report name the component.
+            path: of_component(|one| one.path.clone()).or(self.path).unwrap_or_default(),
+            purl: of_component(|one| one.purl.clone()).or(self.purl).unwrap_or_default(),
             source_package: component.as_ref().and_then(|one| Some(one.source.as_ref()?.name.clone())),
             id: self.id,
             aliases: self.aliases,

@@ -123,6 +123,8 @@ pub(crate) enum ScanFormat {
     Cyclonedx,
     // What is in it: SPDX 2.3.
     Spdx,
+    // What is in it, and what is wrong with it: SPDX 3.0.1.
+    Spdx3,
 }
 
 /// From where on a finding breaks the rule.

@@ -65,6 +65,7 @@ fn print(report: &Report, format: ScanFormat, now: DateTime<Utc>) {
         ScanFormat::Html => out!("{}", formats::html(report)),
         ScanFormat::Sarif => report::print_json(&formats::sarif(report)),
         ScanFormat::Cyclonedx => report::print_json(&formats::cyclonedx(report, &made_at)),
+        ScanFormat::Spdx3 => report::print_json(&formats::spdx3(report, &made_at)),
         ScanFormat::Spdx => report::print_json(&formats::spdx(report, &made_at)),
     }
 }
