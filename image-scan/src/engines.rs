@@ -61,7 +61,8 @@ impl Foreign {
     /// Whether it is the same weakness of the same package.
     fn is_same(&self, own: &Finding) -> bool {
         let names = self.names();
-        let known = names.contains(own.id.as_str()) || own.aliases.iter().any(|one| names.contains(one.as_str()));
+        let known =
+            names.contains(own.id.as_str()) || own.aliases.iter().any(|one| names.contains(one.as_str()));
         let package = self.package.eq_ignore_ascii_case(&own.package)
             || own.source_package.as_deref() == Some(self.package.as_str());
         // Of Go's modules and the like, several versions may be there.
@@ -133,7 +134,8 @@ impl Report {
                     own.engines.push(engine.name.clone());
                 }
                 let names = foreign.names().into_iter().map(str::to_owned);
-                let new: Vec<_> = names.filter(|name| *name != own.id && !own.aliases.contains(name)).collect();
+                let new: Vec<_> =
+                    names.filter(|name| *name != own.id && !own.aliases.contains(name)).collect();
                 own.aliases.extend(new);
             }
             if !known {

@@ -148,8 +148,15 @@ impl Folder {
         };
         let of_the_image = matches!(
             error.kind(),
-            AlreadyExists | InvalidFilename | InvalidInput | IsADirectory | NotADirectory | NotFound | Unsupported
-        ) || Errno::from_io_error(&error).is_some_and(|errno| matches!(errno, Errno::LOOP | Errno::XDEV));
+            AlreadyExists
+                | InvalidFilename
+                | InvalidInput
+                | IsADirectory
+                | NotADirectory
+                | NotFound
+                | Unsupported
+        ) || Errno::from_io_error(&error)
+            .is_some_and(|errno| matches!(errno, Errno::LOOP | Errno::XDEV));
         match of_the_image {
             true => self.done.left_out = self.done.left_out.saturating_add(1),
             false => return Err(ScanError::Write { path: self.dir.clone(), error }),
@@ -201,7 +208,8 @@ impl Folder {
             return Err(io::ErrorKind::NotFound.into());
         }
         let same = |a: rustix::fs::Stat, b: rustix::fs::Stat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
-        let stat = |parent: &OwnedFd, name: &OsStr| rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+        let stat =
+            |parent: &OwnedFd, name: &OsStr| rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
         if let (Ok(a), Ok(b)) = (stat(&above, from), stat(parent, name))
             && same(a, b)
         {

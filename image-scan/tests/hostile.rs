@@ -169,7 +169,12 @@ fn unpacked(image: &Image) -> (tempfile::TempDir, Vec<String>, image_scan::Unpac
 #[test]
 fn a_folder_holds_what_a_container_would_have() {
     let image = Image::of([
-        Layer::new().file("a/one", "1").file("a/two", "2").file("b/x", "x").file("gone", "g").symlink("l", "/a"),
+        Layer::new()
+            .file("a/one", "1")
+            .file("a/two", "2")
+            .file("b/x", "x")
+            .file("gone", "g")
+            .symlink("l", "/a"),
         Layer::new()
             .whiteout("gone")
             .file("b/new", "n")

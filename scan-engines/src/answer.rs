@@ -66,10 +66,15 @@ fn bounded(one: Foreign) -> Result<Foreign, BadAnswer> {
     let names = [id, package, &one.version, &one.ecosystem, path];
     if let Some(long) = names.into_iter().find(|text| !fits(text)) {
         let begin: String = long.chars().take(40).collect();
-        return Err(BadAnswer(format!("expected names of a line and at most {NAME_MAX} bytes, got {begin:?}…")));
+        return Err(BadAnswer(format!(
+            "expected names of a line and at most {NAME_MAX} bytes, got {begin:?}…"
+        )));
     }
-    let mut aliases: Vec<String> =
-        one.aliases.into_iter().filter(|alias| fits(alias) && !alias.is_empty() && *alias != one.id).collect();
+    let mut aliases: Vec<String> = one
+        .aliases
+        .into_iter()
+        .filter(|alias| fits(alias) && !alias.is_empty() && *alias != one.id)
+        .collect();
     aliases.sort();
     aliases.dedup();
     aliases.truncate(LIST_MAX);
@@ -92,7 +97,9 @@ fn bounded(one: Foreign) -> Result<Foreign, BadAnswer> {
 /// A text as one line of bounded length.
 pub(crate) fn line(text: &str) -> String {
     let mut line = String::new();
-    for word in text.split(|one: char| one.is_whitespace() || one.is_control()).filter(|word| !word.is_empty()) {
+    for word in
+        text.split(|one: char| one.is_whitespace() || one.is_control()).filter(|word| !word.is_empty())
+    {
         if line.len().saturating_add(word.len()) > LINE_MAX {
             line.push('…');
             break;

@@ -51,8 +51,11 @@ pub fn scanner(text: &str) -> Result<Scanner, BadAnswer> {
             }
         }
     }
-    let plain = |value: Option<&&str>| value.map(|value| unquoted(value).to_owned()).filter(|value| !value.is_empty());
-    let wanted = |key: &str| plain(top.get(key)).ok_or_else(|| BadAnswer(format!("expected {key}, got none")));
+    let plain = |value: Option<&&str>| {
+        value.map(|value| unquoted(value).to_owned()).filter(|value| !value.is_empty())
+    };
+    let wanted =
+        |key: &str| plain(top.get(key)).ok_or_else(|| BadAnswer(format!("expected {key}, got none")));
     let default = plain(top.get("default_scan"));
     let named = |scan: &&BTreeMap<&str, &str>| default.is_none() || plain(scan.get("name")) == default;
     let chosen = scans.iter().find(named);
@@ -190,7 +193,9 @@ mod tests {
         assert_eq!((one.id.as_str(), one.package.as_str()), ("RHSA-2026:1", "bash"));
         assert_eq!(one.aliases, ["CVE-2026-7"]);
         assert!(parse(good.as_bytes(), "openscap", "other").is_err());
-        for bytes in ["", "{}", &good.replace("\"true\"", "\"false\""), &good.replace("Vulnerabilities", "Nothing")] {
+        for bytes in
+            ["", "{}", &good.replace("\"true\"", "\"false\""), &good.replace("Vulnerabilities", "Nothing")]
+        {
             assert!(parse(bytes.as_bytes(), "openscap", "image").is_err(), "{bytes}");
         }
     }

@@ -96,7 +96,10 @@ pub fn parse(bytes: &[u8]) -> Result<Answer, BadAnswer> {
     let report: Report = serde_json::from_slice(bytes)?;
     let Descriptor { name, version, db } = report.descriptor;
     if name != "grype" {
-        return Err(BadAnswer(format!("expected a report of grype, got one of {:?}", crate::answer::line(&name))));
+        return Err(BadAnswer(format!(
+            "expected a report of grype, got one of {:?}",
+            crate::answer::line(&name)
+        )));
     }
     let built = db.and_then(|db| db.built.or(db.status?.built));
     let findings = report.matches.into_iter().map(|one| {
@@ -130,14 +133,19 @@ mod tests {
         assert_eq!(answer.engine.version.as_deref(), Some("0.90.0"));
         assert_eq!(answer.engine.data.as_deref(), Some("database of 2026-01-02T00:00:00Z"));
         let [one] = answer.findings.as_slice() else { panic!("{answer:?}") };
-        assert_eq!((one.id.as_str(), one.aliases.as_slice()), ("GHSA-aaaa-bbbb-cccc", &["CVE-2026-8".to_owned()][..]));
+        assert_eq!(
+            (one.id.as_str(), one.aliases.as_slice()),
+            ("GHSA-aaaa-bbbb-cccc", &["CVE-2026-8".to_owned()][..])
+        );
         assert_eq!((one.package.as_str(), one.fixed.as_deref()), ("a", Some("1.1")));
         assert_eq!(one.path.as_deref(), Some("/opt/a-1.0.dist-info/METADATA"));
     }
 
     #[test]
     fn what_is_no_report_is_an_error_and_not_clean() {
-        for bytes in ["", "{}", "[]", r#"{ "matches": [] }"#, r#"{ "matches": [], "descriptor": { "name": "x" } }"#] {
+        for bytes in
+            ["", "{}", "[]", r#"{ "matches": [] }"#, r#"{ "matches": [], "descriptor": { "name": "x" } }"#]
+        {
             assert!(parse(bytes.as_bytes()).is_err(), "{bytes}");
         }
     }

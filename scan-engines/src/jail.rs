@@ -127,7 +127,8 @@ pub fn run(job: &Job) -> Result<Ended, JailError> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = Running(command.spawn().map_err(JailError::Start)?);
     let deadline = Instant::now().checked_add(job.bounds.time);
-    let (stdout, stderr) = (reading(child.0.stdout.take(), job.bounds.output), reading(child.0.stderr.take(), STDERR_MAX));
+    let (stdout, stderr) =
+        (reading(child.0.stdout.take(), job.bounds.output), reading(child.0.stderr.take(), STDERR_MAX));
     let mut out = None;
     loop {
         match stdout.try_recv() {
@@ -156,7 +157,9 @@ pub fn run(job: &Job) -> Result<Ended, JailError> {
         },
     };
     let stderr = match stderr.recv_timeout(DRAIN) {
-        Ok(Piece::All(bytes) | Piece::TooMuch(bytes)) => crate::answer::line(&String::from_utf8_lossy(&bytes)),
+        Ok(Piece::All(bytes) | Piece::TooMuch(bytes)) => {
+            crate::answer::line(&String::from_utf8_lossy(&bytes))
+        }
         Err(_) => String::new(),
     };
     match (status.code(), status.signal()) {
@@ -308,7 +311,9 @@ fn outer(
             Ok(()) => {}
             Err(_) if has_network => {}
             Err(_) => {
-                return Err(io::Error::other(format!("the kernel gives no namespace without a network: {error}")));
+                return Err(io::Error::other(format!(
+                    "the kernel gives no namespace without a network: {error}"
+                )));
             }
         },
     }

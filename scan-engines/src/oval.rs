@@ -71,7 +71,8 @@ fn finding(id: &str, one: &Definition) -> Foreign {
 
 /// `Definition oval:…:def:1: true`.
 fn results(stdout: &[u8]) -> Result<BTreeMap<&str, &str>, BadAnswer> {
-    let text = std::str::from_utf8(stdout).map_err(|_| BadAnswer("expected text, got something else".to_owned()))?;
+    let text =
+        std::str::from_utf8(stdout).map_err(|_| BadAnswer("expected text, got something else".to_owned()))?;
     let mut results = BTreeMap::new();
     for line in text.lines() {
         results.extend(line.strip_prefix("Definition ").and_then(|rest| rest.rsplit_once(": ")));
@@ -110,19 +111,17 @@ fn definitions(oval: &[u8]) -> Result<BTreeMap<String, Definition>, BadAnswer> {
                     (None, None) => return Err(bad(format!("expected no entity of its own, got {name}"))),
                 }
             }
-            Event::End(end) => {
-                match (end.local_name().as_ref(), &mut open) {
-                    (b"definition", Some(_)) => {
-                        all.extend(open.take());
-                        if all.len() > DEFINITIONS_MAX {
-                            return Err(bad(format!("expected at most {DEFINITIONS_MAX} definitions")));
-                        }
+            Event::End(end) => match (end.local_name().as_ref(), &mut open) {
+                (b"definition", Some(_)) => {
+                    all.extend(open.take());
+                    if all.len() > DEFINITIONS_MAX {
+                        return Err(bad(format!("expected at most {DEFINITIONS_MAX} definitions")));
                     }
-                    (b"title", Some((_, definition))) => definition.title = std::mem::take(&mut text),
-                    (b"severity", Some((_, definition))) => definition.severity = std::mem::take(&mut text),
-                    _ => {}
                 }
-            }
+                (b"title", Some((_, definition))) => definition.title = std::mem::take(&mut text),
+                (b"severity", Some((_, definition))) => definition.severity = std::mem::take(&mut text),
+                _ => {}
+            },
             Event::Eof => break,
             _ => {}
         }
@@ -164,7 +163,9 @@ mod tests {
     const OVAL: &[u8] = include_bytes!("../tests/answers/oval.xml");
 
     fn said(word: &str) -> String {
-        format!("Definition oval:example:def:2: true\nDefinition oval:example:def:1: {word}\nEvaluation done.\n")
+        format!(
+            "Definition oval:example:def:2: true\nDefinition oval:example:def:1: {word}\nEvaluation done.\n"
+        )
     }
 
     #[test]

@@ -120,7 +120,10 @@ impl Description {
         let name = &description.name;
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if name.is_empty() || name.len() > 64 || !name.bytes().all(good) || name == "hallmark" {
-            return Err(BadAnswer(format!("expected a name of its own, got {:?}", crate::answer::line(name))));
+            return Err(BadAnswer(format!(
+                "expected a name of its own, got {:?}",
+                crate::answer::line(name)
+            )));
         }
         Ok(description)
     }

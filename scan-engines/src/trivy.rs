@@ -119,7 +119,9 @@ mod tests {
 
     #[test]
     fn what_is_no_report_is_an_error_and_not_clean() {
-        for bytes in ["", "{}", "[]", "null", r#"{ "SchemaVersion": 1 }"#, r#"{ "SchemaVersion": 2, "Results": 1 }"#] {
+        for bytes in
+            ["", "{}", "[]", "null", r#"{ "SchemaVersion": 1 }"#, r#"{ "SchemaVersion": 2, "Results": 1 }"#]
+        {
             assert!(parse(bytes.as_bytes()).is_err(), "{bytes}");
         }
     }

@@ -157,7 +157,10 @@ fn credentials(access: &AccessArgs) -> Result<Credentials, Failure> {
 
 /// Logins are read for a registry only: no other server is told any, and a file of them that can't be read
 /// is nobody else's trouble.
-pub(crate) fn transport_options(repo: &RepoLocation, access: &AccessArgs) -> Result<TransportOptions, Failure> {
+pub(crate) fn transport_options(
+    repo: &RepoLocation,
+    access: &AccessArgs,
+) -> Result<TransportOptions, Failure> {
     let credentials = match repo {
         RepoLocation::Registry { .. } => credentials(access)?,
         _ => Credentials::anonymous(),

@@ -86,6 +86,7 @@ Examples:
   verify scan registry.example.com/acme/web:1.4 --db advisories.db --fail-on high
   verify scan oci:./web:1.4 --unverified --db advisories.db --format json
   verify scan oci:./web:1.4 --unverified --db advisories.db --format html > report.html
+  verify scan registry.example.com/acme/web:1.4 --plugin trivy --plugin oscap=debian-12.oval.xml
 
 stdout has the report and nothing else")]
 pub(crate) struct ScanArgs {

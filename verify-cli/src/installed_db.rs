@@ -64,7 +64,8 @@ impl Shelf {
     pub(crate) fn lock(&self) -> Result<File, Failure> {
         let lock = || -> io::Result<File> {
             private_dir(&self.dir)?;
-            let file = File::options().create(true).write(true).truncate(false).open(self.dir.join(".lock"))?;
+            let file =
+                File::options().create(true).write(true).truncate(false).open(self.dir.join(".lock"))?;
             file.lock()?;
             Ok(file)
         };

@@ -72,11 +72,16 @@ fn python() -> OsString {
 
 /// Whether Python lacks the libraries: then it says so, or fails where nothing may be skipped.
 fn there_is_no_library() -> bool {
-    let output = Command::new(python()).args(["-c", "import cyclonedx.validation.json, spdx_tools, spdx_python_model"]).output();
+    let output = Command::new(python())
+        .args(["-c", "import cyclonedx.validation.json, spdx_tools, spdx_python_model"])
+        .output();
     if output.is_ok_and(|output| output.status.success()) {
         return false;
     }
-    assert!(std::env::var_os("HALLMARK_NO_SKIPS").is_none(), "no cyclonedx-python-lib, spdx-tools and spdx-python-model");
+    assert!(
+        std::env::var_os("HALLMARK_NO_SKIPS").is_none(),
+        "no cyclonedx-python-lib, spdx-tools and spdx-python-model"
+    );
     eprintln!("SKIPPED: {:?} has no cyclonedx-python-lib, spdx-tools and spdx-python-model", python());
     true
 }

@@ -65,12 +65,15 @@ impl Ids {
         element.insert("type".into(), kind.into());
         element.insert("spdxId".into(), self.of(name).into());
         element.insert("creationInfo".into(), CREATION.into());
-        element.extend(members.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+        element.extend(
+            members.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())),
+        );
         Value::Object(element)
     }
 
     fn relationship(&self, name: &str, kind: &str, from: &str, to: &[String]) -> Value {
-        let members = json!({ "from": from, "relationshipType": kind, "to": to, "completeness": "noAssertion" });
+        let members =
+            json!({ "from": from, "relationshipType": kind, "to": to, "completeness": "noAssertion" });
         self.element("Relationship", name, &members)
     }
 }
@@ -108,7 +111,8 @@ fn vulnerabilities(report: &Report, ids: &Ids) -> Vec<Value> {
     for (at, one) in report.components.iter().enumerate() {
         places.insert((&one.purl, &one.path, &one.name), at);
     }
-    let (mut known, mut with): (BTreeMap<&str, &Finding>, BTreeMap<String, BTreeSet<&str>>) = Default::default();
+    let (mut known, mut with): (BTreeMap<&str, &Finding>, BTreeMap<String, BTreeSet<&str>>) =
+        Default::default();
     for one in &report.findings {
         known.entry(&one.id).or_insert(one);
         let place = places.get(&(one.purl.as_str(), one.path.as_str(), one.package.as_str()));

@@ -45,14 +45,8 @@ pub(super) fn run(
     let before = published.target(path)?.as_ref().and_then(digest_of);
     let previous = before.filter(|before| *before != digest);
     let custom = custom(ANY_KIND, None, previous);
-    let change = Change::Add {
-        length,
-        digest,
-        custom: Custom::of(&custom),
-        listed: false,
-        base: before,
-        role: None,
-    };
+    let change =
+        Change::Add { length, digest, custom: Custom::of(&custom), listed: false, base: before, role: None };
     let outcome = match before == Some(digest) {
         true => {
             staged.changes.remove(path);

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use oci_image::{CredentialPlaces, Credentials, HttpOptions, SourceError};
 use publish_store::{Store, StoreError};
-use tuf_client::{
-    Client, Fetch, Fetched, MemoryStore, Refreshed, RepoLocation, Transport,
-    TransportOptions,
-};
+use tuf_client::{Client, Fetch, Fetched, MemoryStore, Refreshed, RepoLocation, Transport, TransportOptions};
 use tuf_core::limits;
 
 use super::{Findings, Subject, targets};

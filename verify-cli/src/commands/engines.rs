@@ -67,7 +67,8 @@ struct Image {
 
 impl Image {
     fn of(chain: &ChainArgs, report: &Report) -> Result<Self, Failure> {
-        let digest: Digest = report.image.manifest.parse().map_err(|error| Failure::unknown(format!("{error}")))?;
+        let digest: Digest =
+            report.image.manifest.parse().map_err(|error| Failure::unknown(format!("{error}")))?;
         let (source, ..) = image_source(chain)?;
         let fetched = source.manifest(Selector::Digest(digest)).map_err(|error| source_failure(&error))?;
         let descriptor = fetched.descriptor();
@@ -153,4 +154,17 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
 /// Words for a program.
 fn words<const N: usize>(words: [&str; N]) -> Vec<OsString> {
     words.map(OsString::from).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use scan_engines::protocol::{Description, PluginAnswer, Request};
+
+    #[test]
+    fn the_schemas_in_docs_are_those_of_the_protocol() {
+        let kept = crate::report::tests::schema_is_kept;
+        kept("plugin-description", &schemars::schema_for!(Description));
+        kept("plugin-request", &schemars::schema_for!(Request));
+        kept("plugin-answer", &schemars::schema_for!(PluginAnswer));
+    }
 }

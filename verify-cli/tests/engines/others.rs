@@ -67,7 +67,15 @@ fn oscap_evaluates_an_oval_file_on_the_image() {
     image.write_layout(bench.path("bare"), "1").unwrap();
     fs::write(bench.path("oval.xml"), OVAL).unwrap();
     let (bare, oscap) = (bench.path("bare"), format!("oscap={}", bench.path("oval.xml").display()));
-    let words = ["scan", &format!("oci:{}:1", bare.display()), "--unverified", "--format", "json", "--plugin", &oscap];
+    let words = [
+        "scan",
+        &format!("oci:{}:1", bare.display()),
+        "--unverified",
+        "--format",
+        "json",
+        "--plugin",
+        &oscap,
+    ];
     verify(bench.home.path(), &words).failed(3, &["engine oscap", "dpkginfo_init has failed"]);
     evaluated("<nonsense/>").failed(3, &["engine oscap"]);
     evaluated(&OVAL.replace("</definitions>", "")).failed(3, &["engine oscap"]);
@@ -91,7 +99,8 @@ fn oscap_and_our_own_database_agree_in_one_finding() {
 /// Trivy's own database can't be had here. That it can't be is what it says, and is never "clean".
 #[test]
 fn trivy_reads_the_layout_and_without_its_database_there_is_no_answer() {
-    let Some(trivy) = std::env::var_os("HALLMARK_TRIVY").map(PathBuf::from).filter(|file| file.is_file()) else {
+    let Some(trivy) = std::env::var_os("HALLMARK_TRIVY").map(PathBuf::from).filter(|file| file.is_file())
+    else {
         return skipped("HALLMARK_TRIVY names no trivy");
     };
     let bench = Bench::new();
@@ -219,7 +228,8 @@ fn clair(answer: &'static str, seen: std::sync::Arc<AtomicUsize>) -> Server {
             return Response::ok(state(manifest["hash"].as_str().unwrap(), "ScanLayers")).status(201);
         }
         if path.starts_with("/clair/indexer/") {
-            let word = if asked.fetch_add(1, Ordering::SeqCst) == 0 { "IndexManifest" } else { "IndexFinished" };
+            let word =
+                if asked.fetch_add(1, Ordering::SeqCst) == 0 { "IndexManifest" } else { "IndexFinished" };
             return Response::ok(state(&digest, word));
         }
         let recorded = "sha256:1111111111111111111111111111111111111111111111111111111111111111";

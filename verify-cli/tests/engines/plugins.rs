@@ -108,7 +108,14 @@ answer '{}'"#,
     ] {
         assert_eq!(found[member], expected, "{member}");
     }
-    let gate = bench.scan(&["--plugin", &plugin, "--db", database(bench.home.path(), 7).to_str().unwrap(), "--fail-on", "high"]);
+    let gate = bench.scan(&[
+        "--plugin",
+        &plugin,
+        "--db",
+        database(bench.home.path(), 7).to_str().unwrap(),
+        "--fail-on",
+        "high",
+    ]);
     assert_eq!(gate.code, 4, "{}", gate.err);
 }
 
@@ -163,7 +170,8 @@ fn a_broken_or_lying_plugin_is_an_error_that_names_it() {
         let plugin = bench.plugin("root", script);
         bench.fails(&plugin, &[], why);
     }
-    let plugin = bench.program("plugin", "echo '{ \"protocol\": 1, \"name\": \"hallmark\", \"input\": \"root\" }'");
+    let plugin =
+        bench.program("plugin", "echo '{ \"protocol\": 1, \"name\": \"hallmark\", \"input\": \"root\" }'");
     bench.fails(&plugin, &[], "expected a name of its own");
     bench.scan(&["--plugin", "not-there"]).failed(3, &["hallmark-plugin-not-there"]);
     fs::set_permissions(bench.path("plugin"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -175,10 +183,7 @@ fn time_output_and_memory_are_bounded_and_nothing_is_left_running() {
     let bench = Bench::new();
     let marker = bench.path("alive").display().to_string();
     // Also what it started and let go of.
-    let plugin = bench.plugin(
-        "root",
-        &format!("(setsid sh -c 'sleep 3; touch {marker}' &) ; sleep 100"),
-    );
+    let plugin = bench.plugin("root", &format!("(setsid sh -c 'sleep 3; touch {marker}' &) ; sleep 100"));
     let began = Instant::now();
     bench.fails(&plugin, &["--plugin-time", "1"], "took too long: expected an end within 1.0s");
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());

@@ -35,7 +35,12 @@ impl Run {
 /// Runs `verify` with a clean environment, but for the path of programs.
 pub(crate) fn verify(home: &Path, words: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verify"));
-    command.args(words).env_clear().env("HOME", home).env("TMPDIR", home).env("PATH", std::env::var_os("PATH").unwrap());
+    command
+        .args(words)
+        .env_clear()
+        .env("HOME", home)
+        .env("TMPDIR", home)
+        .env("PATH", std::env::var_os("PATH").unwrap());
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     Run { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }

@@ -104,10 +104,12 @@ impl Bucket<'_> {
     /// The ecosystems that it names. `Debian:12` is a part of `Debian`, and left aside where that is there.
     fn names(&self) -> Result<Vec<String>, Failure> {
         let bytes = self.get(&[NAMES], NAMES_MAX)?.ok_or_else(|| {
-            Failure::unknown(format!("{} has no {NAMES}", self.url)).hint("name what to fetch with --ecosystem")
+            Failure::unknown(format!("{} has no {NAMES}", self.url))
+                .hint("name what to fetch with --ecosystem")
         })?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Failure::refused(format!("{}{NAMES}: expected text, got something else", self.url)))?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            Failure::refused(format!("{}{NAMES}: expected text, got something else", self.url))
+        })?;
         let all: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let whole = |name: &&str| name.split_once(':').is_none_or(|(base, _)| !all.contains(&base));
         let names: Vec<String> = all.iter().copied().filter(whole).map(str::to_owned).collect();

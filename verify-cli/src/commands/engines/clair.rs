@@ -15,7 +15,12 @@ use crate::failure::Failure;
 /// From one question how far it is to the next.
 const PAUSE: Duration = Duration::from_millis(500);
 
-pub(super) fn scan(args: &EngineArgs, image: &Image, url: &Url, chain: &ChainArgs) -> Result<Answer, Failure> {
+pub(super) fn scan(
+    args: &EngineArgs,
+    image: &Image,
+    url: &Url,
+    chain: &ChainArgs,
+) -> Result<Answer, Failure> {
     let Location::Registry(reference) = &chain.image else {
         let what = "engine clair: it fetches layers by itself, and can't reach a layout";
         return Err(Failure::usage(what).hint("scan the image where it is in a registry"));
@@ -28,7 +33,11 @@ pub(super) fn scan(args: &EngineArgs, image: &Image, url: &Url, chain: &ChainArg
         allow_http: chain.access.allow_http,
         ..HttpOptions::default()
     };
-    let server = Server { url, fetcher: HttpFetcher::new(options), ends: Instant::now().checked_add(args.plugin_time) };
+    let server = Server {
+        url,
+        fetcher: HttpFetcher::new(options),
+        ends: Instant::now().checked_add(args.plugin_time),
+    };
     let digest = image.digest();
     let layers = image.manifest.layers.iter().map(|layer| {
         let hash = layer.digest.to_string();

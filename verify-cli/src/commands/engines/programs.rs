@@ -30,11 +30,13 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     fn of(args: &'a EngineArgs, image: &'a Image, program: &OsStr) -> Result<Self, Failure> {
         let found = program_path(program).ok_or_else(|| {
-            let what = format!("engine {}: expected a program of that name, got none", Path::new(program).display());
+            let what =
+                format!("engine {}: expected a program of that name, got none", Path::new(program).display());
             Failure::unknown(what).hint("install it, or name its path")
         })?;
         let scratch = image.made("scratch")?;
-        let variables = [("PATH", PATH.as_ref()), ("LANG", "C.UTF-8".as_ref()), ("HOME", scratch.as_os_str())];
+        let variables =
+            [("PATH", PATH.as_ref()), ("LANG", "C.UTF-8".as_ref()), ("HOME", scratch.as_os_str())];
         let mut environment: Vec<_> =
             variables.into_iter().map(|(name, value)| (name.into(), value.to_owned())).collect();
         environment.push(("TMPDIR".into(), scratch.into()));
@@ -123,7 +125,12 @@ pub(super) fn grype(args: &EngineArgs, image: &Image, program: &OsStr) -> Result
 /// without these it fails, and oscap says `false`.
 const APT: &str = "Dir::Etc::parts \"/nonexistent.d\";\nDir::Etc::main \"/nonexistent\";\n";
 
-pub(super) fn oscap(args: &EngineArgs, image: &Image, file: &Path, report: &Report) -> Result<Answer, Failure> {
+pub(super) fn oscap(
+    args: &EngineArgs,
+    image: &Image,
+    file: &Path,
+    report: &Report,
+) -> Result<Answer, Failure> {
     let definitions = read(file, oval::OVAL_MAX)?;
     let scratch = image.made("scratch")?;
     let (apt, copy) = (scratch.join("apt.conf"), scratch.join("oval.xml"));
@@ -134,9 +141,8 @@ pub(super) fn oscap(args: &EngineArgs, image: &Image, file: &Path, report: &Repo
         say!("warning: oscap doesn't see packages without a dpkg, of which the image has some");
     }
     let root = image.root("root")?;
-    let call = Call::of(args, image, "oscap".as_ref())?
-        .with("APT_CONFIG", apt)
-        .with("OSCAP_PROBE_ROOT", root);
+    let call =
+        Call::of(args, image, "oscap".as_ref())?.with("APT_CONFIG", apt).with("OSCAP_PROBE_ROOT", root);
     let mut arguments = words(["oval", "eval"]);
     arguments.push(copy.into());
     let Ended { code, stdout, stderr } = call.ended(arguments, ANSWER_MAX)?;
@@ -158,8 +164,8 @@ const UUID: &str = "image";
 pub(super) fn atomic(args: &EngineArgs, image: &Image, file: &Path) -> Result<Answer, Failure> {
     let text = String::from_utf8(read(file, atomic::CONFIG_MAX)?);
     let text = text.map_err(|_| Failure::usage(format!("{}: expected text", file.display())))?;
-    let scanner = atomic::scanner(&text)
-        .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+    let scanner =
+        atomic::scanner(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
     let engine = ["podman", "docker"].into_iter().find(|name| program_path(name.as_ref()).is_some());
     let mut call = Call::of(args, image, engine.unwrap_or("podman").as_ref())?;
     // The container engine keeps its images at home, and is what confines the scanner.
