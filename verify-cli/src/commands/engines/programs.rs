@@ -181,12 +181,20 @@ pub(super) fn atomic(args: &EngineArgs, image: &Image, file: &Path) -> Result<An
         mount
     };
     let network = if args.plugin_network { "host" } else { "none" };
-    let mut arguments = words(["run", "--rm", "--network", network, "--security-opt", "label=disable", "-v"]);
+    let name = image.folder.path().file_name().unwrap_or_default().to_os_string();
+    let mut arguments =
+        words(["run", "--rm", "--network", network, "--security-opt", "label=disable", "--name"]);
+    arguments.extend([name.clone(), "-v".into()]);
     arguments.extend([mount("scanin", ":ro"), "-v".into(), mount("scanout", "")]);
     let own = scanner.custom_args.iter().chain([&scanner.image]).chain(&scanner.args);
     arguments.extend(own.map(OsString::from));
     call.name = scanner.name.clone().into();
-    call.stdout(arguments, ANSWER_MAX)?;
+    call.stdout(arguments, ANSWER_MAX).inspect_err(|_| {
+        // The container is no child of what was ended. Where there is none any more, there is nothing to do.
+        let mut remove = words(["rm", "--force"]);
+        remove.push(name);
+        let _ = call.ended(remove, ANSWER_MAX);
+    })?;
     let written = read_answer(&out.join("json")).map_err(|why| broken(&call.name, &why))?;
     call.understood(atomic::parse(&written, &scanner.name, UUID))
 }
