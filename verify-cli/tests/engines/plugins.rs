@@ -108,6 +108,8 @@ answer '{}'"#,
     ] {
         assert_eq!(found[member], expected, "{member}");
     }
+    let words = ["scan", &bench.image, "--unverified", "--plugin", &plugin];
+    assert!(verify(bench.home.path(), &words).out.contains("  mine 1.2 found 1\n"));
     let gate = bench.scan(&[
         "--plugin",
         &plugin,
