@@ -11,6 +11,7 @@
 
 pub mod authoring;
 pub mod canonical;
+pub mod engine;
 pub mod envelope;
 pub mod ground;
 pub mod key;
@@ -33,7 +34,8 @@ pub mod workflow;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
+    ("engine", engine::run),
     ("canonical", canonical::run),
     ("envelope", envelope::run),
     ("root", root::run),

@@ -5,11 +5,13 @@ mod cyclonedx;
 mod html;
 mod sarif;
 mod spdx;
+mod spdx3;
 
 pub use cyclonedx::cyclonedx;
 pub use html::html;
 pub use sarif::sarif;
 pub use spdx::spdx;
+pub use spdx3::spdx3;
 
 use oci_image::Digest;
 

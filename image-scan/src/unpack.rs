@@ -59,7 +59,7 @@ pub fn unpack(
             let mut progress = |_| {};
             let mut archive = Archive::new(Layer::open(scope, blob, descriptor, &mut progress));
             let broken = |error| walk_error(layer, WalkError::Archive(error));
-            let mut made = HashSet::new();
+            let mut made = Made::default();
             while let Some(entry) = archive.next().map_err(broken)? {
                 folder.entry(&entry, &mut archive.body(), &mut made, layer)?;
             }
@@ -79,12 +79,32 @@ struct Folder {
 /// A path from the root, in its parts.
 type Parts = Vec<OsString>;
 
+/// What this layer has made so far, with the folders above it: an opaque folder hides only what is of lower layers.
+#[derive(Default)]
+struct Made(HashSet<PathBuf>);
+
+impl Made {
+    fn insert(&mut self, parts: &[OsString]) {
+        let path: PathBuf = parts.iter().collect();
+        for above in path.ancestors() {
+            // Those above it are there, then.
+            if !self.0.insert(above.to_owned()) {
+                return;
+            }
+        }
+    }
+
+    fn contains(&self, parts: &[OsString]) -> bool {
+        self.0.contains(&parts.iter().collect::<PathBuf>())
+    }
+}
+
 impl Folder {
     fn entry(
         &mut self,
         entry: &Entry,
         body: &mut impl Read,
-        made: &mut HashSet<Parts>,
+        made: &mut Made,
         layer: oci_image::Digest,
     ) -> Result<(), ScanError> {
         let archive = |why| ScanError::Archive { layer, why };
@@ -131,11 +151,8 @@ impl Folder {
         if self.done.bytes > self.limit {
             return Err(archive(ArchiveError::TooLarge { limit: self.limit }));
         }
-        for end in 0..=parts.len() {
-            made.extend(parts.get(..end).map(<[OsString]>::to_vec));
-        }
         parts.push(name);
-        made.insert(parts);
+        made.insert(&parts);
         Ok(())
     }
 
@@ -224,7 +241,7 @@ impl Folder {
     }
 
     /// Removes what lower layers have in a folder.
-    fn empty(&self, parts: &[OsString], made: &HashSet<Parts>) -> io::Result<()> {
+    fn empty(&self, parts: &[OsString], made: &Made) -> io::Result<()> {
         let folder = self.open(parts)?;
         for child in fs::read_dir(within(&folder))? {
             let name = child?.file_name();

@@ -208,6 +208,29 @@ pub(crate) fn state_dir(args: &StateArgs) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Where another program keeps what it downloaded: `variable`, else `name` in the XDG cache folder.
+pub(crate) fn cache_dir(variable: &str, name: &str) -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = || absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    absolute(variable).or_else(|| Some(cache()?.join(name))).filter(|path| path.is_dir())
+}
+
+/// The home directory.
+pub(crate) fn home_dir() -> Option<PathBuf> {
+    std::env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// A program: by its path, or by its name on the path of programs.
+pub(crate) fn program_path(name: &std::ffi::OsStr) -> Option<PathBuf> {
+    if name.as_encoded_bytes().contains(&b'/') {
+        return std::path::absolute(name).ok().filter(|path| path.is_file());
+    }
+    let path = std::env::var_os("PATH")?;
+    // What is in the folder where somebody happens to be is no program of theirs.
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
 /// The root that speaks for an image, and how it was chosen.
 pub(crate) struct ChosenRoot {
     pub(crate) bytes: Vec<u8>,

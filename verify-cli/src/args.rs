@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use oci_image::{Location, Platform, Reference};
 use tuf_client::RepoLocation;
 
+use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 use crate::gate_args::GateArgs;
 
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Db(DbArgs),
     Trust(TrustArgs),
     Demo(DemoArgs),
+    #[command(hide = true)]
+    Confine(ConfineArgs),
 }
 
 /// Verify an image and print the digest reference to pull
@@ -90,6 +93,7 @@ Examples:
   verify scan registry.example.com/acme/web:1.4 --db advisories.db --fail-on high
   verify scan oci:./web:1.4 --unverified --db advisories.db --format json
   verify scan oci:./web:1.4 --unverified --db advisories.db --format html > report.html
+  verify scan registry.example.com/acme/web:1.4 --plugin trivy --plugin oscap=debian-12.oval.xml
 
 stdout has the report and nothing else")]
 pub(crate) struct ScanArgs {
@@ -101,6 +105,8 @@ pub(crate) struct ScanArgs {
     pub(crate) format: ScanFormat,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
+    #[command(flatten)]
+    pub(crate) engines: EngineArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
 }
@@ -118,6 +124,8 @@ pub(crate) enum ScanFormat {
     Cyclonedx,
     // What is in it: SPDX 2.3.
     Spdx,
+    // What is in it, and what is wrong with it: SPDX 3.0.1.
+    Spdx3,
 }
 
 /// From where on a finding breaks the rule.
@@ -279,6 +287,7 @@ pub(crate) enum TrustCommand {
 #[command(after_help = "\
 Example:
   verify db build --from osv-bucket --out advisories.db
+  verify db build --from https://mirror.example.com/osv/ --ecosystem Debian --out advisories.db
   verify db status advisories.db --max-age 7d
   verify db publish advisories.db --trust ./trust
   verify db update --repo https://trust.example.com --root root.json
@@ -303,9 +312,14 @@ pub(crate) enum DbCommand {
 /// What a database is made from.
 #[derive(Args, Debug)]
 pub(crate) struct DbBuildArgs {
-    /// A folder laid out as OSV's bucket is: ECOSYSTEM/all.zip
-    #[arg(long, value_name = "DIR")]
+    /// A folder or an address laid out as OSV's bucket is: ECOSYSTEM/all.zip
+    #[arg(long, value_name = "DIR|URL")]
     pub(crate) from: PathBuf,
+    /// Fetch this ecosystem only, such as Debian; may be repeated [default: all that ecosystems.txt names]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) ecosystem: Vec<String>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// Where to write the database; it is replaced only by a whole one
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,

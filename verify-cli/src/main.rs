@@ -10,6 +10,7 @@ mod advisory_db;
 mod args;
 mod commands;
 mod db_args;
+mod engine_args;
 mod evidence;
 mod evidence_args;
 mod exit;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Db(db) => commands::db::run(db),
         Command::Trust(trust) => commands::trust::run(trust),
         Command::Demo(demo) => commands::demo::run(demo),
+        Command::Confine(confine) => Ok(commands::engines::confine(confine)),
     };
     match done {
         Ok(exit) => exit.into(),

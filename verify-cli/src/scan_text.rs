@@ -46,6 +46,11 @@ fn head(report: &Report, style: Style) {
         let days = database.age_seconds.checked_div(24 * 60 * 60).unwrap_or_default();
         out!("  {} advisories, made {} ({days} days ago)", database.advisories, shown(&database.made_at));
     }
+    for engine in &report.engines {
+        let version = engine.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+        let data = engine.data.as_deref().map(|data| format!(", by {data}")).unwrap_or_default();
+        out!("  {}{} found {}{}", shown(&engine.name), shown(&version), engine.findings, shown(&data));
+    }
 }
 
 /// The map: for each layer, how bad what it brought is.

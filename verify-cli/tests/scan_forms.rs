@@ -1,10 +1,11 @@
 //! Bills of materials are what the libraries of CycloneDX and SPDX themselves accept.
 //!
-//! Needs Python with `cyclonedx-python-lib[json-validation]` and `spdx-tools`: `HALLMARK_PYTHON`, else `python3`.
+//! Needs Python with `cyclonedx-python-lib[json-validation]`, `spdx-tools` and `spdx-python-model`: `HALLMARK_PYTHON`, else `python3`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -16,6 +17,43 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 errors = JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).read())
 sys.exit(str(errors) if errors else 0)
+"#;
+
+/// As above, and what is wrong with the components is there, of each that it is wrong with.
+const FINDINGS: &str = r#"
+import json, sys
+from cyclonedx.model.bom import Bom
+bom = Bom.from_json(json.load(open(sys.argv[1])))
+[one] = bom.vulnerabilities
+assert one.id == "CVE-2026-7", one.id
+refs = {component.bom_ref.value for component in bom.components}
+assert {target.ref for target in one.affects} <= refs, one.affects
+assert [rating.severity.value for rating in one.ratings] == ["critical"], one.ratings
+"#;
+
+/// The SPDX project's own classes, which know every property and what it must hold; written again, they say
+/// what is missing.
+const SPDX3: &str = r#"
+import io, sys
+from spdx_python_model import v3_0_1 as spdx
+objects = spdx.SHACLObjectSet()
+with open(sys.argv[1], "rb") as file:
+    spdx.JSONLDDeserializer().read(file, objects)
+objects.link()
+spdx.JSONLDSerializer().write(objects, io.BytesIO())
+[document] = objects.foreach_type(spdx.SpdxDocument)
+[sbom] = document.rootElement
+[image] = sbom.rootElement
+assert image.software_primaryPurpose.endswith("container"), image
+assert len(list(objects.foreach_type(spdx.software_Package))) == 3
+[weakness] = objects.foreach_type(spdx.security_Vulnerability)
+kinds = {}
+for one in objects.foreach_type(spdx.Relationship):
+    kinds[one.relationshipType.rsplit("/", 1)[-1]] = (one.from_, list(one.to))
+assert kinds["contains"][0] is image and len(kinds["contains"][1]) == 2, kinds
+assert kinds["hasAssociatedVulnerability"][0].name == "bash", kinds
+assert kinds["hasAssociatedVulnerability"][1] == [weakness], kinds
+assert not objects.missing_ids, objects.missing_ids
 "#;
 
 const SPDX: &str = r#"
@@ -34,18 +72,39 @@ fn python() -> OsString {
 
 /// Whether Python lacks the libraries: then it says so, or fails where nothing may be skipped.
 fn there_is_no_library() -> bool {
-    let output = Command::new(python()).args(["-c", "import cyclonedx.validation.json, spdx_tools"]).output();
+    let output = Command::new(python())
+        .args(["-c", "import cyclonedx.validation.json, spdx_tools, spdx_python_model"])
+        .output();
     if output.is_ok_and(|output| output.status.success()) {
         return false;
     }
-    assert!(std::env::var_os("HALLMARK_NO_SKIPS").is_none(), "no cyclonedx-python-lib and spdx-tools");
-    eprintln!("SKIPPED: {:?} has no cyclonedx-python-lib and spdx-tools", python());
+    assert!(
+        std::env::var_os("HALLMARK_NO_SKIPS").is_none(),
+        "no cyclonedx-python-lib, spdx-tools and spdx-python-model"
+    );
+    eprintln!("SKIPPED: {:?} has no cyclonedx-python-lib, spdx-tools and spdx-python-model", python());
     true
+}
+
+/// A database of one advisory, on Debian's bash.
+fn database(folder: &Path) {
+    let advisory = r#"{ "id": "DEBIAN-CVE-2026-7", "modified": "2026-01-01T00:00:00Z", "aliases": ["CVE-2026-7"],
+        "severity": [{ "type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H" }],
+        "affected": [{ "package": { "ecosystem": "Debian:12", "name": "bash" },
+            "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }, { "fixed": "5.2.15-3" }] }] }] }"#;
+    std::fs::create_dir_all(folder.join("osv/Debian")).unwrap();
+    let file = std::fs::File::create(folder.join("osv/Debian/all.zip")).unwrap();
+    let mut zip = zip::ZipWriter::new(file);
+    zip.start_file("advisory.json", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.write_all(advisory.as_bytes()).unwrap();
+    zip.finish().unwrap();
+    advisories::build(&folder.join("osv"), &folder.join("advisories.db")).unwrap();
 }
 
 fn accepted(folder: &Path, image: &str, form: &str, script: &str) {
     let output = Command::new(env!("CARGO_BIN_EXE_verify"))
-        .args(["scan", image, "--unverified", "--format", form])
+        .args(["scan", image, "--unverified", "--format", form, "--db"])
+        .arg(folder.join("advisories.db"))
         .env_clear()
         .env("HOME", folder)
         .output()
@@ -73,6 +132,9 @@ fn bills_of_materials_are_accepted_by_the_libraries_of_their_standards() {
         .unwrap();
     image.write_layout(folder.path().join("image"), "1").unwrap();
     let image = format!("oci:{}:1", folder.path().join("image").display());
+    database(folder.path());
     accepted(folder.path(), &image, "cyclonedx", CYCLONEDX);
+    accepted(folder.path(), &image, "cyclonedx", FINDINGS);
+    accepted(folder.path(), &image, "spdx3", SPDX3);
     accepted(folder.path(), &image, "spdx", SPDX);
 }

@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Formats of signatures, read; no key that signs (docs/src/adr/0016).
     ("image-evidence", &["tuf-core", "oci-image", "image-signatures"]),
     ("publish-store", &["oci-image"]),
+    ("scan-engines", &["image-scan"]),
     ("signing-keys", &["tuf-core"]),
     ("tuf-client", &["tuf-core", "oci-image"]),
     ("verifier-lib", &["tuf-core", "tuf-client", "oci-image", "image-evidence"]),
@@ -34,6 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "image-evidence",
             "image-scan",
             "image-signatures",
+            "scan-engines",
             "verifier-lib",
             "test-repos",
         ],
@@ -68,6 +70,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("zstd", &["image-scan"]),
     ("sigstore-verify", &["image-evidence"]),
     ("coset", &["image-evidence"]),
+    ("nix", &["scan-engines"]),
+    ("quick-xml", &["scan-engines"]),
 ];
 
 /// `(crate, crate that it uses)`.

@@ -21,6 +21,7 @@ pub fn all() -> Vec<Seed> {
     let mut seeds = Vec::new();
     for (target, of_target) in [
         ("canonical", canonical()),
+        ("engine", engines()),
         ("envelope", documents::envelopes()),
         ("root", documents::roots()),
         ("timestamp", documents::timestamps()),
@@ -49,6 +50,31 @@ fn named<B: AsRef<[u8]>>(list: &[(&str, B)]) -> Named {
 fn pretty(bytes: &[u8]) -> String {
     let value: serde_json::Value = serde_json::from_slice(bytes).expect("ours is JSON");
     serde_json::to_string_pretty(&value).expect("a value")
+}
+
+/// Answers of other scanners, each after the number of its reader.
+fn engines() -> Named {
+    const SCANNER: &str = "type: scanner\nscanner_name: a\nimage_name: b\nscans:\n  - name: cve\n    args: ['x',\n 'y']\n";
+    const ANSWER: &str = r#"{ "protocol": 1, "digest": "sha256:1111111111111111111111111111111111111111111111111111111111111111",
+        "findings": [{ "id": "CVE-2026-7", "package": "bash", "severity": "high", "references": ["https://a"] }] }"#;
+    const INDEXED: &str = r#"{ "manifest_hash": "sha256:1111111111111111111111111111111111111111111111111111111111111111",
+        "state": "IndexFinished", "success": true }"#;
+    let after = |whose: u8, said: &str| [&[whose], said.as_bytes()].concat();
+    let answers = [
+        ("good-trivy", after(0, include_str!("../../../scan-engines/tests/answers/trivy.json"))),
+        ("good-grype", after(1, include_str!("../../../scan-engines/tests/answers/grype.json"))),
+        ("good-clair", after(2, include_str!("../../../scan-engines/tests/answers/clair.json"))),
+        ("good-oval", after(3, include_str!("../../../scan-engines/tests/answers/oval.xml"))),
+        ("good-atomic", after(4, include_str!("../../../scan-engines/tests/answers/atomic.json"))),
+        ("good-plugin", after(5, ANSWER)),
+        ("good-description", after(6, r#"{ "protocol": 1, "name": "mine", "input": "root" }"#)),
+        ("good-indexed", after(7, INDEXED)),
+        ("good-scanner", after(8, SCANNER)),
+        ("bad-other-digest", after(5, &ANSWER.replace("1111", "2222"))),
+        ("bad-entity", after(3, "<!DOCTYPE a [<!ENTITY b 'c'>]><a><definition id='x'><title>&b;</title></definition></a>")),
+        ("bad-name-of-ours", after(6, r#"{ "protocol": 1, "name": "hallmark", "input": "root" }"#)),
+    ];
+    named(&answers)
 }
 
 fn canonical() -> Named {

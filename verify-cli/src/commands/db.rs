@@ -1,5 +1,6 @@
 //! `verify db`: makes a database of advisories, and says what one holds.
 
+mod bucket;
 mod publish;
 mod update;
 
@@ -109,7 +110,16 @@ pub(crate) fn run(args: &DbArgs) -> Result<Exit, Failure> {
 }
 
 fn build(args: &DbBuildArgs) -> Result<Exit, Failure> {
-    let info = advisories::build(&args.from, &args.out).map_err(|error| failure(&error))?;
+    let fetched = match bucket::address(&args.from) {
+        Some(url) => Some(bucket::fetched(&url?, &args.ecosystem, &args.access)?),
+        None if args.ecosystem.is_empty() => None,
+        None => {
+            let what = "--ecosystem says what to fetch: expected --from URL, got a folder";
+            return Err(Failure::usage(what));
+        }
+    };
+    let from = fetched.as_ref().map_or(args.from.as_path(), |folder| folder.path());
+    let info = advisories::build(from, &args.out).map_err(|error| failure(&error))?;
     print(&Report::of(&info, Utc::now(), None), args.format);
     say!("wrote {}", args.out.display());
     Ok(Exit::Trusted)

@@ -2,6 +2,7 @@
 
 pub(crate) mod db;
 pub(crate) mod demo;
+pub(crate) mod engines;
 pub(crate) mod evidence;
 pub(crate) mod image;
 pub(crate) mod provenance;

@@ -14,6 +14,7 @@ use verifier_lib::{Layers, Link, Stage, Status, Verdict, VerifiedImage, Verified
 use crate::access::{Access, image_source, now, source_failure};
 use crate::advisory_db::AdvisoryDb;
 use crate::args::{ChainArgs, Format, PrintingArgs, ScanArgs, ScanFormat};
+use crate::commands::engines;
 use crate::commands::image::verify;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -36,7 +37,12 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             Err(exit) => return Ok(exit),
         },
     };
-    let report = weighed(report, db.as_ref(), rules.as_ref(), now(&args.chain))?;
+    let report = looked_up(report, db.as_ref())?;
+    let report = engines::run(&args.engines, &args.chain, report)?;
+    let report = match &rules {
+        Some(rules) => report.gated(rules, now(&args.chain)),
+        None => report,
+    };
     print(&report, args.format, now(&args.chain));
     Ok(match &report.gate {
         Some(gate) if !gate.passed => Exit::Gate,
@@ -52,24 +58,16 @@ fn print(report: &Report, format: ScanFormat, now: DateTime<Utc>) {
         ScanFormat::Html => out!("{}", formats::html(report)),
         ScanFormat::Sarif => report::print_json(&formats::sarif(report)),
         ScanFormat::Cyclonedx => report::print_json(&formats::cyclonedx(report, &made_at)),
+        ScanFormat::Spdx3 => report::print_json(&formats::spdx3(report, &made_at)),
         ScanFormat::Spdx => report::print_json(&formats::spdx(report, &made_at)),
     }
 }
 
-fn weighed(
-    report: Report,
-    db: Option<&AdvisoryDb>,
-    rules: Option<&Rules>,
-    now: DateTime<Utc>,
-) -> Result<Report, Failure> {
-    let report = match db {
-        Some(db) => report.matched(db).map_err(|error| Failure::unknown(shown(&error)))?,
-        None => report.without_database(),
-    };
-    Ok(match rules {
-        Some(rules) => report.gated(rules, now),
-        None => report,
-    })
+fn looked_up(report: Report, db: Option<&AdvisoryDb>) -> Result<Report, Failure> {
+    match db {
+        Some(db) => report.matched(db).map_err(|error| Failure::unknown(shown(&error))),
+        None => Ok(report.without_database()),
+    }
 }
 
 /// The scan as the last link of a chain: of each platform that was verified. Its layers are hashed on the way.
@@ -83,7 +81,11 @@ pub(crate) fn last_link(
     let (mut broken, mut found) = (Vec::new(), Vec::new());
     for one in image.platforms() {
         let platform = one.platform().map(|platform| format!("{platform}: ")).unwrap_or_default();
-        let report = weighed(of_platform(access, &image, one)?, db, rules, now)?;
+        let report = looked_up(of_platform(access, &image, one)?, db)?;
+        let report = match rules {
+            Some(rules) => report.gated(rules, now),
+            None => report,
+        };
         if let Some(gate) = report.gate.as_ref().filter(|gate| !gate.passed) {
             broken.push(format!("{platform}{}", gate.summary()));
         }
@@ -156,7 +158,7 @@ fn take(subject: &Subject<'_>, source: &dyn ImageSource) -> Result<Inventory, Fa
     taken.map_err(|error| scan_failure(&error))
 }
 
-fn scan_failure(error: &ScanError) -> Failure {
+pub(crate) fn scan_failure(error: &ScanError) -> Failure {
     let what = format!("could not scan: {}", shown(&error.to_string()));
     match error.unreachable() {
         true => Failure::unknown(what),

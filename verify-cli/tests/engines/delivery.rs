@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::{TimeDelta, Utc};
+use test_repos::http::{Server, folder};
 use test_repos::simulator::Simulator;
 use test_repos::tree::Tree;
 use tuf_core::consistent_target_name;
@@ -219,4 +220,34 @@ fn what_publish_prints_is_what_a_shell_runs() {
     fs::write(desk.path("no.db"), "something else").unwrap();
     let other = desk.path("no.db").display().to_string();
     desk.verify(&["db", "publish", &other]).failed(1, &["expected a database of advisories"]);
+}
+
+#[test]
+fn a_bucket_over_http_makes_the_same_bytes_as_a_copy_of_it() {
+    let desk = Desk::new();
+    let made = fs::read(database(desk.home.path(), 1)).unwrap();
+    let bucket = desk.path("osv-1");
+    let server = Server::start(folder(&bucket)).unwrap();
+    let build = |more: &[&str]| {
+        let (url, out) = (server.url(), desk.path("fetched.db").display().to_string());
+        desk.verify(&[&["db", "build", "--from", &url, "--out", &out], more].concat())
+    };
+    build(&[]).failed(3, &["has no ecosystems.txt", "--ecosystem"]);
+    let run = build(&["--ecosystem", "Debian"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(fs::read(desk.path("fetched.db")).unwrap(), made);
+    fs::remove_file(desk.path("fetched.db")).unwrap();
+    fs::write(bucket.join("ecosystems.txt"), "Debian:12\nDebian\n").unwrap();
+    assert_eq!(build(&[]).code, 0);
+    assert_eq!(fs::read(desk.path("fetched.db")).unwrap(), made);
+
+    for (name, code) in [("../x", 1), ("_severity", 1), ("Alpine", 3)] {
+        fs::write(bucket.join("ecosystems.txt"), format!("{name}\n")).unwrap();
+        assert_eq!(build(&[]).code, code, "{name}");
+    }
+    half(&bucket.join("Debian/all.zip"));
+    assert_eq!(build(&["--ecosystem", "Debian"]).code, 1);
+    assert_eq!(fs::read(desk.path("fetched.db")).unwrap(), made, "the one that was there stays");
+    let left = fs::read_dir(desk.home.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with("hallmark-osv-")));
 }

@@ -9,4 +9,6 @@
 )]
 
 mod delivery;
+mod others;
+mod plugins;
 mod support;

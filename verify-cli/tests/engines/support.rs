@@ -35,7 +35,12 @@ impl Run {
 /// Runs `verify` with a clean environment, but for the path of programs.
 pub(crate) fn verify(home: &Path, words: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verify"));
-    command.args(words).env_clear().env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap());
+    command
+        .args(words)
+        .env_clear()
+        .env("HOME", home)
+        .env("TMPDIR", home)
+        .env("PATH", std::env::var_os("PATH").unwrap());
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     Run { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
@@ -48,6 +53,9 @@ pub(crate) fn debian(folder: &Path) -> String {
     let image = ImageBuilder::new()
         .file("etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\n")
         .file("etc/debian_version", b"12.1\n")
+        // What dpkg's library tells architectures by.
+        .file("usr/share/dpkg/cputable", b"amd64\tx86_64\t(amd64|x86_64)\t64\tlittle\n")
+        .file("usr/share/dpkg/tupletable", b"# Version=1.0\nbase-gnu-linux-<cpu>\t<cpu>\n")
         .file("var/lib/dpkg/status", status.as_bytes())
         .layer()
         .file("opt/a-1.0.dist-info/METADATA", b"Name: a\nVersion: 1.0\n\n")
