@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("image-signatures", &["tuf-core", "oci-image"]),
     // Formats of signatures, read; no key that signs (docs/src/adr/0016).
     ("image-evidence", &["tuf-core", "oci-image", "image-signatures"]),
+    ("image-policy", &["tuf-core", "oci-image"]),
     ("publish-store", &["oci-image"]),
     ("scan-engines", &["image-scan"]),
     ("signing-keys", &["tuf-core"]),
@@ -33,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "oci-image",
             "advisories",
             "image-evidence",
+            "image-policy",
             "image-scan",
             "image-signatures",
             "scan-engines",

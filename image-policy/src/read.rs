@@ -1,0 +1,310 @@
+//! From text to rules, with everything that is wrong and where.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::POLICY_MAX;
+use crate::pattern::fault;
+use crate::policy::{
+    Identity, Ignore, Mirror, Policy, RootOfTrust, Scan, Scope, Severity, Signers, Tags, Trust,
+};
+use crate::problem::{Problem, Problems};
+
+const VERSION: u32 = 1;
+const DAY: u64 = 24 * 60 * 60;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    version: Spanned<u32>,
+    #[serde(default)]
+    scope: Vec<WireScope>,
+    #[serde(default)]
+    mirror: Vec<WireMirror>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WireScope {
+    name: Spanned<String>,
+    r#match: Spanned<Vec<Spanned<String>>>,
+    deny: Option<Spanned<String>>,
+    trust: Option<Spanned<WireTrust>>,
+    roles: Option<Vec<String>>,
+    signers: Option<Spanned<WireSigners>>,
+    tags: Option<WireTags>,
+    scan: Option<Spanned<WireScan>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WireTrust {
+    repo: String,
+    root: Option<PathBuf>,
+    root_sha256: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WireSigners {
+    at_least: Option<NonZeroU32>,
+    predicate: Option<String>,
+    #[serde(default)]
+    keys: Vec<PathBuf>,
+    #[serde(default)]
+    identities: Vec<WireIdentity>,
+    trusted_root: Option<PathBuf>,
+    notation_policy: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireIdentity {
+    identity: String,
+    issuer: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireTags {
+    #[serde(default)]
+    allow: Vec<String>,
+    #[serde(default)]
+    deny: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WireScan {
+    db: Option<PathBuf>,
+    fail_on: Option<Severity>,
+    #[serde(default)]
+    fixable_only: bool,
+    #[serde(default)]
+    fail_on_exploited: bool,
+    #[serde(default)]
+    fail_on_gaps: bool,
+    max_db_age: Option<Spanned<String>>,
+    #[serde(default)]
+    ignore: Vec<WireIgnore>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireIgnore {
+    id: Spanned<String>,
+    package: Option<String>,
+    reason: Spanned<String>,
+    expires: Spanned<toml::value::Datetime>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireMirror {
+    from: Spanned<String>,
+    to: Spanned<String>,
+}
+
+/// The text, and what was found wrong with it so far.
+struct Reader<'t> {
+    text: &'t str,
+    problems: Vec<Problem>,
+}
+
+impl Policy {
+    /// Reads rules: TOML, as `docs/src/policy.md` shows it.
+    ///
+    /// # Errors
+    /// With everything that is wrong, each with its line and column.
+    pub fn parse(text: &str) -> Result<Self, Problems> {
+        let whole = |what: String| Problems(vec![Problem { line: 1, column: 1, what }]);
+        if u64::try_from(text.len()).unwrap_or(u64::MAX) > POLICY_MAX {
+            return Err(whole(format!("expected at most {POLICY_MAX} bytes, got {}", text.len())));
+        }
+        let file: File = toml::from_str(text).map_err(|error| match error.span() {
+            Some(span) => Problems(vec![Problem::at(text, &span, error.message())]),
+            None => whole(error.message().to_owned()),
+        })?;
+        let mut reader = Reader { text, problems: Vec::new() };
+        if *file.version.get_ref() != VERSION {
+            let what = format!("expected version {VERSION}, got {}", file.version.get_ref());
+            reader.wrong(&file.version.span(), what);
+        }
+        let mut names = BTreeSet::new();
+        let scopes = file.scope.into_iter().map(|scope| reader.scope(scope, &mut names)).collect();
+        let mirrors = file.mirror.into_iter().map(|mirror| reader.mirror(mirror)).collect();
+        match reader.problems.is_empty() {
+            true => Ok(Self { scopes, mirrors }),
+            false => Err(Problems(reader.problems)),
+        }
+    }
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, span: &Range<usize>, what: impl Into<String>) {
+        self.problems.push(Problem::at(self.text, span, what));
+    }
+
+    fn scope(&mut self, wire: WireScope, names: &mut BTreeSet<String>) -> Scope {
+        let (span, name) = (wire.name.span(), wire.name.into_inner());
+        if name.trim().is_empty() || !names.insert(name.clone()) {
+            self.wrong(&span, format!("expected a name of its own, got {name:?}"));
+        }
+        if wire.r#match.get_ref().is_empty() {
+            self.wrong(&wire.r#match.span(), "expected at least one pattern of names, got none");
+        }
+        let patterns = wire.r#match.into_inner().into_iter().map(|pattern| self.pattern(pattern)).collect();
+        let demands = wire.trust.is_some()
+            || wire.roles.is_some()
+            || wire.signers.is_some()
+            || wire.tags.is_some()
+            || wire.scan.is_some();
+        if let Some(deny) = &wire.deny {
+            if demands {
+                self.wrong(&deny.span(), "expected a scope that denies to say nothing else");
+            }
+            if deny.get_ref().trim().is_empty() {
+                self.wrong(&deny.span(), "expected the reason why these are denied, got nothing");
+            }
+        }
+        let line = Problem::at(self.text, &span, "").line;
+        Scope {
+            name,
+            line,
+            patterns,
+            deny: wire.deny.map(Spanned::into_inner),
+            trust: wire.trust.and_then(|trust| self.trust(trust)),
+            roles: wire.roles.unwrap_or_default(),
+            signers: wire.signers.map(|signers| self.signers(signers)),
+            tags: wire.tags.map(|WireTags { allow, deny }| Tags { allow, deny }).unwrap_or_default(),
+            scan: wire.scan.map(|scan| self.scan(scan)),
+        }
+    }
+
+    fn pattern(&mut self, pattern: Spanned<String>) -> String {
+        if let Some(expected) = fault(pattern.get_ref()) {
+            self.wrong(&pattern.span(), format!("expected {expected}; got {:?}", pattern.get_ref()));
+        }
+        pattern.into_inner()
+    }
+
+    fn trust(&mut self, wire: Spanned<WireTrust>) -> Option<Trust> {
+        let (span, WireTrust { repo, root, root_sha256 }) = (wire.span(), wire.into_inner());
+        let root = match (root, root_sha256) {
+            (Some(file), None) => RootOfTrust::File(file),
+            (None, Some(hex)) => {
+                let digits = |hex: &str| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+                if !digits(hex.get_ref()) {
+                    let what = format!("expected 64 digits of hex, got {:?}", hex.get_ref());
+                    self.wrong(&hex.span(), what);
+                }
+                RootOfTrust::Sha256(hex.into_inner())
+            }
+            (root, _) => {
+                let got = if root.is_some() { "both" } else { "neither" };
+                self.wrong(&span, format!("expected root or root-sha256, as its owner gave it, got {got}"));
+                return None;
+            }
+        };
+        Some(Trust { repo, root })
+    }
+
+    fn signers(&mut self, wire: Spanned<WireSigners>) -> Signers {
+        let (span, wire) = (wire.span(), wire.into_inner());
+        if wire.keys.is_empty() && wire.identities.is_empty() && wire.notation_policy.is_none() {
+            self.wrong(&span, "expected keys, identities or notation-policy, got none of them");
+        }
+        if wire.identities.is_empty() != wire.trusted_root.is_none() {
+            self.wrong(&span, "expected identities and trusted-root together, got one of them");
+        }
+        let identity = |WireIdentity { identity, issuer }| Identity { identity, issuer };
+        Signers {
+            at_least: wire.at_least.unwrap_or(NonZeroU32::MIN),
+            predicate: wire.predicate,
+            keys: wire.keys,
+            identities: wire.identities.into_iter().map(identity).collect(),
+            trusted_root: wire.trusted_root,
+            notation_policy: wire.notation_policy,
+        }
+    }
+
+    fn scan(&mut self, wire: Spanned<WireScan>) -> Scan {
+        let (span, wire) = (wire.span(), wire.into_inner());
+        if wire.fixable_only && wire.fail_on.is_none() {
+            self.wrong(&span, "expected fail-on where fixable-only is, got none");
+        }
+        let max_db_age = wire.max_db_age.and_then(|age| {
+            let seconds = age_of(age.get_ref());
+            if seconds.is_none() {
+                let what =
+                    format!("expected hours or days, such as \"36h\" or \"7d\", got {:?}", age.get_ref());
+                self.wrong(&age.span(), what);
+            }
+            seconds
+        });
+        Scan {
+            db: wire.db,
+            fail_on: wire.fail_on,
+            fixable_only: wire.fixable_only,
+            fail_on_exploited: wire.fail_on_exploited,
+            fail_on_gaps: wire.fail_on_gaps,
+            max_db_age,
+            ignore: wire.ignore.into_iter().filter_map(|ignore| self.ignore(ignore)).collect(),
+        }
+    }
+
+    fn ignore(&mut self, wire: WireIgnore) -> Option<Ignore> {
+        for text in [&wire.id, &wire.reason] {
+            if text.get_ref().trim().is_empty() {
+                self.wrong(&text.span(), "expected an id and a reason, got an empty one");
+            }
+        }
+        let Some(expires) = instant(wire.expires.get_ref()) else {
+            let got = wire.expires.get_ref();
+            self.wrong(&wire.expires.span(), format!("expected a date or a time with its zone, got {got}"));
+            return None;
+        };
+        let (id, reason) = (wire.id.into_inner(), wire.reason.into_inner());
+        Some(Ignore { id, package: wire.package, reason, expires })
+    }
+
+    fn mirror(&mut self, wire: WireMirror) -> Mirror {
+        for text in [&wire.from, &wire.to] {
+            let whole = format!("{}/name", text.get_ref());
+            let is_start = whole.parse::<oci_image::Reference>().is_ok_and(|name| {
+                // What is written in another way than names are would never fit one, or fit another.
+                name.name().to_string() == whole
+            });
+            if !is_start {
+                let what = format!(
+                    "expected the beginning of names as they are written in full, such as \
+                     mirror.example.com/hub or docker.io/library, got {:?}",
+                    text.get_ref()
+                );
+                self.wrong(&text.span(), what);
+            }
+        }
+        Mirror { from: wire.from.into_inner(), to: wire.to.into_inner() }
+    }
+}
+
+fn age_of(text: &str) -> Option<u64> {
+    let of = |unit: char, seconds: u64| {
+        text.strip_suffix(unit)?.parse::<u32>().ok().and_then(|count| u64::from(count).checked_mul(seconds))
+    };
+    of('h', 60 * 60).or_else(|| of('d', DAY))
+}
+
+/// A day ends what is said at its beginning, in UTC.
+pub(crate) fn instant(value: &toml::value::Datetime) -> Option<DateTime<Utc>> {
+    let text = value.to_string();
+    let time = DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc());
+    let day = || text.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    time.or_else(|_| day()).ok()
+}
