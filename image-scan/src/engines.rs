@@ -101,6 +101,7 @@ impl Foreign {
             summary: self.summary,
             references: self.references,
             engine: engine.to_owned(),
+            suppressed: None,
             engines: vec![engine.to_owned()],
         }
     }

@@ -17,6 +17,7 @@ mod ecosystem;
 mod engines;
 mod error;
 pub mod formats;
+mod gate;
 mod inventory;
 mod layer;
 mod limits;
@@ -33,11 +34,12 @@ pub use component::{Component, Kind, Source};
 pub use ecosystem::{Ecosystem, Query};
 pub use engines::{Engine, Foreign};
 pub use error::{ArchiveError, ScanError};
+pub use gate::{BrokenRule, Gate, Ignore, Rules, Suppression};
 pub use inventory::{Inventory, LayerInfo, Subject, Unread};
 pub use matching::{Advisories, Answer, Known};
 pub use os_release::OsRelease;
 pub use report::{
-    Coverage, CoverageStatus, DatabaseInfo, Finding, Gate, ImageInfo, Report, Severity, SourceInfo,
-    Undecided, counts,
+    Coverage, CoverageStatus, DatabaseInfo, Finding, ImageInfo, Report, Severity, SourceInfo, Undecided,
+    counts,
 };
 pub use unpack::{Unpacked, unpack};

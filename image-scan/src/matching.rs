@@ -157,6 +157,7 @@ fn finding(component: &Component, query: &Query, known: &Known) -> Finding {
         path: component.path.clone(),
         purl: component.purl.clone(),
         engine: ENGINE.to_owned(),
+        suppressed: None,
         engines: vec![ENGINE.to_owned()],
     }
 }

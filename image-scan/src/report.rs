@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::component::{Component, Kind};
 use crate::engines::Engine;
+use crate::gate::{Gate, Suppression};
 use crate::inventory::{Inventory, LayerInfo, Unread};
 use crate::os_release::OsRelease;
 
@@ -187,6 +188,9 @@ pub struct Finding {
     pub engine: String,
     /// Who all found it.
     pub engines: Vec<String>,
+    /// Why it doesn't count, where somebody answers for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<Suppression>,
 }
 
 /// An advisory of which it can't be told whether it applies.
@@ -239,20 +243,6 @@ pub enum CoverageStatus {
     LeftOut,
 }
 
-/// What the rules say.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Gate {
-    /// Findings of this severity or worse break the rule.
-    pub fail_on: Severity,
-    /// Only findings count that a newer version mends.
-    pub fixable_only: bool,
-    /// Whether the image passes.
-    pub passed: bool,
-    /// How many findings broke the rule.
-    pub broken_by: usize,
-}
-
 impl Report {
     /// A report of an inventory before anything was looked up.
     #[must_use]
@@ -294,23 +284,13 @@ impl Report {
             b.severity.cmp(&a.severity).then_with(|| key(a).cmp(&key(b)))
         });
     }
-
-    /// Weighs the findings by a rule.
-    #[must_use]
-    pub fn gated(mut self, fail_on: Severity, fixable_only: bool) -> Self {
-        let breaks =
-            |finding: &&Finding| finding.severity >= fail_on && (finding.fixed.is_some() || !fixable_only);
-        let broken_by = self.findings.iter().filter(breaks).count();
-        self.gate = Some(Gate { fail_on, fixable_only, passed: broken_by == 0, broken_by });
-        self
-    }
 }
 
-/// How many there are of each severity: each weakness of each source package once.
+/// How many there are of each severity that count: each weakness of each source package once.
 pub fn counts<'f>(findings: impl Iterator<Item = &'f Finding>) -> BTreeMap<Severity, usize> {
     let mut seen = BTreeSet::new();
     let mut counts: BTreeMap<Severity, usize> = BTreeMap::new();
-    for one in findings {
+    for one in findings.filter(|one| one.suppressed.is_none()) {
         let name = one.source_package.as_deref().unwrap_or(&one.package);
         if seen.insert((name, one.id.as_str())) {
             let count = counts.entry(one.severity).or_default();

@@ -6,8 +6,8 @@
 mod support;
 
 use image_scan::{
-    Advisories, Answer, CoverageStatus, DatabaseInfo, Ecosystem, ImageInfo, Known, Query, Report, Severity,
-    SourceInfo,
+    Advisories, Answer, CoverageStatus, DatabaseInfo, Ecosystem, Ignore, ImageInfo, Known, Query, Report,
+    Rules, Severity, SourceInfo, counts,
 };
 use support::{DEBIAN_12, Image, Layer, deb};
 
@@ -186,7 +186,76 @@ fn a_gate_counts_what_its_rule_says() {
         if !fixed {
             report.findings[0].fixed = None;
         }
-        let gate = report.gated(fail_on, fixable_only).gate.unwrap();
+        let rules = Rules { fail_on: Some(fail_on), fixable_only, ..Rules::default() };
+        let gate = report.gated(&rules, now()).gate.unwrap();
         assert_eq!(gate.passed, passed, "{fail_on:?} {fixable_only} {fixed}");
     }
+}
+
+fn now() -> chrono::DateTime<chrono::Utc> {
+    "2026-01-02T00:00:00Z".parse().unwrap()
+}
+
+/// The words of the rules that are broken.
+fn broken(report: &Report, rules: &Rules) -> Vec<String> {
+    let gate = report.clone().gated(rules, now()).gate.unwrap();
+    assert_eq!(gate.passed, gate.broken.is_empty());
+    gate.broken.into_iter().map(|broken| format!("{}: {}", broken.rule, broken.what)).collect()
+}
+
+#[test]
+fn each_rule_is_broken_for_its_own_reason() {
+    let mut found = report(Layer::new().python("x", "a", "1"), vec![]);
+    assert_eq!(broken(&found, &Rules::default()), [""; 0]);
+    let exploited = Rules { fail_on_exploited: true, ..Rules::default() };
+    assert_eq!(broken(&found, &exploited), [""; 0]);
+    found.findings[0].exploited = true;
+    let words = "exploited: expected no finding that is known to be exploited, got 1";
+    assert_eq!(broken(&found, &exploited), [words]);
+
+    // A day old, says the fake.
+    let aged = |most| Rules { max_database_age: Some(most), ..Rules::default() };
+    assert_eq!(broken(&found, &aged(86_400)), [""; 0]);
+    let words =
+        "database-age: expected a database of at most 23 hours, got one of 1 day, made 2026-01-01T00:00:00Z";
+    assert_eq!(broken(&found, &aged(86_399)), [words]);
+    found.database.as_mut().unwrap().age_seconds = -200_000;
+    assert_eq!(broken(&found, &aged(86_400)).len(), 1);
+    found.database = None;
+    assert!(broken(&found, &aged(86_400))[0].ends_with("got none"));
+
+    let gaps = Rules { fail_on_gaps: true, ..Rules::default() };
+    assert_eq!(broken(&report(Layer::new().python("x", "a", "1"), vec![]), &gaps), [""; 0]);
+    let blind = report(Layer::new().python("x", "a", "1"), vec!["PyPI"]);
+    assert!(broken(&blind, &gaps)[0].ends_with("got no answer for PyPI"));
+    assert!(broken(&report(Layer::new().python("x", "a", "?"), vec![]), &gaps)[0].contains("1 advisories"));
+}
+
+#[test]
+fn who_answers_for_a_finding_does_so_for_that_one_and_for_a_while() {
+    let found = report(Layer::new().python("x", "a", "1").python("y", "b", "1"), vec![]);
+    assert_eq!(found.findings.len(), 2);
+    let gate = |id: &str, package: Option<&str>, expires: &str| {
+        let ignore = Ignore {
+            id: id.into(),
+            package: package.map(str::to_owned),
+            reason: "not reachable".into(),
+            expires: expires.parse().unwrap(),
+        };
+        let rules = Rules { fail_on: Some(Severity::Low), ignore: vec![ignore], ..Rules::default() };
+        let report = found.clone().gated(&rules, now());
+        assert_eq!(report.findings.len(), 2, "nothing vanishes");
+        let ignored = report.findings.iter().filter(|one| one.suppressed.is_some()).count();
+        let counted: usize = counts(report.findings.iter()).values().sum();
+        assert_eq!(counted + ignored, 2);
+        let gate = report.gate.unwrap();
+        (ignored, gate.broken_by, gate.expired.len(), gate.unused.len())
+    };
+    let later = "2026-01-02T00:00:01Z";
+    assert_eq!(gate("CVE-2026-1", None, later), (2, 0, 0, 0));
+    assert_eq!(gate("GHSA-1", None, later), (2, 0, 0, 0), "by another name of it");
+    assert_eq!(gate("CVE-2026-1", Some("a"), later), (1, 1, 0, 0));
+    assert_eq!(gate("CVE-2026-1", Some("c"), later), (0, 2, 0, 1));
+    assert_eq!(gate("CVE-2026-2", None, later), (0, 2, 0, 1));
+    assert_eq!(gate("CVE-2026-1", None, "2026-01-02T00:00:00Z"), (0, 2, 1, 0), "its time is over");
 }

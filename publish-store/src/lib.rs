@@ -62,6 +62,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// When the place gives no usable answer.
     fn target(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// What is there, whoever put it: at most `limit` names. `None`: such a place has no names to list, or they
+    /// are looked at as files.
+    ///
+    /// # Errors
+    /// When the place gives no usable answer.
+    fn listing(&self, _limit: usize) -> Result<Option<Listing>, StoreError> {
+        Ok(None)
+    }
+
+    /// A file by a name of [`Self::listing`], of which at most `limit` bytes are read. `None`: it is gone.
+    ///
+    /// # Errors
+    /// When the place gives no usable answer.
+    fn beginning(&self, _name: &str, _limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
     /// What leads clients now; `None` where nothing was published yet.
     ///
     /// # Errors
@@ -116,6 +133,15 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// When it could not be cleared.
     fn sweep(&self) -> Result<(), StoreError>;
+}
+
+/// The names in a place.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Listing {
+    /// Each as it would be asked for, `metadata/1.root.json`, in order.
+    pub names: Vec<String>,
+    /// Whether there are more than were asked for.
+    pub more: bool,
 }
 
 /// Why a place could not be read or written.

@@ -23,7 +23,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-use crate::{AwsKeys, HEAD_MAX, Head, Store, StoreError, Token};
+use crate::{AwsKeys, HEAD_MAX, Head, Listing, Store, StoreError, Token};
 
 /// How many writes are under way at once: more of them gain nothing over one connection pool.
 const AT_ONCE: usize = 16;
@@ -349,6 +349,40 @@ impl Store for S3Store {
 
     fn target(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.read(&self.path("targets", name)?, limit)?.map(|(bytes, _)| bytes))
+    }
+
+    fn listing(&self, limit: usize) -> Result<Option<Listing>, StoreError> {
+        let prefix = Some(&self.prefix).filter(|prefix| !prefix.as_ref().is_empty());
+        let start = prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
+        let asked = limit.saturating_add(1);
+        let listed = self.store.list(prefix).take(asked).map_ok(|object| object.location.to_string());
+        let names = self.runtime.block_on(listed.try_collect::<Vec<String>>());
+        let names = names.map_err(|why| self.failed(&why))?;
+        let mut names: Vec<String> =
+            names.iter().filter_map(|name| name.strip_prefix(&start).map(str::to_owned)).collect();
+        names.sort();
+        let more = names.len() > limit;
+        names.truncate(limit);
+        Ok(Some(Listing { names, more }))
+    }
+
+    fn beginning(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path("", name)?;
+        self.runtime.block_on(async {
+            let answer = match self.store.get(&path).await {
+                Err(Error::NotFound { .. }) => return Ok(None),
+                answer => answer.map_err(|why| self.failed(&why))?,
+            };
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            let (mut body, mut bytes) = (answer.into_stream(), Vec::new());
+            while let Some(part) = body.try_next().await.map_err(|why| self.failed(&why))? {
+                bytes.extend(part.iter().take(limit.saturating_sub(bytes.len())));
+                if bytes.len() >= limit {
+                    break;
+                }
+            }
+            Ok(Some(bytes))
+        })
     }
 
     fn head(&self) -> Result<Option<Head>, StoreError> {

@@ -330,6 +330,12 @@ impl KeyRing {
                         "the PIN is asked for, or comes from pin-source= in the URI, or HALLMARK_PIN",
                     ));
                 }
+                Why::Locked => {
+                    return Err(unusable(&error).hint(
+                        "its security officer unlocks it: `pkcs11-tool --login --login-type so --init-pin`; \
+                         until then, other keys of the role can sign",
+                    ));
+                }
                 _ => return Err(unusable(&error)),
             }
         }

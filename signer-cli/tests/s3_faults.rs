@@ -267,7 +267,21 @@ fn doctor_and_import_treat_an_object_store_as_a_folder() {
         said.stdout
     };
     let sound = doctor(0);
-    assert!(sound.contains("is no folder here: not looked into"), "{sound}");
+    assert!(sound.contains("holds no private key"), "{sound}");
+
+    // What lies beside it is found: a private key by what is in it, and a state that nobody is led to.
+    let key = fs::read_to_string(story.desk.path("trust/keys/targets.pem")).unwrap();
+    let strange = ["/trust/repo/notes/backup.txt", "/trust/repo/metadata/99.snapshot.json"];
+    story.moto.put(strange[0], &key);
+    story.moto.put(strange[1], "{}");
+    let found = doctor(1);
+    assert!(found.contains("everyone is served") && found.contains("notes/backup.txt in s3://"), "{found}");
+    assert!(found.contains("an interrupted publish left this"), "{found}");
+    assert!(found.contains("metadata/99.snapshot.json in s3://"), "{found}");
+    for object in strange {
+        story.moto.request("DELETE", object);
+    }
+    doctor(0);
 
     // Another publisher takes the repository over from a mirror of it, into a place of their own.
     let metadata = story.mirror("repo");

@@ -5,13 +5,15 @@
 mod support;
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use support::{Desk, NAME, Said};
+use support::{Desk, NAME, Said, typist};
 use test_repos::tree::Tree;
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -111,6 +113,64 @@ fn a_root_moves_into_a_token_and_signs_from_there() {
     token(&desk, &kinds);
     with_token(&desk, Some("5678"), &["publish"]).failed(1, &["names another key now"]);
     before.assert_unchanged();
+}
+
+/// Builds the module that locks as a smart card does, and says what is around it.
+fn locking(desk: &Desk) -> Vec<(&'static str, OsString)> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../signing-keys/tests/locking.c");
+    let module = desk.path("locking.so");
+    run(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&module).arg(source).arg("-ldl"));
+    vec![
+        ("SOFTHSM2_CONF", desk.path("softhsm2.conf").into()),
+        ("PKCS11_MODULE_PATH", module.into()),
+        ("LOCKING_MODULE", MODULE.into()),
+        ("LOCKING_COUNT", desk.path("count").into()),
+    ]
+}
+
+#[test]
+fn a_token_is_never_locked_by_a_script_and_a_locked_one_says_so() {
+    if !there("softhsm2-util") || !there("pkcs11-tool") || !typist::is_there() {
+        return;
+    }
+    let desk = Desk::published();
+    token(&desk, &[("01", "targets", "EC:prime256v1")]);
+    let around = locking(&desk);
+    let with = |pin: &str, unsaid: bool, arguments: &[&str]| {
+        let mut command = desk.command(arguments);
+        command.envs(around.iter().cloned()).env("HALLMARK_PIN", pin);
+        if unsaid {
+            command.env("LOCKING_UNSAID", "1");
+        }
+        Said::of(&command.output().unwrap())
+    };
+    let wrong = || fs::read_to_string(desk.path("count")).unwrap_or_default();
+    with("5678", false, &["key", "import", "hsm", "pkcs11:token=tuf;object=targets"]).ok();
+    with("5678", false, &["role", "rotate", "targets", "--key", "hsm"]).ok();
+    with("5678", false, &["publish"]).ok();
+    with("5678", false, &["role", "renew", "targets"]).ok();
+    let before = Tree::of(desk.path("trust")).unwrap();
+
+    // A script is stopped before the last try, though its PIN were right.
+    with("0000", false, &["publish"]).failed(2, &["the PIN is wrong", "hint: "]);
+    assert_eq!(wrong(), "1");
+    with("0000", false, &["publish"]).failed(2, &["one try is left, then the token is locked"]);
+    with("5678", false, &["publish"]).failed(2, &["one more wrong PIN locks token tuf", "none is taken"]);
+    assert_eq!(wrong(), "2");
+    // A person is warned, and may take it.
+    let (shown, code) = typist::typed_with(&desk, "0000|0000|0000", &["publish"], &around);
+    assert_eq!((code, wrong().as_str()), (2, "3"), "{shown}");
+    assert!(shown.contains("warning: one more wrong PIN locks token tuf"), "{shown}");
+    assert!(shown.contains("the token is locked after too many wrong PINs"), "{shown}");
+    // The right one is of no use then, whether the token says that it is locked, or only refuses.
+    for unsaid in [false, true] {
+        let said = with("5678", unsaid, &["publish"]);
+        said.failed(2, &["the token is locked after too many wrong PINs", "hint: its security officer"]);
+    }
+    before.assert_unchanged();
+    // Unlocked, as the security officer does it: all goes on.
+    fs::write(desk.path("count"), "0").unwrap();
+    with("5678", false, &["publish"]).ok();
 }
 
 /// An agent of our own, ended by its handle.

@@ -9,7 +9,7 @@ use oci_image::{
 use thiserror::Error;
 
 use crate::proof::{Link, Proof, Stage, Status};
-use crate::{Broken, Progress};
+use crate::{Broken, Progress, Verdict};
 
 /// An image whose chain held, from the root of trust to its bytes. Only a completed verification makes one.
 #[derive(Debug)]
@@ -160,14 +160,25 @@ impl VerifiedImage {
         Ok(named)
     }
 
-    /// The same image after [`VerifiedImage::write`] came to its end: every layer has been hashed.
+    /// The same image after [`VerifiedImage::write`], or a scan, came to its end: every layer has been hashed.
     #[must_use]
     pub fn layers_hashed(mut self) -> Self {
         for link in self.proof.links.iter_mut().filter(|link| link.status == Status::Deferred) {
             link.status = Status::Passed;
-            link.detail = link.detail.replace("hashed when they are read", "hashed as they were written");
+            link.detail = link.detail.replace("hashed when they are read", "hashed as they were read");
         }
         self
+    }
+
+    /// The verdict after one more link, of a stage that comes after the chain.
+    #[must_use]
+    pub fn then(mut self: Box<Self>, link: Link) -> Verdict {
+        self.proof.push(link.clone());
+        match link.status {
+            Status::Passed | Status::Deferred => Verdict::Trusted(self),
+            Status::Broken => Verdict::Refused(Box::new(Broken { link, proof: self.proof })),
+            Status::Unknown => Verdict::Unknown(Box::new(Broken { link, proof: self.proof })),
+        }
     }
 
     /// What a written tag names: the index where all that it lists was verified, else the one image.

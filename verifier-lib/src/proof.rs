@@ -34,6 +34,8 @@ pub enum Stage {
     Layer,
     /// What others signed about the image, where that was asked for.
     Evidence,
+    /// What is in the image and what is known to be wrong with it, where that was asked for.
+    Scan,
 }
 
 impl Stage {
@@ -53,6 +55,7 @@ impl Stage {
             Self::Config => "config",
             Self::Layer => "layer",
             Self::Evidence => "evidence",
+            Self::Scan => "scan",
         }
     }
 

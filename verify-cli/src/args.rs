@@ -8,6 +8,7 @@ use tuf_client::RepoLocation;
 
 use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
+use crate::gate_args::GateArgs;
 
 /// Verify a container image before it runs
 #[derive(Debug, Parser)]
@@ -48,6 +49,7 @@ Examples:
   docker pull \"$(verify image registry.example.com/acme/web:1.4)\"
   verify image oci:./web:1.4 --as registry.example.com/acme/web:1.4 --explain
   verify image registry.example.com/acme/web:1.4 --require-signers 2 --signer-key a.pub --signer-key b.pub
+  verify image registry.example.com/acme/web:1.4 --scan --db advisories.db --fail-on high --fixable-only
 
 stdout has the digest reference and nothing else")]
 pub(crate) struct ImageArgs {
@@ -57,6 +59,11 @@ pub(crate) struct ImageArgs {
     pub(crate) chain: ChainArgs,
     #[command(flatten)]
     pub(crate) demand: DemandArgs,
+    /// Scan it as the last link of the chain: exit 4 where what is in it breaks a rule
+    #[arg(long)]
+    pub(crate) scan: bool,
+    #[command(flatten)]
+    pub(crate) gate: GateArgs,
 }
 
 /// Verify an image, then write only verified bytes into an OCI layout
@@ -93,18 +100,11 @@ pub(crate) struct ScanArgs {
     /// Scan bytes that nobody vouches for; the report says so
     #[arg(long)]
     pub(crate) unverified: bool,
-    /// The advisories to look its components up in [default: those of `verify db update`, if any]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) db: Option<PathBuf>,
     /// How the report is printed; json has a schema in docs/schema
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) format: ScanFormat,
-    /// Exit 4 where there is a finding of this severity, or a worse one
-    #[arg(long, value_enum, value_name = "SEVERITY")]
-    pub(crate) fail_on: Option<FailOn>,
-    /// For --fail-on, count only what a newer version mends
-    #[arg(long, requires = "fail_on")]
-    pub(crate) fixable_only: bool,
+    #[command(flatten)]
+    pub(crate) gate: GateArgs,
     #[command(flatten)]
     pub(crate) engines: EngineArgs,
     #[command(flatten)]

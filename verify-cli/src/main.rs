@@ -15,6 +15,7 @@ mod evidence;
 mod evidence_args;
 mod exit;
 mod failure;
+mod gate_args;
 mod installed_db;
 mod pins;
 mod progress;

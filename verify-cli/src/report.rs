@@ -178,7 +178,11 @@ fn not_trusted(reference: &str, broken: &Broken, word: Word, printing: PrintingA
             }
         }
     }
-    if word == Word::Unknown { Exit::Unknown } else { Exit::Refused }
+    match word {
+        Word::Unknown => Exit::Unknown,
+        _ if broken.link.stage == Stage::Scan => Exit::Gate,
+        _ => Exit::Refused,
+    }
 }
 
 /// For programs, the answer where the chain was not even begun. A wrong call has none.
@@ -271,6 +275,7 @@ fn hint(link: &Link, word: Word) -> Option<&'static str> {
         Stage::Evidence => {
             "too few of those who must have signed it did: `verify evidence` lists every signature and its worth"
         }
+        Stage::Scan => "`verify scan` with the same rules lists every finding, and what mends it",
         Stage::Reference | Stage::Trust => return None,
     })
 }

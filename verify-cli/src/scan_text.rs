@@ -124,7 +124,15 @@ fn advisory(one: &Finding, style: Style) {
     };
     let exploited = if one.exploited { style.bad("EXPLOITED ") } else { String::new() };
     let summary: String = one.summary.iter().flat_map(|summary| summary.chars()).take(STEP_SHOWN).collect();
-    out!("      {severity} {:<16} {:<20} {exploited}{}", shown(&one.id), shown(&fixed), shown(&summary));
+    let (id, fixed) = (shown(&one.id), shown(&fixed));
+    match &one.suppressed {
+        None => out!("      {severity} {id:<16} {fixed:<20} {exploited}{}", shown(&summary)),
+        Some(answer) => {
+            let until = answer.expires.as_deref().map(|at| format!(" until {at}")).unwrap_or_default();
+            let what = format!("{id:<16} {fixed:<20} {}, by {}{until}", answer.reason, answer.by);
+            out!("      {} {}", style.faint("ignored   "), style.faint(&shown(&what)));
+        }
+    }
 }
 
 /// What nothing was learnt about. It comes with every report, because silence would read as "clean".
@@ -166,7 +174,8 @@ fn not_known(report: &Report, style: Style) {
 }
 
 fn next_steps(report: &Report, style: Style) {
-    let fixable: Vec<_> = report.findings.iter().filter(|one| one.fixed.is_some()).collect();
+    let fixable: Vec<_> =
+        report.findings.iter().filter(|one| one.fixed.is_some() && one.suppressed.is_none()).collect();
     if fixable.is_empty() {
         return;
     }
@@ -186,14 +195,15 @@ fn next_steps(report: &Report, style: Style) {
 
 fn gate(report: &Report, style: Style) {
     let Some(gate) = &report.gate else { return };
-    let rule = format!(
-        "--fail-on {}{}",
-        gate.fail_on.name(),
-        if gate.fixable_only { " --fixable-only" } else { "" }
-    );
     match gate.passed {
-        true => out!("\n{} {rule}", style.good("passed")),
-        false => out!("\n{} {rule}: {} findings", style.bad("FAILED"), gate.broken_by),
+        true => out!("\n{} {}", style.good("passed"), gate.summary()),
+        false => out!("\n{} {}", style.bad("FAILED"), shown(&gate.summary())),
+    }
+    for rule in &gate.expired {
+        out!("  {} {}", style.unsure("no longer ignored"), shown(rule));
+    }
+    for rule in &gate.unused {
+        out!("  {} {}", style.faint("fits nothing"), style.faint(&shown(rule)));
     }
 }
 

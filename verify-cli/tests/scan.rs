@@ -10,6 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 use test_repos::images::ImageBuilder;
 use test_repos::surface::{Endpoints, Surface, SurfaceKind};
+use tuf_core::schema::Target;
 
 struct Run {
     code: i32,
@@ -173,11 +174,20 @@ fn a_broken_rule_ends_with_4_and_the_report_is_printed() {
         verify(folder.path(), &[&["scan", &image, "--unverified", "--db", &db][..], more].concat())
     };
     assert_eq!(scan(&[]).code, 0);
-    for (rule, code) in [("critical", 4), ("any", 4), ("low", 4)] {
+    for (rule, said) in [
+        (
+            "critical",
+            "FAILED expected no finding of severity critical or worse that a newer version mends, got 1",
+        ),
+        ("any", "FAILED expected no finding that a newer version mends, got 1"),
+    ] {
         let run = scan(&["--fail-on", rule, "--fixable-only"]);
-        assert_eq!(run.code, code, "{rule}");
-        assert!(run.out.contains(&format!("{}: 1 findings", "--fixable-only")), "{}", run.out);
+        assert_eq!(run.code, 4, "{rule}");
+        assert!(run.out.contains(said), "{}", run.out);
     }
+    assert_eq!(scan(&["--fail-on-exploited", "--fail-on-gaps"]).code, 0);
+    assert_eq!(scan(&["--max-db-age", "36h", "--at", "2026-01-03T00:00:00Z"]).code, 4);
+    assert_eq!(scan(&["--max-db-age", "3d", "--at", "2026-01-03T00:00:00Z"]).code, 0);
     let report = scan(&["--fail-on", "high", "--format", "json"]).json();
     assert_eq!(report["gate"]["passed"], false);
     assert_eq!(report["gate"]["broken_by"], 1);
@@ -196,11 +206,63 @@ fn a_rule_needs_a_database_and_a_database_must_be_one() {
     assert!(run.err.contains("expected a database of advisories, got another kind of file"), "{}", run.err);
 }
 
+#[test]
+fn who_answers_for_a_finding_says_why_and_until_when() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, db) = (debian(folder.path()), database(folder.path()));
+    let file = folder.path().join("ignore.toml");
+    let scan = |rules: &str, form: &str| {
+        fs::write(&file, rules).unwrap();
+        let ignore = ["--fail-on", "any", "--ignore-file", file.to_str().unwrap(), "--format", form];
+        let words = ["scan", &image, "--unverified", "--db", &db, "--at", "2026-01-03T00:00:00Z"];
+        verify(folder.path(), &[&words[..], &ignore].concat())
+    };
+    let rule = |id: &str, expires: &str| {
+        format!(
+            "[[ignore]]\nid = \"{id}\"\npackage = \"bash\"\nreason = \"no shell runs\"\nexpires = {expires}\n"
+        )
+    };
+    let run = scan(&rule("CVE-2026-7", "2026-01-04"), "json");
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    let suppressed = &run.json()["findings"][0]["suppressed"];
+    assert_eq!(suppressed["reason"], "no shell runs");
+    assert_eq!(suppressed["expires"], "2026-01-04T00:00:00Z");
+    let run = scan(&rule("CVE-2026-7", "2026-01-04"), "text");
+    assert!(run.out.contains("ignored    CVE-2026-7"), "{}", run.out);
+    assert!(
+        scan(&rule("CVE-2026-7", "2026-01-04"), "sarif").out.contains("\"justification\": \"no shell runs\"")
+    );
+    // Its day is over, or it is about something else.
+    let run = scan(&rule("CVE-2026-7", "2026-01-03"), "text");
+    assert_eq!(run.code, 4);
+    assert!(run.out.contains("no longer ignored CVE-2026-7 in bash: no shell runs"), "{}", run.out);
+    let run = scan(&rule("CVE-2026-8", "2026-01-04"), "text");
+    assert_eq!(run.code, 4);
+    assert!(run.out.contains("fits nothing"), "{}", run.out);
+    // What is no rule is a wrong call.
+    let without = |member: &str| {
+        let rule = rule("CVE-2026-7", "2026-01-04");
+        rule.lines().filter(|line| !line.starts_with(member)).collect::<Vec<_>>().join("\n")
+    };
+    for (rules, said) in [
+        (without("reason"), "missing field `reason`"),
+        (without("expires"), "missing field `expires`"),
+        (rule("CVE-2026-7", "10:00:00"), "expected a date or a time with its zone"),
+        (rule("CVE-2026-7", "2026-01-04T10:00:00"), "expected a date or a time with its zone"),
+        (rule(" ", "2026-01-04"), "expected an id and a reason"),
+        (format!("{}why = 1\n", rule("CVE-2026-7", "2026-01-04")), "unknown field `why`"),
+    ] {
+        let run = scan(&rules, "json");
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{rules}");
+        assert!(run.err.contains(said) && run.err.contains("hint: "), "{}", run.err);
+    }
+}
+
 /// A publisher's repository and image.
 struct Story {
     folder: tempfile::TempDir,
     endpoints: Endpoints,
-    _surface: Surface,
+    surface: Surface,
 }
 
 impl Story {
@@ -209,7 +271,7 @@ impl Story {
         let surface = Surface::start(kind, folder.path()).unwrap();
         let endpoints = surface.endpoints().unwrap();
         fs::write(folder.path().join("root.json"), &endpoints.root).unwrap();
-        Self { folder, endpoints, _surface: surface }
+        Self { folder, endpoints, surface }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -268,4 +330,68 @@ fn one_platform_is_scanned_at_a_time() {
     let run = verify(&story.path("home"), &["scan", image, "--unverified", "--platform", "linux/s390x"]);
     assert_eq!(run.code, 2, "{}", run.err);
     assert!(run.err.contains("expected an image for linux/s390x, got "), "{}", run.err);
+}
+
+/// A publisher signed what is vulnerable: the chain holds, and the scan stops it.
+#[test]
+fn a_vulnerable_image_that_is_correctly_signed_is_stopped() {
+    let mut story = Story::begin(SurfaceKind::Http);
+    let mine = story.path("mine");
+    let (image, db) = (debian(&mine), database(&mine));
+    let name = "registry.example.com/acme/web:vulnerable";
+    let layout = mine.join("image");
+    let index: serde_json::Value =
+        serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let entries = index["manifests"].as_array().unwrap();
+    let tagged =
+        |entry: &&serde_json::Value| entry["annotations"]["org.opencontainers.image.ref.name"] == "1";
+    let digest = entries.iter().find(tagged).unwrap()["digest"].as_str().unwrap().to_owned();
+    let manifest = fs::read(layout.join("blobs").join(digest.replace(':', "/"))).unwrap();
+    {
+        let mut world = story.surface.world();
+        world.repo.role_mut("targets").set_target(name, &Target::of(&manifest)).unwrap();
+        world.repo.publish().unwrap();
+    }
+    story.endpoints = story.surface.endpoints().unwrap();
+    let (at, root) = (story.endpoints.now.to_rfc3339(), story.path("root.json"));
+    let verify = |more: &[&str]| {
+        let mut words = vec!["image", &image, "--as", name, "--at", &at, "--repo", &story.endpoints.repo];
+        words.extend(["--root", root.to_str().unwrap()]);
+        words.extend(more);
+        verify(&story.path("home"), &words)
+    };
+    let pinned = format!("registry.example.com/acme/web@{digest}\n");
+    let run = verify(&[]);
+    assert_eq!((run.code, run.out.as_str()), (0, pinned.as_str()), "{}", run.err);
+    let run = verify(&["--scan", "--db", &db]);
+    assert_eq!((run.code, run.out.as_str()), (0, pinned.as_str()), "{}", run.err);
+
+    let run = verify(&["--scan", "--db", &db, "--fail-on", "high"]);
+    assert_eq!((run.code, run.out.as_str()), (4, ""), "{}", run.err);
+    assert!(run.err.contains("expected no finding of severity high or worse, got 1"), "{}", run.err);
+    assert!(run.err.contains("hint: `verify scan`"), "{}", run.err);
+    let run = verify(&["--scan", "--db", &db, "--fail-on", "high", "--format", "json"]);
+    let report = run.json();
+    assert_eq!(run.code, 4);
+    assert_eq!((&report["verdict"], &report["broken"]["stage"]), (&"refused".into(), &"scan".into()));
+    assert!(report["pinned"].is_null() && report["digest"].is_null(), "{report}");
+    let links = report["links"].as_array().unwrap();
+    assert!(links.iter().all(|link| link["status"] != "deferred"), "layers were hashed on the way: {report}");
+
+    // Rules without a scan, or a scan with rules and nothing to look up in, are wrong calls, not a pass.
+    let run = verify(&["--db", &db, "--fail-on", "high"]);
+    assert_eq!((run.code, run.out.as_str()), (2, ""), "{}", run.err);
+    let run = verify(&["--scan", "--fail-on", "high"]);
+    assert_eq!((run.code, run.out.as_str()), (2, ""), "{}", run.err);
+
+    // A damaged layer is found before anything is said of what is in it.
+    for entry in fs::read_dir(layout.join("blobs/sha256")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
+        }
+    }
+    let run = verify(&["--scan", "--db", &db]);
+    assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.err);
 }

@@ -84,11 +84,9 @@ fn head(page: &mut String, report: &Report) {
 
 fn gate(report: &Report) -> String {
     let Some(gate) = &report.gate else { return String::new() };
-    let fixable = if gate.fixable_only { " that a newer version mends" } else { "" };
-    let rule = format!("no finding of severity {} or worse{fixable}", gate.fail_on.name());
     match gate.passed {
-        true => format!(" <span class=\"mark good\">\u{2713} passed: {rule}</span>"),
-        false => format!(" <span class=\"mark bad\">\u{2717} failed: {rule}, got {}</span>", gate.broken_by),
+        true => " <span class=\"mark good\">\u{2713} passed: no rule is broken</span>".to_owned(),
+        false => format!(" <span class=\"mark bad\">\u{2717} failed: {}</span>", escaped(&gate.summary())),
     }
 }
 
@@ -207,10 +205,18 @@ fn advisory(page: &mut String, findings: &[&Finding]) {
         one.severity.name(),
         one.severity.name(),
         escaped(&one.id),
-        if one.exploited { " <span class=\"mark bad\">known to be exploited</span>" } else { "" },
+        match (&one.suppressed, one.exploited) {
+            (Some(_), _) => " <span class=\"mark\">ignored</span>",
+            (None, true) => " <span class=\"mark bad\">known to be exploited</span>",
+            (None, false) => "",
+        },
         escaped(&fixed),
         escaped(one.summary.as_deref().unwrap_or_default()),
     );
+    if let Some(answer) = &one.suppressed {
+        let until = answer.expires.as_deref().map(|at| format!(", until {at}")).unwrap_or_default();
+        entry(page, "Ignored", &format!("{} (by {}{until})", answer.reason, answer.by));
+    }
     entry(page, "In", &packages.join(", "));
     entry(page, "Fixed for some", one.fixed_for_some.as_deref().unwrap_or_default());
     entry(page, "Disputed", if one.disputed { "yes" } else { "" });

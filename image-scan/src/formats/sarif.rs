@@ -64,7 +64,7 @@ fn result(one: &Finding, report: &Report) -> Value {
     let fixed =
         one.fixed.as_ref().map_or_else(|| "no fix yet".to_owned(), |fixed| format!("fixed in {fixed}"));
     let layer = report.layers.get(one.layer).map_or("", |layer| layer.digest.as_str());
-    json!({
+    let mut value = json!({
         "ruleId": one.id,
         "level": level(one.severity),
         "message": { "text": format!("{} {} ({fixed}), in layer {}", one.package, one.version, one.layer) },
@@ -73,7 +73,12 @@ fn result(one: &Finding, report: &Report) -> Value {
             "logicalLocations": [{ "fullyQualifiedName": format!("{}@{layer}", report.image.reference) }],
         }],
         "partialFingerprints": { "finding": format!("{}/{}/{}", one.id, one.purl, one.path) },
-    })
+    });
+    if let (Some(answer), Some(members)) = (&one.suppressed, value.as_object_mut()) {
+        let why = json!([{ "kind": "external", "justification": answer.reason }]);
+        members.insert("suppressions".into(), why);
+    }
+    value
 }
 
 fn level(severity: Severity) -> &'static str {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::component::{Component, Kind};
+use crate::gate::Rules;
 use crate::inventory::{Inventory, LayerInfo};
 use crate::report::{Finding, ImageInfo, Severity};
 
@@ -63,9 +64,13 @@ fn hostile() -> Report {
         path: "/a b".into(),
         purl: "pkg:pypi/a@1".into(),
         engine: "hallmark".into(),
+        suppressed: None,
         engines: vec!["hallmark".into()],
     });
-    report.gated(Severity::High, true)
+    report.gated(
+        &Rules { fail_on: Some(Severity::High), fixable_only: true, ..Rules::default() },
+        "2027-01-01T00:00:00Z".parse().unwrap(),
+    )
 }
 
 #[test]

@@ -203,15 +203,29 @@ fn file(
     Some(bytes)
 }
 
-/// Files in the folder that belong to nothing, and to a state that nobody is led to.
+/// Files that belong to nothing, and to a state that nobody is led to.
 fn leftovers(subject: &Subject<'_>, newest: &Newest, findings: &mut Findings) {
-    let Some(dir) = subject.folder().map(|dir| dir.join("metadata")) else { return };
-    let entries = fs::read_dir(&dir).into_iter().flatten().take(NAMES);
-    let mut names: Vec<String> =
-        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
+    let (names, place) = match subject.folder().map(|dir| dir.join("metadata")) {
+        Some(dir) => {
+            let entries = fs::read_dir(&dir).into_iter().flatten().take(NAMES);
+            let names =
+                entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
+            (names.collect::<Vec<String>>(), format!("{}/", dir.display()))
+        }
+        None => {
+            // Who may not list was told so where private keys are looked for.
+            let Ok(Some(listing)) = subject.store.listing(NAMES) else { return };
+            let names = listing.names.iter().filter_map(|name| name.strip_prefix("metadata/"));
+            (names.map(str::to_owned).collect(), String::new())
+        }
+    };
+    let mut names = names;
     names.sort();
     for name in names.iter().filter(|name| !name.starts_with(UNFINISHED)) {
-        let at = dir.join(name).display().to_string();
+        let at = match place.as_str() {
+            "" => format!("metadata/{name} in {}", subject.store.describe()),
+            folder => format!("{folder}{name}"),
+        };
         if newest.contains_key(name) {
             continue;
         }

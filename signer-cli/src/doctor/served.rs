@@ -1,4 +1,4 @@
-//! What lies in the folder that is served, and must not: private keys, by what is in them and whatever they
+//! What lies in the folder or store that is served, and must not: private keys, by what is in them and whatever they
 //! are called, and what was left behind.
 
 use std::collections::BTreeSet;
@@ -15,6 +15,8 @@ use crate::reports::doctor::Area;
 const STEPS: usize = 4_000_000;
 /// What is read of each: a key is a file of its own, and small.
 const READ: u64 = 256 * 1024;
+/// Objects that are none of a repository's, of which the beginnings are fetched.
+const STRANGERS: usize = 1000;
 /// What a crash leaves of a file that was being written.
 const UNFINISHED: &str = ".signer-unfinished-";
 
@@ -22,11 +24,7 @@ const TAKE_OUT: &str =
     "take it out, then `signer role rotate ROLE` for each role that it signs for: it may have been read";
 
 pub(super) fn look(subject: &Subject<'_>, findings: &mut Findings) {
-    let Some(served) = subject.folder() else {
-        findings
-            .close(Area::Served, format!("{} is no folder here: not looked into", subject.store.describe()));
-        return;
-    };
+    let Some(served) = subject.folder() else { return objects(subject, findings) };
     home(subject, served, findings);
     let mut walk = Walk::default();
     walk.folder(served.to_owned());
@@ -46,6 +44,72 @@ pub(super) fn look(subject: &Subject<'_>, findings: &mut Findings) {
         }
     }
     findings.close(Area::Served, format!("{} holds no private key", served.display()));
+}
+
+/// The same in a store of objects. What is named as this program names its files was read as such, or is a
+/// target named by its hash: of the rest, the beginnings are read.
+fn objects(subject: &Subject<'_>, findings: &mut Findings) {
+    let store = subject.store.as_ref();
+    let place = store.describe();
+    let listing = match store.listing(STEPS) {
+        Ok(Some(listing)) => listing,
+        Ok(None) => {
+            return findings.close(Area::Served, format!("{place} has no names to list: not looked into"));
+        }
+        Err(error) => {
+            let hint = "give these keys the right to list, and look again: it is how a private key is found";
+            return findings.warning(Area::Served, format!("not looked into: {error}"), place, hint);
+        }
+    };
+    let strange = listing.names.iter().filter(|name| !is_ours(name));
+    let mut left = STRANGERS;
+    for name in strange {
+        let at = format!("{name} in {place}");
+        if left == 0 {
+            let what = format!(
+                "more than {STRANGERS} files that are none of the repository's: the rest was not read"
+            );
+            findings.warning(Area::Served, what, at, "give the repository a prefix of its own");
+            break;
+        }
+        left = left.saturating_sub(1);
+        match store.beginning(name, READ).map(Option::unwrap_or_default).map(Zeroizing::new) {
+            Ok(bytes) => private_key(&bytes, at, findings),
+            Err(error) => {
+                let hint = "see who may read it: clients would be refused too";
+                findings.warning(Area::Served, format!("a file can't be read: {error}"), at, hint);
+            }
+        }
+    }
+    if listing.more {
+        let what = format!("more than {STEPS} files: the rest was not looked at");
+        findings.warning(Area::Served, what, place.as_str(), "give the repository a prefix of its own");
+    }
+    findings.close(Area::Served, format!("{place} holds no private key"));
+}
+
+/// Whether a name is one that publishing gives: `metadata/7.targets.json`, `targets/HASH.name`.
+fn is_ours(name: &str) -> bool {
+    let numbered = |name: &str| {
+        name.split_once('.').is_some_and(|(version, role)| {
+            role.ends_with(".json") && version.parse::<u64>().is_ok_and(|version| version > 0)
+        })
+    };
+    match name.split_once('/') {
+        Some(("metadata", file)) => file == "timestamp.json" || numbered(file),
+        Some(("targets", path)) => {
+            let file = path.rsplit('/').next().unwrap_or(path);
+            let hash = file.split('.').next().unwrap_or_default();
+            hash.len() >= 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+        }
+        _ => false,
+    }
+}
+
+fn private_key(bytes: &[u8], at: String, findings: &mut Findings) {
+    if let Some(kind) = signing_keys::private_key_in(bytes) {
+        findings.problem(Area::Served, format!("everyone is served {kind}"), at, TAKE_OUT);
+    }
 }
 
 /// The folder of keys within what is served, if only by a link.
@@ -97,11 +161,7 @@ fn file(path: &Path, findings: &mut Findings) {
     // Wiped: it may be a secret.
     let mut bytes = Zeroizing::new(Vec::new());
     match File::open(path).and_then(|file| file.take(READ).read_to_end(&mut bytes)) {
-        Ok(_) => {
-            if let Some(kind) = signing_keys::private_key_in(&bytes) {
-                findings.problem(Area::Served, format!("everyone is served {kind}"), at, TAKE_OUT);
-            }
-        }
+        Ok(_) => private_key(&bytes, at, findings),
         Err(why) => {
             let what = format!("a file can't be read: {why}");
             findings.warning(Area::Served, what, at, "`chmod a+r` it, so that it can be served");

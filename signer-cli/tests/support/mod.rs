@@ -8,6 +8,7 @@ pub mod faulty;
 pub mod moto;
 pub mod python_tuf;
 pub mod strace;
+pub mod typist;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -106,6 +106,11 @@ impl Moto {
         body.to_owned()
     }
 
+    pub fn put(&self, path: &str, body: &str) {
+        let answer = self.ask("PUT", path, body);
+        assert!(answer.starts_with("HTTP/1.1 20"), "PUT {path}: {answer}");
+    }
+
     fn ask(&self, method: &str, path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let length = body.len();

@@ -3,8 +3,9 @@
 use oci_image::Platform;
 use verifier_lib::{Layers, Platforms, Verdict, Verification};
 
-use crate::access::Access;
+use crate::access::{Access, now};
 use crate::args::{ChainArgs, ImageArgs};
+use crate::commands::scan;
 use crate::evidence;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -13,11 +14,17 @@ use crate::report;
 
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
     evidence::expect_demand(&args.demand)?;
+    if !args.scan && args.gate.is_given() {
+        return Err(Failure::usage("the rules of a scan were given, and no scan").hint("add --scan"));
+    }
+    // Before anything is read: a wrong database is no reason to wait for an image.
+    let rules = if args.scan { Some(args.gate.open(&args.chain)?) } else { None };
     let access = Access::of(&args.chain).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);
     })?;
     // What is on this machine is hashed to the last byte; what isn't, as it is pulled.
-    let layers = if access.local { Layers::Hash } else { Layers::Defer };
+    // A scan reads every layer, and hashes it as it does.
+    let layers = if access.local && !args.scan { Layers::Hash } else { Layers::Defer };
     let verdict = match verify(&access, &args.chain, layers) {
         Verdict::Trusted(image) => {
             let demanded = evidence::demanded(&args.demand, &args.chain, image);
@@ -26,6 +33,16 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
             })?
         }
         other => other,
+    };
+    let verdict = match (verdict, &rules) {
+        (Verdict::Trusted(image), Some((db, rules))) => {
+            scan::last_link(&access, image, db.as_ref(), rules.as_ref(), now(&args.chain)).inspect_err(
+                |failure| {
+                    report::print_failure(&args.chain.image.to_string(), failure, args.printing);
+                },
+            )?
+        }
+        (other, _) => other,
     };
     if matches!(verdict, Verdict::Trusted(_)) {
         access.trusted()?;

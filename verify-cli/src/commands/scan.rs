@@ -5,15 +5,15 @@
 use std::io::Read;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use image_scan::{ImageInfo, Inventory, Report, ScanError, Severity, Subject, formats};
+use image_scan::{ImageInfo, Inventory, Report, Rules, ScanError, Subject, counts, formats};
 use oci_image::{
     Descriptor, ImageManifest, ImageSource, MANIFEST_MAX, Manifest, Platform, Selector, VerifyingReader,
 };
-use verifier_lib::{Layers, Verdict, VerifiedImage};
+use verifier_lib::{Layers, Link, Stage, Status, Verdict, VerifiedImage, VerifiedPlatform};
 
 use crate::access::{Access, image_source, now, source_failure};
 use crate::advisory_db::AdvisoryDb;
-use crate::args::{ChainArgs, FailOn, Format, PrintingArgs, ScanArgs, ScanFormat};
+use crate::args::{ChainArgs, Format, PrintingArgs, ScanArgs, ScanFormat};
 use crate::commands::engines;
 use crate::commands::image::verify;
 use crate::exit::Exit;
@@ -29,11 +29,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(what).hint("scan each with --platform OS/ARCH"));
     }
     // Before anything is read: a wrong database is no reason to wait for an image.
-    let db = AdvisoryDb::of(args.db.as_deref(), &args.chain)?;
-    if args.fail_on.is_some() && db.is_none() {
-        let what = "--fail-on needs advisories to look components up in, and there are none";
-        return Err(Failure::usage(what).hint("give --db FILE, or fetch them with `verify db update`"));
-    }
+    let (db, rules) = args.gate.open(&args.chain)?;
     let report = match args.unverified {
         true => unverified(&args.chain)?,
         false => match verified(args)? {
@@ -41,15 +37,9 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             Err(exit) => return Ok(exit),
         },
     };
-    let report = match &db {
-        Some(db) => report.matched(db).map_err(|error| Failure::unknown(shown(&error)))?,
-        None => report.without_database(),
-    };
+    let report = looked_up(report, db.as_ref())?;
     let report = engines::run(&args.engines, &args.chain, report)?;
-    let report = match args.fail_on {
-        Some(fail_on) => report.gated(severity(fail_on), args.fixable_only),
-        None => report,
-    };
+    let report = gated(report, rules.as_ref(), now(&args.chain));
     print(&report, args.format, now(&args.chain));
     Ok(match &report.gate {
         Some(gate) if !gate.passed => Exit::Gate,
@@ -70,15 +60,56 @@ fn print(report: &Report, format: ScanFormat, now: DateTime<Utc>) {
     }
 }
 
-fn severity(fail_on: FailOn) -> Severity {
-    match fail_on {
-        FailOn::Critical => Severity::Critical,
-        FailOn::High => Severity::High,
-        FailOn::Medium => Severity::Medium,
-        FailOn::Low => Severity::Low,
-        FailOn::Negligible => Severity::Negligible,
-        FailOn::Any => Severity::Unknown,
+fn looked_up(report: Report, db: Option<&AdvisoryDb>) -> Result<Report, Failure> {
+    match db {
+        Some(db) => report.matched(db).map_err(|error| Failure::unknown(shown(&error))),
+        None => Ok(report.without_database()),
     }
+}
+
+fn gated(report: Report, rules: Option<&Rules>, now: DateTime<Utc>) -> Report {
+    match rules {
+        Some(rules) => report.gated(rules, now),
+        None => report,
+    }
+}
+
+/// The scan as the last link of a chain: of each platform that was verified. Its layers are hashed on the way.
+pub(crate) fn last_link(
+    access: &Access,
+    image: Box<VerifiedImage>,
+    db: Option<&AdvisoryDb>,
+    rules: Option<&Rules>,
+    now: DateTime<Utc>,
+) -> Result<Verdict, Failure> {
+    let (mut broken, mut found) = (Vec::new(), Vec::new());
+    for one in image.platforms() {
+        let platform = one.platform().map(|platform| format!("{platform}: ")).unwrap_or_default();
+        let report = gated(looked_up(of_platform(access, &image, one)?, db)?, rules, now);
+        if let Some(gate) = report.gate.as_ref().filter(|gate| !gate.passed) {
+            broken.push(format!("{platform}{}", gate.summary()));
+        }
+        let counts: Vec<String> = counts(report.findings.iter())
+            .iter()
+            .rev()
+            .map(|(severity, count)| format!("{count} {}", severity.name()))
+            .collect();
+        let said = match (&report.database, counts.is_empty()) {
+            (None, _) => "nothing was looked up: there is no database".to_owned(),
+            (Some(_), true) => "no finding".to_owned(),
+            (Some(_), false) => counts.join(", "),
+        };
+        found.push(format!("{platform}{} components, {said}", report.components.len()));
+    }
+    let subject = image.digest().to_string();
+    let link = match broken.is_empty() {
+        true => Link::new(Stage::Scan, Status::Passed, subject, found.join("; ")),
+        false => {
+            let broken = broken.join("; ");
+            Link::new(Stage::Scan, Status::Broken, subject, format!("a rule of the scan is broken: {broken}"))
+        }
+    };
+    Ok(Box::new(image.layers_hashed()).then(link))
 }
 
 /// The inventory of a verified image; or how it ended, where it isn't trusted.
@@ -103,6 +134,10 @@ fn of_verified(access: &Access, image: &VerifiedImage) -> Result<Report, Failure
         let what = format!("expected one platform to scan, got {}", image.platforms().len());
         return Err(Failure::usage(what).hint("choose one with --platform OS/ARCH"));
     };
+    of_platform(access, image, one)
+}
+
+fn of_platform(access: &Access, image: &VerifiedImage, one: &VerifiedPlatform) -> Result<Report, Failure> {
     let subject =
         Subject { digest: one.descriptor().digest, config: one.config(), layers: &one.manifest().layers };
     let info = ImageInfo {

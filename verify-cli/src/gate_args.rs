@@ -1,0 +1,144 @@
+//! The command line of the rules of a scan, and the file of findings that somebody answers for.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use clap::Args;
+use image_scan::{Ignore, Rules, Severity};
+use serde::Deserialize;
+
+use crate::advisory_db::AdvisoryDb;
+use crate::args::{ChainArgs, FailOn, parse_age};
+use crate::failure::Failure;
+use crate::style::shown;
+
+/// The most that a file of ignore rules may measure: thousands of them.
+const IGNORE_MAX: u64 = 4 * 1024 * 1024;
+
+/// What an image must keep to.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Scan")]
+pub(crate) struct GateArgs {
+    /// The advisories to look its components up in [default: those of `verify db update`, if any]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    /// Exit 4 where there is a finding of this severity, or a worse one
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<FailOn>,
+    /// For --fail-on, count only what a newer version mends
+    #[arg(long, requires = "fail_on")]
+    pub(crate) fixable_only: bool,
+    /// Exit 4 where a finding is known to be exploited, however severe it is
+    #[arg(long)]
+    pub(crate) fail_on_exploited: bool,
+    /// Exit 4 where something could not be looked up: no data, files that can't be read
+    #[arg(long)]
+    pub(crate) fail_on_gaps: bool,
+    /// Exit 4 where the advisories are older, such as 36h or 7d
+    #[arg(long, value_name = "AGE", value_parser = parse_age)]
+    pub(crate) max_db_age: Option<chrono::TimeDelta>,
+    /// Findings that somebody answers for (TOML): [[ignore]] with id, package, reason, expires
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ignore_file: Option<PathBuf>,
+}
+
+impl GateArgs {
+    /// Whether anything is said here.
+    pub(crate) fn is_given(&self) -> bool {
+        self.db.is_some() || self.has_rule()
+    }
+
+    fn has_rule(&self) -> bool {
+        self.fail_on.is_some()
+            || self.fail_on_exploited
+            || self.fail_on_gaps
+            || self.max_db_age.is_some()
+            || self.ignore_file.is_some()
+    }
+
+    /// The advisories and the rules; none where nothing is demanded. A rule without advisories is a wrong call.
+    pub(crate) fn open(&self, chain: &ChainArgs) -> Result<(Option<AdvisoryDb>, Option<Rules>), Failure> {
+        let db = AdvisoryDb::of(self.db.as_deref(), chain)?;
+        if !self.has_rule() {
+            return Ok((db, None));
+        }
+        if db.is_none() {
+            let what = "a rule needs advisories to look components up in, and there are none";
+            return Err(Failure::usage(what).hint("give --db FILE, or fetch them with `verify db update`"));
+        }
+        let ignore = self.ignore_file.as_deref().map(ignored).transpose()?.unwrap_or_default();
+        let age = self.max_db_age.map(|age| u64::try_from(age.num_seconds()).unwrap_or(0));
+        let rules = Rules {
+            fail_on: self.fail_on.map(severity),
+            fixable_only: self.fixable_only,
+            fail_on_exploited: self.fail_on_exploited,
+            fail_on_gaps: self.fail_on_gaps,
+            max_database_age: age,
+            ignore,
+        };
+        Ok((db, Some(rules)))
+    }
+}
+
+fn severity(fail_on: FailOn) -> Severity {
+    match fail_on {
+        FailOn::Critical => Severity::Critical,
+        FailOn::High => Severity::High,
+        FailOn::Medium => Severity::Medium,
+        FailOn::Low => Severity::Low,
+        FailOn::Negligible => Severity::Negligible,
+        FailOn::Any => Severity::Unknown,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IgnoreFile {
+    #[serde(default)]
+    ignore: Vec<IgnoreRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IgnoreRule {
+    id: String,
+    package: Option<String>,
+    reason: String,
+    expires: toml::value::Datetime,
+}
+
+fn ignored(path: &Path) -> Result<Vec<Ignore>, Failure> {
+    let unusable = |why: &dyn std::fmt::Display| {
+        let what = format!("{} can't be used: {}", path.display(), shown(&why.to_string()));
+        Failure::usage(what).hint(
+            "expected rules such as [[ignore]] id = \"CVE-2026-1\", reason = \"not reachable\", expires = 2027-01-31",
+        )
+    };
+    let mut text = String::new();
+    let file = File::open(path).map_err(|why| unusable(&why))?;
+    file.take(IGNORE_MAX.saturating_add(1)).read_to_string(&mut text).map_err(|why| unusable(&why))?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > IGNORE_MAX {
+        return Err(unusable(&format!("expected at most {IGNORE_MAX} bytes, got more")));
+    }
+    let file: IgnoreFile = toml::from_str(&text).map_err(|why| unusable(&why))?;
+    let rule = |rule: IgnoreRule| {
+        if rule.reason.trim().is_empty() || rule.id.trim().is_empty() {
+            return Err(unusable(&format!("{}: expected an id and a reason, got an empty one", rule.id)));
+        }
+        let expires = instant(&rule.expires).ok_or_else(|| {
+            unusable(&format!("{}: expected a date or a time with its zone, got {}", rule.id, rule.expires))
+        })?;
+        Ok(Ignore { id: rule.id, package: rule.package, reason: rule.reason, expires })
+    };
+    file.ignore.into_iter().map(rule).collect()
+}
+
+/// A day ends what is said at its beginning, in UTC.
+fn instant(value: &toml::value::Datetime) -> Option<DateTime<Utc>> {
+    let text = value.to_string();
+    let time = DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc());
+    let day = || text.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    time.or_else(|_| day()).ok()
+}
