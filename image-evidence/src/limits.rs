@@ -13,7 +13,7 @@ pub const DEPTH_MAX: usize = 64;
 pub const SUBJECTS_MAX: usize = 4096;
 
 /// The most signatures of one envelope: each is tried by each key. cosign's have one.
-pub const ENVELOPE_SIGNATURES_MAX: usize = 16;
+pub const ENVELOPE_SIGNATURES_MAX: usize = image_signatures::SIGNATURES_MAX;
 
 /// The most bytes that are hashed for one envelope, all keys and signatures together: some three seconds. Twenty
 /// keys and the largest attestation with one signature stay below.

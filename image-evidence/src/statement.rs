@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use image_signatures::few;
 use oci_image::Digest;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -25,7 +25,7 @@ pub struct Statement {
     #[serde(rename = "_type")]
     pub kind: String,
     /// What it is about.
-    #[serde(rename = "subject", deserialize_with = "few_subjects", default)]
+    #[serde(rename = "subject", deserialize_with = "few::<_, _, SUBJECTS_MAX>", default)]
     pub subjects: Vec<Subject>,
     /// What kind of thing is said.
     pub predicate_type: String,
@@ -52,35 +52,6 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// One more than may be, and no memory for others: a list of forty million empty ones has forty megabytes.
-fn few_subjects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Subject>, D::Error> {
-    struct Few;
-
-    impl<'de> Visitor<'de> for Few {
-        type Value = Vec<Subject>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a list of subjects")
-        }
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(Vec::new())
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            let mut few = Vec::new();
-            while few.len() <= SUBJECTS_MAX {
-                let Some(subject) = list.next_element()? else { return Ok(few) };
-                few.push(subject);
-            }
-            while list.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(few)
-        }
-    }
-
-    deserializer.deserialize_any(Few)
 }
 
 impl Statement {

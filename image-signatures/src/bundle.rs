@@ -15,6 +15,7 @@ use tuf_core::crypto::Sign;
 use tuf_core::key::PublicKey;
 
 use crate::error::SigningError;
+use crate::few::few;
 use crate::format::Format;
 use crate::keys;
 use crate::referrer::Referrer;
@@ -59,6 +60,9 @@ pub struct KeyHint {
     pub hint: String,
 }
 
+/// The most signatures of one envelope: each is tried by each key. cosign's have one.
+pub const SIGNATURES_MAX: usize = 16;
+
 /// A DSSE envelope (DSSE 1.0.2, "envelope").
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,7 +71,8 @@ pub struct Dsse {
     pub payload: String,
     /// What the payload is.
     pub payload_type: String,
-    /// By whom. A bundle has exactly one.
+    /// By whom. A bundle has exactly one. Of more than [`SIGNATURES_MAX`], one more than that is kept.
+    #[serde(deserialize_with = "few::<_, _, SIGNATURES_MAX>")]
     pub signatures: Vec<DsseSignature>,
 }
 

@@ -12,6 +12,7 @@
 mod bundle;
 mod chain;
 mod error;
+mod few;
 mod format;
 mod keys;
 mod notation;
@@ -19,9 +20,12 @@ mod referrer;
 mod signing;
 mod simple_signing;
 
-pub use bundle::{BUNDLE, Bundle, COSIGN_SIGN, Dsse, DsseSignature, IN_TOTO, KeyHint, Material, pae};
+pub use bundle::{
+    BUNDLE, Bundle, COSIGN_SIGN, Dsse, DsseSignature, IN_TOTO, KeyHint, Material, SIGNATURES_MAX, pae,
+};
 pub use chain::{CertificateChain, ChainError};
 pub use error::{PushError, SigningError};
+pub use few::few;
 pub use format::{BadFormat, Format};
 pub use notation::{Jws, JwsHeader, NOTATION, is_signed_by};
 pub use signing::{Place, Pushed, Signatures, Signing, Written, expect_usable, push_all};

@@ -152,3 +152,4 @@ pub use store::{DirStore, MemoryStore, Store, StoreError, StoreLock};
 pub use transport::{
     BadLocation, DirTransport, Fetch, Fetched, HttpTransport, RepoLocation, Transport, TransportOptions,
 };
+pub use wait::{Threaded, on_thread};

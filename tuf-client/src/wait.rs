@@ -88,9 +88,7 @@ impl Wake for Bell {
 ///
 /// # Errors
 /// When there is no thread to be had.
-pub(crate) fn on_thread<R: Send + 'static>(
-    work: impl FnOnce() -> R + Send + 'static,
-) -> io::Result<Threaded<R>> {
+pub fn on_thread<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> io::Result<Threaded<R>> {
     let shared = Arc::new(Mutex::new(Shared { result: None, ended: false, waker: None }));
     let end = End(Arc::clone(&shared));
     thread::Builder::new().name("tuf-client".into()).spawn(move || {
@@ -101,7 +99,7 @@ pub(crate) fn on_thread<R: Send + 'static>(
 }
 
 /// The result of a thread, some time.
-pub(crate) struct Threaded<R>(Arc<Mutex<Shared<R>>>);
+pub struct Threaded<R>(Arc<Mutex<Shared<R>>>);
 
 struct Shared<R> {
     result: Option<R>,

@@ -257,6 +257,14 @@ impl Document {
     /// # Errors
     /// Refuses a `custom` that is not JSON without fractions.
     pub fn set_target(&mut self, path: &str, target: &Target) -> Result<(), JsonError> {
+        self.set_shared_target(path.into(), target)
+    }
+
+    /// The same, of a path that others keep too: of a million paths, each is in memory once.
+    ///
+    /// # Errors
+    /// As [`Self::set_target`].
+    pub fn set_shared_target(&mut self, path: Arc<str>, target: &Target) -> Result<(), JsonError> {
         if let Some(listing) = self.listing.as_mut().filter(|listing| listing.name == "targets") {
             self.signatures.clear();
             listing.set(path, target_text(target)?);
@@ -266,7 +274,7 @@ impl Document {
         if let (Some(custom), Some(object)) = (&target.custom, value.as_object_mut()) {
             object.insert("custom".into(), strict_value(custom.get().as_bytes())?);
         }
-        self.list("targets", path, value);
+        self.list("targets", &path, value);
         Ok(())
     }
 
@@ -338,7 +346,7 @@ impl Document {
         match &mut self.listing {
             Some(listing) if listing.name == name => {
                 self.signatures.clear();
-                listing.set(key, value.to_string());
+                listing.set(key.into(), value.to_string());
             }
             _ => {
                 self.object(name).insert(key.to_owned(), value);

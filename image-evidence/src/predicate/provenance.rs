@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use image_signatures::few;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{expect_few, read};
+use crate::limits::ENTRIES_MAX;
 use crate::refusal::Refusal;
 use crate::statement::null_is_empty;
 use crate::trust::Signer;
@@ -216,7 +218,7 @@ struct V02 {
     invocation: Invocation,
     #[serde(default, deserialize_with = "null_is_empty")]
     metadata: Metadata,
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "few::<_, _, ENTRIES_MAX>")]
     materials: Vec<Material>,
 }
 
@@ -313,7 +315,7 @@ struct Definition {
     build_type: String,
     #[serde(default, deserialize_with = "null_is_empty")]
     external_parameters: BTreeMap<String, Value>,
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "few::<_, _, ENTRIES_MAX>")]
     resolved_dependencies: Vec<Material>,
 }
 

@@ -1,12 +1,13 @@
 //! What others judged: verification summaries, OpenVEX, results of scanners.
 
 use chrono::{DateTime, Utc};
+use image_signatures::few;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{expect_few, read};
+use crate::limits::ENTRIES_MAX;
 use crate::refusal::Refusal;
-use crate::statement::null_is_empty;
 
 /// That a verifier looked at an image and found so (SLSA 1.2, "Verification Summary Attestation").
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,7 +34,7 @@ struct WireVsa {
     resource_uri: String,
     policy: Option<Uri>,
     verification_result: String,
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "few::<_, _, ENTRIES_MAX>")]
     verified_levels: Vec<String>,
 }
 
@@ -91,7 +92,7 @@ struct WireVex {
     #[serde(default)]
     author: String,
     timestamp: Option<String>,
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "few::<_, _, ENTRIES_MAX>")]
     statements: Vec<WireVexStatement>,
 }
 
@@ -101,7 +102,7 @@ struct WireVexStatement {
     status: String,
     justification: Option<String>,
     impact_statement: Option<String>,
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "few::<_, _, ENTRIES_MAX>")]
     products: Vec<Value>,
 }
 

@@ -21,7 +21,7 @@ use crate::for_others::{ForOthers, prepare, settle};
 use crate::key_ring::KeyRing;
 use crate::owed::Owed;
 use crate::places;
-use crate::proposal::{Planned, Proposal, Why};
+use crate::proposal::{Proposal, Why};
 use crate::published::Published;
 use crate::report::{self, Reason, VERSION};
 use crate::repository::Repository;
@@ -138,11 +138,11 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
         });
         // There may be a million names: they are listed once what was signed of them is let go.
         let Draft { signed, changes, .. } = draft;
-        let signed = signed.iter().map(statement).collect();
+        let signed = signed.into_iter().map(|one| statement(&one)).collect();
         return Ok(report::Publish {
             version: VERSION,
             published: store.describe(),
-            changes: changes.iter().map(Planned::report).collect(),
+            changes: changes.into_iter().map(|one| one.report()).collect(),
             edits: edits.iter().map(Edit::words).collect(),
             signed,
             for_others,

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tuf_core::authoring::Document;
@@ -173,7 +174,12 @@ impl<'p, 's> Next<'p, 's> {
 
     /// Lists a name, or lists it no more, where a client looks for it. `found`: the role in which one finds it
     /// in what is published.
-    pub(super) fn change(&mut self, path: &str, change: &Change, found: Option<Role>) -> Result<(), Failure> {
+    pub(super) fn change(
+        &mut self,
+        path: &Arc<str>,
+        change: &Change,
+        found: Option<Role>,
+    ) -> Result<(), Failure> {
         let Some(target) = change.target()? else {
             for role in self.listing(path)? {
                 self.edited(&role, Why::Changed)?.document.remove_target(path);
@@ -190,7 +196,7 @@ impl<'p, 's> Next<'p, 's> {
             },
         };
         let document = &mut self.edited(&role, Why::Changed)?.document;
-        document.set_target(path, &target).map_err(Failure::refused)
+        document.set_shared_target(Arc::clone(path), &target).map_err(Failure::refused)
     }
 
     /// Whether all names are spread over bins in the state that is made. Not to be asked before the last edit.

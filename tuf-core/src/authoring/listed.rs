@@ -5,6 +5,7 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ pub(super) struct Listed {
     pub(super) name: &'static str,
     read: Option<Listing>,
     /// What takes the place of a member, or comes to them; `None` for one that is gone.
-    changed: BTreeMap<Box<str>, Option<Box<str>>>,
+    changed: BTreeMap<Arc<str>, Option<Box<str>>>,
 }
 
 impl PartialEq for Listed {
@@ -43,8 +44,8 @@ impl Listed {
         }
     }
 
-    pub(super) fn set(&mut self, key: &str, text: String) {
-        self.changed.insert(key.into(), Some(text.into()));
+    pub(super) fn set(&mut self, key: Arc<str>, text: String) {
+        self.changed.insert(key, Some(text.into()));
     }
 
     /// Says whether it was there.
@@ -196,7 +197,7 @@ mod tests {
                     assert_eq!(listed.remove(&key), all.remove(&key).is_some(), "{key}");
                 } else {
                     let text = format!("{{\"b\":{step}}}");
-                    listed.set(&key, text.clone());
+                    listed.set(key.as_str().into(), text.clone());
                     all.insert(key, text);
                 }
             }

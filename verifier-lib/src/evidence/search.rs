@@ -315,12 +315,13 @@ impl<'a> Search<'a> {
             let what = "evidence in bytes, all together,";
             return Err(Refusal::TooLarge { what, expected: BYTES_MAX, got: all });
         }
-        self.bytes = all;
         let mut bytes = Vec::new();
         let opened = self.expect_time().and_then(|()| self.source.blob(blob));
         let read = opened.map_err(BlobError::Source).and_then(|reader| {
             VerifyingReader::for_blob(reader, blob).read_to_end(&mut bytes).map_err(BlobError::from)
         });
+        // What came counts: whoever announces much and sends nothing takes no room from others.
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         match read {
             Ok(_) => Ok(bytes),
             Err(why) => {

@@ -39,7 +39,10 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     };
     let report = looked_up(report, db.as_ref())?;
     let report = engines::run(&args.engines, &args.chain, report)?;
-    let report = gated(report, rules.as_ref(), now(&args.chain));
+    let report = match &rules {
+        Some(rules) => report.gated(rules, now(&args.chain)),
+        None => report,
+    };
     print(&report, args.format, now(&args.chain));
     Ok(match &report.gate {
         Some(gate) if !gate.passed => Exit::Gate,
@@ -67,13 +70,6 @@ fn looked_up(report: Report, db: Option<&AdvisoryDb>) -> Result<Report, Failure>
     }
 }
 
-fn gated(report: Report, rules: Option<&Rules>, now: DateTime<Utc>) -> Report {
-    match rules {
-        Some(rules) => report.gated(rules, now),
-        None => report,
-    }
-}
-
 /// The scan as the last link of a chain: of each platform that was verified. Its layers are hashed on the way.
 pub(crate) fn last_link(
     access: &Access,
@@ -85,7 +81,11 @@ pub(crate) fn last_link(
     let (mut broken, mut found) = (Vec::new(), Vec::new());
     for one in image.platforms() {
         let platform = one.platform().map(|platform| format!("{platform}: ")).unwrap_or_default();
-        let report = gated(looked_up(of_platform(access, &image, one)?, db)?, rules, now);
+        let report = looked_up(of_platform(access, &image, one)?, db)?;
+        let report = match rules {
+            Some(rules) => report.gated(rules, now),
+            None => report,
+        };
         if let Some(gate) = report.gate.as_ref().filter(|gate| !gate.passed) {
             broken.push(format!("{platform}{}", gate.summary()));
         }
