@@ -301,10 +301,13 @@ fn outer(
     let wanted = if has_network { processes } else { processes | CloneFlags::CLONE_NEWNET };
     match nix::sched::unshare(wanted | CloneFlags::CLONE_NEWUSER) {
         Ok(()) => {
-            // Who it is stays the same, without any power outside.
-            std::fs::write("/proc/self/setgroups", "deny")?;
-            std::fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-            std::fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
+            // Who it is stays the same, without any power outside. Some kernels give users a namespace, and no map
+            // of it: then it is nobody there, and still this user to all files.
+            if let Err(error) = mapped(user, group)
+                && !has_network
+            {
+                return Err(error);
+            }
         }
         // Where users may make no namespaces, root may.
         Err(error) => match nix::sched::unshare(wanted) {
@@ -322,6 +325,12 @@ fn outer(
     let status = command.status()?;
     let code = status.code().or_else(|| Some(status.signal()?.saturating_add(128))).unwrap_or(1);
     Ok(u8::try_from(code).unwrap_or(1))
+}
+
+fn mapped(user: u32, group: u32) -> io::Result<()> {
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
+    std::fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
 }
 
 fn inner(bounds: &Bounds, program: &OsString, arguments: &[OsString]) -> io::Error {

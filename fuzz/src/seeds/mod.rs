@@ -54,7 +54,8 @@ fn pretty(bytes: &[u8]) -> String {
 
 /// Answers of other scanners, each after the number of its reader.
 fn engines() -> Named {
-    const SCANNER: &str = "type: scanner\nscanner_name: a\nimage_name: b\nscans:\n  - name: cve\n    args: ['x',\n 'y']\n";
+    const SCANNER: &str =
+        "type: scanner\nscanner_name: a\nimage_name: b\nscans:\n  - name: cve\n    args: ['x',\n 'y']\n";
     const ANSWER: &str = r#"{ "protocol": 1, "digest": "sha256:1111111111111111111111111111111111111111111111111111111111111111",
         "findings": [{ "id": "CVE-2026-7", "package": "bash", "severity": "high", "references": ["https://a"] }] }"#;
     const INDEXED: &str = r#"{ "manifest_hash": "sha256:1111111111111111111111111111111111111111111111111111111111111111",
@@ -71,7 +72,13 @@ fn engines() -> Named {
         ("good-indexed", after(7, INDEXED)),
         ("good-scanner", after(8, SCANNER)),
         ("bad-other-digest", after(5, &ANSWER.replace("1111", "2222"))),
-        ("bad-entity", after(3, "<!DOCTYPE a [<!ENTITY b 'c'>]><a><definition id='x'><title>&b;</title></definition></a>")),
+        (
+            "bad-entity",
+            after(
+                3,
+                "<!DOCTYPE a [<!ENTITY b 'c'>]><a><definition id='x'><title>&b;</title></definition></a>",
+            ),
+        ),
         ("bad-name-of-ours", after(6, r#"{ "protocol": 1, "name": "hallmark", "input": "root" }"#)),
     ];
     named(&answers)

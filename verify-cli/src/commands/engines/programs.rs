@@ -181,10 +181,10 @@ pub(super) fn atomic(args: &EngineArgs, image: &Image, file: &Path) -> Result<An
         mount
     };
     let network = if args.plugin_network { "host" } else { "none" };
-    let name = image.folder.path().file_name().unwrap_or_default().to_os_string();
+    let container = image.folder.path().file_name().unwrap_or_default().to_os_string();
     let mut arguments =
         words(["run", "--rm", "--network", network, "--security-opt", "label=disable", "--name"]);
-    arguments.extend([name.clone(), "-v".into()]);
+    arguments.extend([container.clone(), "-v".into()]);
     arguments.extend([mount("scanin", ":ro"), "-v".into(), mount("scanout", "")]);
     let own = scanner.custom_args.iter().chain([&scanner.image]).chain(&scanner.args);
     arguments.extend(own.map(OsString::from));
@@ -192,17 +192,21 @@ pub(super) fn atomic(args: &EngineArgs, image: &Image, file: &Path) -> Result<An
     call.stdout(arguments, ANSWER_MAX).inspect_err(|_| {
         // The container is no child of what was ended. Where there is none any more, there is nothing to do.
         let mut remove = words(["rm", "--force"]);
-        remove.push(name);
+        remove.push(container);
         let _ = call.ended(remove, ANSWER_MAX);
     })?;
     let written = read_answer(&out.join("json")).map_err(|why| broken(&call.name, &why))?;
     call.understood(atomic::parse(&written, &scanner.name, UUID))
 }
 
-/// A file that a scanner wrote: no link, which could lead anywhere.
+/// A file that a scanner wrote. No link, nor the folder that it is in, which the scanner could have replaced: it would
+/// lead anywhere.
 fn read_answer(path: &Path) -> Result<Vec<u8>, String> {
-    let kind = std::fs::symlink_metadata(path).map_err(|error| format!("/scanout/{UUID}/json: {error}"))?;
-    if !kind.is_file() {
+    let kind = |path: &Path| {
+        std::fs::symlink_metadata(path).map_err(|error| format!("/scanout/{UUID}/json: {error}"))
+    };
+    let is_folder = path.parent().map(kind).transpose()?.is_some_and(|kind| kind.is_dir());
+    if !is_folder || !kind(path)?.is_file() {
         return Err(format!("/scanout/{UUID}/json: expected a file, got something else"));
     }
     read(path, ANSWER_MAX).map_err(|failure| failure.what().to_owned())
@@ -233,4 +237,29 @@ pub(super) fn plugin(args: &EngineArgs, image: &Image, program: &OsStr) -> Resul
     arguments.push(file.into());
     let stdout = call.stdout(arguments, ANSWER_MAX)?;
     call.understood(protocol::parse(&stdout, &description, &digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_from_where_it_belongs_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (out, other) = (folder.path().join("image"), folder.path().join("other"));
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("json"), "{}").unwrap();
+        symlink(&other, &out).unwrap();
+        assert!(read_answer(&out.join("json")).is_err(), "a folder that is a link");
+        std::fs::remove_file(&out).unwrap();
+        std::fs::create_dir(&out).unwrap();
+        assert!(read_answer(&out.join("json")).is_err(), "nothing");
+        symlink(other.join("json"), out.join("json")).unwrap();
+        assert!(read_answer(&out.join("json")).is_err(), "a file that is a link");
+        std::fs::remove_file(out.join("json")).unwrap();
+        std::fs::write(out.join("json"), "{}").unwrap();
+        assert_eq!(read_answer(&out.join("json")).unwrap(), b"{}");
+    }
 }
