@@ -17,6 +17,7 @@ pub mod ground;
 pub mod key;
 pub mod name;
 pub mod pattern;
+pub mod policy;
 pub mod receipt;
 pub mod reference;
 pub mod root;
@@ -34,7 +35,7 @@ pub mod workflow;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("engine", engine::run),
     ("canonical", canonical::run),
     ("envelope", envelope::run),
@@ -45,6 +46,7 @@ pub const TARGETS: [Target; 14] = [
     ("key", key::run),
     ("signature", signature::run),
     ("pattern", pattern::run),
+    ("policy", policy::run),
     ("name", name::run),
     ("authoring", authoring::run),
     ("receipt", receipt::run),

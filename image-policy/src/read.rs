@@ -276,7 +276,7 @@ impl Reader<'_> {
 
     fn mirror(&mut self, wire: WireMirror) -> Mirror {
         for text in [&wire.from, &wire.to] {
-            let whole = format!("{}/name", text.get_ref());
+            let whole = format!("{}/some/name", text.get_ref());
             let is_start = whole.parse::<oci_image::Reference>().is_ok_and(|name| {
                 // What is written in another way than names are would never fit one, or fit another.
                 name.name().to_string() == whole

@@ -12,6 +12,8 @@ use tuf_core::{Instant, Role, Signers};
 pub enum Stage {
     /// The name, in full.
     Reference,
+    /// Which rule of whoever verifies the name meets, where there are rules.
+    Policy,
     /// Which root speaks for the name.
     Trust,
     /// The root of trust (TUF 5.3).
@@ -44,6 +46,7 @@ impl Stage {
     pub fn name(self) -> &'static str {
         match self {
             Self::Reference => "reference",
+            Self::Policy => "policy",
             Self::Trust => "trust",
             Self::Root => "root",
             Self::Timestamp => "timestamp",
@@ -161,7 +164,9 @@ impl Link {
         }
     }
 
-    pub(crate) fn with_values(self, expected: impl Into<String>, got: impl Into<String>) -> Self {
+    /// The same link, and what was expected beside what came.
+    #[must_use]
+    pub fn with_values(self, expected: impl Into<String>, got: impl Into<String>) -> Self {
         Self { expected: Some(expected.into()), got: Some(got.into()), ..self }
     }
 }

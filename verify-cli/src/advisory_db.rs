@@ -45,6 +45,14 @@ impl AdvisoryDb {
         Ok(Some(database))
     }
 
+    /// The same, where a scan is demanded: then none is no answer.
+    pub(crate) fn needed(named: Option<&Path>, chain: &ChainArgs) -> Result<Self, Failure> {
+        Self::of(named, chain)?.ok_or_else(|| {
+            Failure::unknown("a scan is demanded, and there are no advisories to look components up in")
+                .hint("fetch them with `verify db update`, or name a database in the rules")
+        })
+    }
+
     pub(crate) fn open(path: &Path, now: DateTime<Utc>) -> Result<Self, Failure> {
         let database = Database::open(path).map_err(|error| {
             let what = format!("could not use the database: {}", shown(&error.to_string()));

@@ -9,6 +9,7 @@ use tuf_client::RepoLocation;
 use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 use crate::gate_args::GateArgs;
+use crate::policy_args::{PolicyArgs, PolicyCommands};
 
 /// Verify a container image before it runs
 #[derive(Debug, Parser)]
@@ -35,6 +36,7 @@ pub(crate) enum Command {
     Evidence(EvidenceArgs),
     Provenance(ProvenanceArgs),
     Db(DbArgs),
+    Policy(PolicyCommands),
     Trust(TrustArgs),
     Demo(DemoArgs),
     #[command(hide = true)]
@@ -49,6 +51,7 @@ Examples:
   docker pull \"$(verify image registry.example.com/acme/web:1.4)\"
   verify image oci:./web:1.4 --as registry.example.com/acme/web:1.4 --explain
   verify image registry.example.com/acme/web:1.4 --require-signers 2 --signer-key a.pub --signer-key b.pub
+  verify image registry.example.com/acme/web:1.4 --policy policy.toml
   verify image registry.example.com/acme/web:1.4 --scan --db advisories.db --fail-on high --fixable-only
 
 stdout has the digest reference and nothing else")]
@@ -57,6 +60,8 @@ pub(crate) struct ImageArgs {
     pub(crate) printing: PrintingArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
     #[command(flatten)]
     pub(crate) demand: DemandArgs,
     /// Scan it as the last link of the chain: exit 4 where what is in it breaks a rule
@@ -82,6 +87,8 @@ pub(crate) struct PullArgs {
     pub(crate) printing: PrintingArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
     #[command(flatten)]
     pub(crate) demand: DemandArgs,
 }
@@ -152,7 +159,7 @@ pub(crate) struct PrintingArgs {
 }
 
 /// What both commands need to run the chain.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ChainArgs {
     /// The image: HOST/NAME[:TAG][@DIGEST], or oci:DIR[:TAG] with --as
     #[arg(value_name = "REF", index = 1)]
@@ -181,7 +188,7 @@ pub(crate) struct ChainArgs {
 }
 
 /// Which root speaks for the image. Without these: the one pinned by `verify trust add`.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct RootArgs {
     /// The trust repository: a folder, where it is served, or oci://HOST/NAME in a registry

@@ -29,7 +29,7 @@ pub(crate) struct SignerArgs {
 }
 
 /// What must be signed besides, by how many.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Signers")]
 pub(crate) struct DemandArgs {
     /// How many distinct signers must have signed the image

@@ -18,6 +18,8 @@ mod failure;
 mod gate_args;
 mod installed_db;
 mod pins;
+mod policy;
+mod policy_args;
 mod progress;
 mod report;
 mod scan_text;
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Evidence(evidence) => commands::evidence::run(evidence),
         Command::Provenance(provenance) => commands::provenance::run(provenance),
         Command::Db(db) => commands::db::run(db),
+        Command::Policy(policy) => commands::policy::run(policy),
         Command::Trust(trust) => commands::trust::run(trust),
         Command::Demo(demo) => commands::demo::run(demo),
         Command::Confine(confine) => Ok(commands::engines::confine(confine)),

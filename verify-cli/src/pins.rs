@@ -8,9 +8,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use image_policy::covers;
 use oci_image::{Digest, ImageName};
 use serde::{Deserialize, Serialize};
-use tuf_core::PathPattern;
 
 use crate::failure::Failure;
 
@@ -35,15 +35,6 @@ impl Pin {
     fn fit(&self, name: &str) -> Option<usize> {
         self.scope.iter().filter(|pattern| covers(pattern, name)).map(String::len).max()
     }
-}
-
-/// `*` and `?` within one part of a name; `/**` at the end stands for any parts that follow.
-fn covers(pattern: &str, name: &str) -> bool {
-    let Some(stem) = pattern.strip_suffix("/**") else { return PathPattern::new(pattern).matches(name) };
-    let parts = stem.split('/').count();
-    let mut ends = name.match_indices('/').map(|(at, _)| at);
-    let end = parts.checked_sub(1).and_then(|last| ends.nth(last));
-    end.and_then(|end| name.get(..end)).is_some_and(|start| PathPattern::new(stem).matches(start))
 }
 
 /// The pins of one state folder.

@@ -276,6 +276,7 @@ fn hint(link: &Link, word: Word) -> Option<&'static str> {
             "too few of those who must have signed it did: `verify evidence` lists every signature and its worth"
         }
         Stage::Scan => "`verify scan` with the same rules lists every finding, and what mends it",
+        Stage::Policy => "`verify policy explain` shows which rule decides, and what it demands",
         Stage::Reference | Stage::Trust => return None,
     })
 }

@@ -30,6 +30,7 @@ pub fn all() -> Vec<Seed> {
         ("key", keys()),
         ("signature", signatures()),
         ("pattern", patterns()),
+        ("policy", policies()),
         ("name", names()),
         ("authoring", authored()),
         ("receipt", documents::receipts()),
@@ -50,6 +51,24 @@ fn named<B: AsRef<[u8]>>(list: &[(&str, B)]) -> Named {
 fn pretty(bytes: &[u8]) -> String {
     let value: serde_json::Value = serde_json::from_slice(bytes).expect("ours is JSON");
     serde_json::to_string_pretty(&value).expect("a value")
+}
+
+/// Names, each before the rules that they meet.
+fn policies() -> Named {
+    const RULES: &str = "version = 1\n[[scope]]\nname = \"a\"\nmatch = [\"r.io/a/**\"]\n\
+        trust = { repo = \"https://t.io\", root = \"root.json\" }\ntags = { allow = [\"1.*\"], deny = [\"*-rc\"] }\n\
+        scan = { fail-on = \"high\", max-db-age = \"7d\", ignore = [{ id = \"CVE-1\", reason = \"x\", expires = 2027-01-01 }] }\n\
+        [[scope]]\nname = \"rest\"\nmatch = [\"**\"]\ndeny = \"no\"\n\
+        [[mirror]]\nfrom = \"m.io/hub\"\nto = \"r.io\"\n";
+    named(&[
+        ("good-admitted", format!("r.io/a/b:1.2\n{RULES}")),
+        ("good-denied", format!("r.io/b:1\n{RULES}")),
+        ("good-mirror", format!("m.io/hub/a/b:1.2\n{RULES}")),
+        ("good-no-name", format!("\n{RULES}")),
+        ("bad-twice", format!("r.io/a/b:1\n{}", RULES.replace("rest", "a"))),
+        ("bad-pattern", format!("r.io/a/b:1\n{}", RULES.replace("r.io/a/**", "r.io/../a"))),
+        ("bad-mirror", format!("r.io/a/b:1\n{}", RULES.replace("m.io/hub", "hub"))),
+    ])
 }
 
 /// Answers of other scanners, each after the number of its reader.

@@ -4,11 +4,13 @@ use oci_image::Platform;
 use verifier_lib::{Layers, Platforms, Verdict, Verification};
 
 use crate::access::{Access, now};
+use crate::advisory_db::AdvisoryDb;
 use crate::args::{ChainArgs, ImageArgs};
 use crate::commands::scan;
 use crate::evidence;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::policy::{self, Applied};
 use crate::progress::Blobs;
 use crate::report;
 
@@ -17,30 +19,39 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
     if !args.scan && args.gate.is_given() {
         return Err(Failure::usage("the rules of a scan were given, and no scan").hint("add --scan"));
     }
-    // Before anything is read: a wrong database is no reason to wait for an image.
-    let rules = if args.scan { Some(args.gate.open(&args.chain)?) } else { None };
-    let access = Access::of(&args.chain).inspect_err(|failure| {
+    let applied =
+        match args.policy.policy.as_deref().map(|path| policy::apply(path, &args.chain)).transpose()? {
+            Some(Err((name, verdict))) => {
+                return Ok(report::print(&name.to_string(), &verdict, args.printing));
+            }
+            Some(Ok(applied)) => Some(applied),
+            None => None,
+        };
+    let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
+    run_chain(args, chain, applied.as_ref()).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);
-    })?;
-    // What is on this machine is hashed to the last byte; what isn't, as it is pulled.
-    // A scan reads every layer, and hashes it as it does.
-    let layers = if access.local && !args.scan { Layers::Hash } else { Layers::Defer };
-    let verdict = match verify(&access, &args.chain, layers) {
-        Verdict::Trusted(image) => {
-            let demanded = evidence::demanded(&args.demand, &args.chain, image);
-            demanded.inspect_err(|failure| {
-                report::print_failure(&args.chain.image.to_string(), failure, args.printing);
-            })?
+    })
+}
+
+fn run_chain(args: &ImageArgs, chain: &ChainArgs, applied: Option<&Applied>) -> Result<Exit, Failure> {
+    // Before anything is read: a wrong database is no reason to wait for an image.
+    let rules = match applied.and_then(|applied| applied.scan.as_ref()) {
+        Some(_) if args.scan => {
+            return Err(Failure::usage("the rules demand a scan of their own").hint("leave --scan out"));
         }
-        other => other,
+        Some((db, rules)) => Some((Some(AdvisoryDb::needed(db.as_deref(), chain)?), Some(rules.clone()))),
+        None if args.scan => Some(args.gate.open(chain)?),
+        None => None,
     };
+    let access = Access::of(chain)?;
+    // What is on this machine is hashed to the last byte; what isn't, as it is pulled. A scan reads every layer, and
+    // hashes it as it does.
+    let layers = if access.local && rules.is_none() { Layers::Hash } else { Layers::Defer };
+    let verdict = verify(&access, chain, layers);
+    let verdict = demanded(verdict, &args.demand, chain, applied)?;
     let verdict = match (verdict, &rules) {
         (Verdict::Trusted(image), Some((db, rules))) => {
-            scan::last_link(&access, image, db.as_ref(), rules.as_ref(), now(&args.chain)).inspect_err(
-                |failure| {
-                    report::print_failure(&args.chain.image.to_string(), failure, args.printing);
-                },
-            )?
+            scan::last_link(&access, image, db.as_ref(), rules.as_ref(), now(chain))?
         }
         (other, _) => other,
     };
@@ -48,6 +59,24 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
         access.trusted()?;
     }
     Ok(report::print(&access.name.to_string(), &verdict, args.printing))
+}
+
+/// What is demanded besides of an image whose chain held: by the rules, or by options.
+pub(crate) fn demanded(
+    verdict: Verdict,
+    options: &crate::evidence_args::DemandArgs,
+    chain: &ChainArgs,
+    applied: Option<&Applied>,
+) -> Result<Verdict, Failure> {
+    let verdict = match (verdict, applied) {
+        (Verdict::Trusted(image), Some(applied)) => applied.weigh(image),
+        (other, _) => other,
+    };
+    let demand = applied.map_or(options, |applied| &applied.demand);
+    match verdict {
+        Verdict::Trusted(image) => evidence::demanded(demand, chain, image),
+        other => Ok(other),
+    }
 }
 
 pub(crate) fn verify(access: &Access, args: &ChainArgs, layers: Layers) -> Verdict {

@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod engines;
 pub(crate) mod evidence;
 pub(crate) mod image;
+pub(crate) mod policy;
 pub(crate) mod provenance;
 pub(crate) mod pull;
 pub(crate) mod scan;

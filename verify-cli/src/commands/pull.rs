@@ -3,12 +3,15 @@
 use oci_image::{LayoutWriter, Location};
 use verifier_lib::{Layers, PullError, Status, Verdict, VerifiedImage};
 
-use crate::access::Access;
-use crate::args::PullArgs;
-use crate::commands::image::verify;
+use crate::access::{Access, now};
+use crate::advisory_db::AdvisoryDb;
+use crate::args::{ChainArgs, PullArgs};
+use crate::commands::image::{demanded, verify};
+use crate::commands::scan;
 use crate::evidence;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::policy::{self, Applied};
 use crate::progress::Blobs;
 use crate::report;
 use crate::style::{say, shown};
@@ -19,19 +22,19 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(what));
     };
     evidence::expect_demand(&args.demand)?;
-    let access = Access::of(&args.chain).inspect_err(|failure| {
+    let applied =
+        match args.policy.policy.as_deref().map(|path| policy::apply(path, &args.chain)).transpose()? {
+            Some(Err((name, verdict))) => {
+                return Ok(report::print(&name.to_string(), &verdict, args.printing));
+            }
+            Some(Ok(applied)) => Some(applied),
+            None => None,
+        };
+    let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
+    let (access, verdict) = trusted(args, chain, applied.as_ref()).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);
     })?;
     let reference = access.name.to_string();
-    let verdict = match verify(&access, &args.chain, Layers::Defer) {
-        Verdict::Trusted(image) => {
-            let demanded = evidence::demanded(&args.demand, &args.chain, image);
-            demanded.inspect_err(|failure| {
-                report::print_failure(&args.chain.image.to_string(), failure, args.printing);
-            })?
-        }
-        other => other,
-    };
     let verdict = match verdict {
         Verdict::Trusted(image) => {
             let writer =
@@ -45,6 +48,27 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
         say!("wrote {}", args.destination);
     }
     Ok(report::print(&reference, &verdict, args.printing))
+}
+
+/// The chain, and all that is demanded besides. What a scan stops is never written.
+fn trusted(
+    args: &PullArgs,
+    chain: &ChainArgs,
+    applied: Option<&Applied>,
+) -> Result<(Access, Verdict), Failure> {
+    let rules = match applied.and_then(|applied| applied.scan.as_ref()) {
+        Some((db, rules)) => Some((AdvisoryDb::needed(db.as_deref(), chain)?, rules)),
+        None => None,
+    };
+    let access = Access::of(chain)?;
+    let verdict = demanded(verify(&access, chain, Layers::Defer), &args.demand, chain, applied)?;
+    let verdict = match (verdict, &rules) {
+        (Verdict::Trusted(image), Some((db, rules))) => {
+            scan::last_link(&access, image, Some(db), Some(rules), now(chain))?
+        }
+        (other, _) => other,
+    };
+    Ok((access, verdict))
 }
 
 /// Copies the layers. A bad one turns the verdict.

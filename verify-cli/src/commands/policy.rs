@@ -1,0 +1,258 @@
+//! `verify policy`: what is wrong with rules, what they say of a name, and whether that is what they should say.
+
+use std::path::Path;
+
+use chrono::Utc;
+use image_policy::{Choice, Policy, RootOfTrust, Scope};
+use oci_image::Reference;
+use serde::{Deserialize, Serialize};
+
+use crate::args::Format;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::policy::{Rulebook, reason};
+use crate::policy_args::{PolicyCommand, PolicyCommands};
+use crate::report::print_json;
+use crate::style::{out, say, shown};
+
+/// The largest file of cases, in bytes: tens of thousands of them.
+const CASES_MAX: u64 = 8 * 1024 * 1024;
+
+/// The version of the JSON form. It grows only by new members.
+const REPORT_VERSION: u32 = 1;
+
+pub(crate) fn run(args: &PolicyCommands) -> Result<Exit, Failure> {
+    match &args.command {
+        PolicyCommand::Check { policy, strict } => check(policy, *strict),
+        PolicyCommand::Explain { image, policy, format } => explain(image, policy, *format),
+        PolicyCommand::Test { cases, policy } => test(cases, policy),
+    }
+}
+
+fn check(path: &Path, strict: bool) -> Result<Exit, Failure> {
+    let text = bounded(path, image_policy::POLICY_MAX)?;
+    let policy = match Policy::parse(&text) {
+        Ok(policy) => policy,
+        Err(problems) => {
+            for problem in &problems.0 {
+                say!("{}:{}", path.display(), shown(&problem.to_string()));
+            }
+            let what = format!("{} can't be used: {} wrong", path.display(), problems.0.len());
+            return Err(Failure::usage(what));
+        }
+    };
+    let warnings = policy.warnings(Utc::now());
+    for warning in &warnings {
+        say!("{}:{}", path.display(), shown(&format!("{warning}, warning")));
+    }
+    let (scopes, mirrors) = (policy.scopes.len(), policy.mirrors.len());
+    out!("{}: {scopes} scopes, {mirrors} mirrors, {} warnings", path.display(), warnings.len());
+    Ok(if strict && !warnings.is_empty() { Exit::Refused } else { Exit::Trusted })
+}
+
+/// The answer of `verify policy explain`. Schema: `docs/schema/verify-policy.json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Explained {
+    /// The version of this form.
+    version: u32,
+    /// The name that was asked for.
+    reference: String,
+    /// The name that is meant: another one behind a mirror.
+    meant: String,
+    /// Whether it may be verified at all.
+    admitted: bool,
+    /// The scope that decides; none where none fits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    /// The line where the scope is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// Why it is denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// What must hold, in words.
+    demands: Vec<String>,
+}
+
+fn explain(image: &Reference, path: &Path, format: Format) -> Result<Exit, Failure> {
+    let rules = Rulebook::read(path)?;
+    let meant = rules.meant(image)?;
+    let choice = rules.policy.choose(&meant);
+    let (scope, why) = match choice {
+        Choice::Admits(scope) => (Some(scope), None),
+        Choice::Denies { scope, why } => (scope, Some(reason(why, &meant))),
+    };
+    let explained = Explained {
+        version: REPORT_VERSION,
+        reference: image.to_string(),
+        meant: meant.to_string(),
+        admitted: why.is_none(),
+        scope: scope.map(|scope| scope.name.clone()),
+        line: scope.map(|scope| scope.line),
+        demands: scope.filter(|_| why.is_none()).map(demands).unwrap_or_default(),
+        why,
+    };
+    match format {
+        Format::Json => print_json(&explained),
+        Format::Text => {
+            if explained.meant != explained.reference {
+                out!("{} stands for {}", shown(&explained.reference), shown(&explained.meant));
+            }
+            let word = if explained.admitted { "is decided by" } else { "is denied by" };
+            out!("{} {word} {}", shown(&explained.meant), shown(&rules.rule(scope)));
+            for line in explained.why.iter().chain(&explained.demands) {
+                out!("  {}", shown(line));
+            }
+        }
+    }
+    Ok(if explained.admitted { Exit::Trusted } else { Exit::Refused })
+}
+
+/// What a scope demands, a line each.
+fn demands(scope: &Scope) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.push(match &scope.trust {
+        Some(trust) => match &trust.root {
+            RootOfTrust::File(file) => format!("trusts {} from root {} on", trust.repo, file.display()),
+            RootOfTrust::Sha256(hex) => format!("trusts {} from root sha256:{hex} on", trust.repo),
+        },
+        None => "trusts the root that is pinned for it on this machine".to_owned(),
+    });
+    if !scope.roles.is_empty() {
+        lines.push(format!("only these roles may speak: {}", scope.roles.join(", ")));
+    }
+    if let Some(signers) = &scope.signers {
+        let keys = signers.keys.iter().map(|key| key.display().to_string());
+        let identities = signers.identities.iter().map(|one| format!("{} by {}", one.identity, one.issuer));
+        let notation = signers.notation_policy.iter().map(|file| format!("notation's {}", file.display()));
+        let whose: Vec<String> = keys.chain(identities).chain(notation).collect();
+        let what = signers.predicate.as_deref().unwrap_or("the image itself");
+        lines.push(format!("{} of these signed {what}: {}", signers.at_least, whose.join(", ")));
+    }
+    if !scope.tags.allow.is_empty() {
+        lines.push(format!("tags: {}", scope.tags.allow.join(", ")));
+    }
+    if !scope.tags.deny.is_empty() {
+        lines.push(format!("no tags: {}", scope.tags.deny.join(", ")));
+    }
+    if let Some(scan) = &scope.scan {
+        let severity = scan
+            .fail_on
+            .map(|severity| format!("nothing {} or worse", format!("{severity:?}").to_lowercase()));
+        let fixable = scan.fixable_only.then(|| "that a newer version mends".to_owned());
+        let exploited = scan.fail_on_exploited.then(|| "nothing known to be exploited".to_owned());
+        let gaps = scan.fail_on_gaps.then(|| "no gaps".to_owned());
+        let age = scan
+            .max_db_age
+            .map(|age| format!("advisories of at most {} hours", age.checked_div(3600).unwrap_or(0)));
+        let ignored =
+            Some(scan.ignore.len()).filter(|count| *count > 0).map(|count| format!("{count} ignored"));
+        let parts: Vec<String> = severity
+            .into_iter()
+            .chain(fixable)
+            .chain(exploited)
+            .chain(gaps)
+            .chain(age)
+            .chain(ignored)
+            .collect();
+        let parts = if parts.is_empty() { "it can be scanned".to_owned() } else { parts.join(", ") };
+        lines.push(format!("a scan: {parts}"));
+    }
+    lines
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    #[serde(default)]
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    image: String,
+    role: Option<String>,
+    expect: Expect,
+    scope: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Expect {
+    Admit,
+    Deny,
+}
+
+fn test(files: &[std::path::PathBuf], policy: &Path) -> Result<Exit, Failure> {
+    let rules = Rulebook::read(policy)?;
+    let (mut right, mut wrong) = (0_usize, 0_usize);
+    for file in files {
+        let text = bounded(file, CASES_MAX)?;
+        let cases: Cases = toml::from_str(&text).map_err(|error| {
+            Failure::usage(format!("{} can't be used: {}", file.display(), shown(&error.to_string())))
+        })?;
+        if cases.case.is_empty() {
+            return Err(Failure::usage(format!("expected cases in {}, got none", file.display())));
+        }
+        for case in &cases.case {
+            match differs(&rules, case)? {
+                None => right = right.saturating_add(1),
+                Some(how) => {
+                    wrong = wrong.saturating_add(1);
+                    say!("{}: {}: {}", file.display(), shown(&case.image), shown(&how));
+                }
+            }
+        }
+    }
+    out!("{right} cases as they should be, {wrong} not");
+    Ok(if wrong == 0 { Exit::Trusted } else { Exit::Refused })
+}
+
+/// How what the rules say of a case differs from what they should say.
+fn differs(rules: &Rulebook, case: &Case) -> Result<Option<String>, Failure> {
+    let name: Reference = case.image.parse().map_err(|why| {
+        Failure::usage(format!("expected the name of an image, got {:?}: {why}", shown(&case.image)))
+    })?;
+    let name = rules.meant(&name)?;
+    let (mut got, scope) = match rules.policy.choose(&name) {
+        Choice::Admits(scope) => (Expect::Admit, Some(scope)),
+        Choice::Denies { scope, .. } => (Expect::Deny, scope),
+    };
+    let may = |scope: &Scope, role: &String| scope.roles.is_empty() || scope.roles.contains(role);
+    if let (Expect::Admit, Some(scope), Some(role)) = (got, scope, &case.role)
+        && !may(scope, role)
+    {
+        got = Expect::Deny;
+    }
+    let by = scope.map_or("no scope", |scope| scope.name.as_str());
+    let expected = case.scope.as_deref().unwrap_or(by);
+    Ok((got != case.expect || expected != by).then(|| {
+        let (wanted, got) = (format!("{:?}", case.expect).to_lowercase(), format!("{got:?}").to_lowercase());
+        format!("expected {wanted} by {expected}, got {got} by {by}")
+    }))
+}
+
+fn bounded(path: &Path, most: u64) -> Result<String, Failure> {
+    use std::io::Read as _;
+    let unusable = |why: String| Failure::usage(format!("{} can't be used: {why}", path.display()));
+    let file = std::fs::File::open(path).map_err(|why| unusable(why.to_string()))?;
+    let mut text = String::new();
+    let read = file.take(most.saturating_add(1)).read_to_string(&mut text);
+    let length = read.map_err(|why| unusable(why.to_string()))?;
+    match u64::try_from(length) {
+        Ok(length) if length <= most => Ok(text),
+        _ => Err(unusable(format!("expected at most {most} bytes, got more"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_in_docs_is_that_of_the_report() {
+        crate::report::tests::schema_is_kept("verify-policy", &schemars::schema_for!(Explained));
+    }
+}
