@@ -89,6 +89,9 @@ impl Provenance {
     #[must_use]
     pub fn unexpected_parameters(&self) -> Vec<&str> {
         let known: &[&str] = match self.build_type.as_str() {
+            kind if is_buildkit(kind) && self.version == "0.2" => {
+                &["frontend", "args", "secrets", "ssh", "locals", "inputs"]
+            }
             kind if is_buildkit(kind) => &["configSource", "request"],
             kind if kind.starts_with("https://actions.github.io/buildtypes/workflow/")
                 || kind
@@ -110,12 +113,15 @@ impl Provenance {
         let V02 { builder, build_type, invocation, metadata, materials } = read(WHAT, text)?;
         expect_few("a list of materials", materials.len())?;
         let config = invocation.config_source;
+        let parameters = invocation.parameters.0;
+        expect_few("a list of parameters", parameters.len())?;
+        let filename = member(&parameters, &["args", "filename"]);
         let buildkit = metadata.buildkit.unwrap_or_default();
         let named = || config.uri.clone().filter(|uri| !uri.is_empty());
         let digest = || config.digest.get("sha1").or_else(|| config.digest.get("gitCommit")).cloned();
         let source =
             buildkit.vcs.source().or_else(|| Some(Source { repository: named()?, commit: digest() }));
-        let build_file = config.entry_point.or(invocation.parameters.args.file());
+        let build_file = config.entry_point.or(filename);
         Ok(Self {
             version: "0.2",
             builder: builder.id,
@@ -125,7 +131,7 @@ impl Provenance {
             finished: metadata.build_finished_on,
             source: source.or_else(|| from_materials(&materials)),
             build_file,
-            parameters: BTreeMap::new(),
+            parameters,
             materials,
             hermetic: metadata.hermetic,
         })
@@ -234,7 +240,7 @@ struct Invocation {
     #[serde(default, deserialize_with = "null_is_empty")]
     config_source: ConfigSource,
     #[serde(default, deserialize_with = "null_is_empty")]
-    parameters: BuildKitParameters,
+    parameters: Parameters,
 }
 
 #[derive(Default, Deserialize)]
@@ -246,27 +252,18 @@ struct ConfigSource {
     entry_point: Option<String>,
 }
 
-/// Parameters may be of any shape: only BuildKit's arguments are looked for.
-#[derive(Default, Deserialize)]
-struct BuildKitParameters {
-    #[serde(default)]
-    args: Arguments,
-}
-
+/// What the build was told from outside (SLSA 0.2, `invocation.parameters`): of any shape. What is no object tells
+/// nothing by name.
 #[derive(Default)]
-struct Arguments(BTreeMap<String, Value>);
+struct Parameters(BTreeMap<String, Value>);
 
-impl<'de> Deserialize<'de> for Arguments {
+impl<'de> Deserialize<'de> for Parameters {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let members = value.as_object().map(|members| members.clone().into_iter().collect());
-        Ok(Self(members.unwrap_or_default()))
-    }
-}
-
-impl Arguments {
-    fn file(&self) -> Option<String> {
-        self.0.get("filename")?.as_str().map(str::to_owned)
+        Ok(match Value::deserialize(deserializer)? {
+            Value::Object(members) => Self(members.into_iter().collect()),
+            Value::Null => Self::default(),
+            other => Self([("parameters".to_owned(), other)].into()),
+        })
     }
 }
 
@@ -381,5 +378,20 @@ mod tests {
             let text = format!(r#"{{"builder":{{"id":"b"}},"invocation":{{"parameters":{parameters}}}}}"#);
             assert_eq!(Provenance::v0_2(&text).unwrap().build_file, None, "{parameters}");
         }
+    }
+
+    #[test]
+    fn parameters_that_a_build_is_not_known_to_take_are_told_in_both_versions() {
+        let unexpected = |kind: &str, parameters: &str| {
+            let text = format!(r#"{{"buildType":"{kind}","invocation":{{"parameters":{parameters}}}}}"#);
+            let provenance = Provenance::v0_2(&text).unwrap();
+            provenance.unexpected_parameters().into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let buildkit = "https://mobyproject.org/buildkit@v1";
+        assert_eq!(unexpected(buildkit, r#"{"frontend":"dockerfile.v0","args":{"filename":"a"}}"#), [""; 0]);
+        assert_eq!(unexpected(buildkit, r#"{"args":{},"skipTests":true}"#), ["skipTests"]);
+        assert_eq!(unexpected("x", r#"{"b":1,"a":2}"#), ["a", "b"]);
+        assert_eq!(unexpected("x", r#"["a"]"#), ["parameters"]);
+        assert_eq!(unexpected("x", "null"), [""; 0]);
     }
 }
