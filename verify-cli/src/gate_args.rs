@@ -58,13 +58,14 @@ impl GateArgs {
             || self.ignore_file.is_some()
     }
 
-    /// The advisories and the rules; none where nothing is demanded. A rule without advisories is a wrong call.
-    pub(crate) fn open(&self, chain: &ChainArgs) -> Result<(Option<AdvisoryDb>, Option<Rules>), Failure> {
+    /// The advisories and the rules; none where nothing is demanded. A rule is a wrong call where nobody looks
+    /// anything up: neither we in advisories, nor `others`, engines that have their own.
+    pub(crate) fn open(&self, chain: &ChainArgs, others: bool) -> Result<(Option<AdvisoryDb>, Option<Rules>), Failure> {
         let db = AdvisoryDb::of(self.db.as_deref(), chain)?;
         if !self.has_rule() {
             return Ok((db, None));
         }
-        if db.is_none() {
+        if db.is_none() && !others {
             let what = "a rule needs advisories to look components up in, and there are none";
             return Err(Failure::usage(what).hint("give --db FILE, or fetch them with `verify db update`"));
         }

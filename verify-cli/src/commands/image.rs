@@ -40,7 +40,7 @@ fn run_chain(args: &ImageArgs, chain: &ChainArgs, applied: Option<&Applied>) -> 
             return Err(Failure::usage("the rules demand a scan of their own").hint("leave --scan out"));
         }
         Some((db, rules)) => Some((Some(AdvisoryDb::needed(db.as_deref(), chain)?), Some(rules.clone()))),
-        None if args.scan => Some(args.gate.open(chain)?),
+        None if args.scan => Some(args.gate.open(chain, false)?),
         None => None,
     };
     let access = Access::of(chain)?;

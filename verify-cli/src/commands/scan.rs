@@ -29,7 +29,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(what).hint("scan each with --platform OS/ARCH"));
     }
     // Before anything is read: a wrong database is no reason to wait for an image.
-    let (db, rules) = args.gate.open(&args.chain)?;
+    let (db, rules) = args.gate.open(&args.chain, !args.engines.plugin.is_empty())?;
     let report = match args.unverified {
         true => unverified(&args.chain)?,
         false => match verified(args)? {

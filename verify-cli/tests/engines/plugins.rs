@@ -119,6 +119,11 @@ answer '{}'"#,
         "high",
     ]);
     assert_eq!(gate.code, 4, "{}", gate.err);
+    // It has advisories of its own: a rule needs none of ours beside it.
+    assert_eq!(bench.scan(&["--plugin", &plugin, "--fail-on", "high"]).code, 4);
+    assert_eq!(bench.scan(&["--plugin", &plugin, "--fail-on", "critical"]).code, 0);
+    assert_eq!(bench.scan(&["--plugin", &plugin, "--max-db-age", "7d"]).code, 4);
+    assert_eq!(bench.scan(&["--fail-on", "high"]).code, 2);
 }
 
 #[test]
