@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use oci_image::{Location, Platform, Reference};
 use tuf_client::RepoLocation;
 
+use crate::config_args::ConfigArgs;
 use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 use crate::gate_args::GateArgs;
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     Provenance(ProvenanceArgs),
     Db(DbArgs),
     Policy(PolicyCommands),
+    Config(ConfigArgs),
     Trust(TrustArgs),
     Demo(DemoArgs),
     #[command(hide = true)]

@@ -60,7 +60,11 @@ impl GateArgs {
 
     /// The advisories and the rules; none where nothing is demanded. A rule is a wrong call where nobody looks
     /// anything up: neither we in advisories, nor `others`, engines that have their own.
-    pub(crate) fn open(&self, chain: &ChainArgs, others: bool) -> Result<(Option<AdvisoryDb>, Option<Rules>), Failure> {
+    pub(crate) fn open(
+        &self,
+        chain: &ChainArgs,
+        others: bool,
+    ) -> Result<(Option<AdvisoryDb>, Option<Rules>), Failure> {
         let db = AdvisoryDb::of(self.db.as_deref(), chain)?;
         if !self.has_rule() {
             return Ok((db, None));

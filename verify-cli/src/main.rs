@@ -9,6 +9,7 @@ mod access;
 mod advisory_db;
 mod args;
 mod commands;
+mod config_args;
 mod db_args;
 mod engine_args;
 mod evidence;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Provenance(provenance) => commands::provenance::run(provenance),
         Command::Db(db) => commands::db::run(db),
         Command::Policy(policy) => commands::policy::run(policy),
+        Command::Config(config) => commands::config::run(config),
         Command::Trust(trust) => commands::trust::run(trust),
         Command::Demo(demo) => commands::demo::run(demo),
         Command::Confine(confine) => Ok(commands::engines::confine(confine)),

@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub(crate) mod config;
 pub(crate) mod db;
 pub(crate) mod demo;
 pub(crate) mod engines;
