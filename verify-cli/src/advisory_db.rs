@@ -74,7 +74,8 @@ impl Advisories for AdvisoryDb {
         });
         DatabaseInfo {
             made_at: info.made_at,
-            age_seconds: age.unwrap_or_default(),
+            // Of no time that can be read, it could be any age: a rule about it is broken.
+            age_seconds: age.unwrap_or(i64::MAX),
             advisories: info.advisories,
             sources: sources.collect(),
         }
