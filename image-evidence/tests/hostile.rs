@@ -184,7 +184,7 @@ fn what_others_say_is_read() {
         vex.statements.iter().map(|one| one.vulnerability.as_str()).collect::<Vec<_>>(),
         ["CVE-1", "CVE-2"]
     );
-    assert_eq!(vex.statements[0].products, ["pkg:x"]);
+    assert_eq!(vex.statements[0].products[0].names, ["pkg:x"]);
     assert_eq!(Digest::of(b"an image"), image().digest);
 }
 

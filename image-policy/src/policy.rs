@@ -111,6 +111,8 @@ pub struct Scan {
     pub max_db_age: Option<u64>,
     /// Findings that somebody answers for.
     pub ignore: Vec<Ignore>,
+    /// Public keys (PEM) of those who may say which findings don't touch the image (VEX).
+    pub vex_keys: Vec<PathBuf>,
 }
 
 /// How bad a finding is.

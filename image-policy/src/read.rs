@@ -93,6 +93,8 @@ struct WireScan {
     max_db_age: Option<Spanned<String>>,
     #[serde(default)]
     ignore: Vec<WireIgnore>,
+    #[serde(default)]
+    vex_keys: Vec<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -255,6 +257,7 @@ impl Reader<'_> {
             fail_on_exploited: wire.fail_on_exploited,
             fail_on_gaps: wire.fail_on_gaps,
             max_db_age,
+            vex_keys: wire.vex_keys,
             ignore: wire.ignore.into_iter().filter_map(|ignore| self.ignore(ignore)).collect(),
         }
     }

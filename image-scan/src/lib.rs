@@ -27,6 +27,7 @@ mod purl;
 mod report;
 mod tree;
 mod unpack;
+mod vex;
 mod walk;
 mod wanted;
 
@@ -43,3 +44,4 @@ pub use report::{
     counts,
 };
 pub use unpack::{Unpacked, unpack};
+pub use vex::{VexProduct, VexStatement, VexStatus};

@@ -207,6 +207,6 @@ fn a_staged_path_can_not_leave_its_folder() {
     let text = fs::read_to_string(&changes).unwrap();
     for evil in ["../../../etc/passwd", "/etc/passwd", "registry.example.com/../../web:1.4"] {
         fs::write(&changes, text.replace(NAME, evil)).unwrap();
-        desk.signer(&["publish"]).failed(1, &["expected the name of an image, got "]);
+        desk.signer(&["publish"]).failed(1, &["expected the name of an image or of a file, got "]);
     }
 }

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use image_evidence::{
-    BadTrust, Demand, Identity, NotationTrust, SigstoreRoot, Trust, TrustStores, TrustedKey, Wanted, limits,
+    BadTrust, Demand, Identity, NotationTrust, Predicate, SigstoreRoot, Trust, TrustStores, TrustedKey,
+    Wanted, limits,
 };
+use image_scan::{VexProduct, VexStatement, VexStatus};
 use image_signatures::COSIGN_SIGN;
 use oci_image::{Digest, LayoutSource, Location, Platform, Selector};
 use serde::Serialize;
@@ -136,6 +138,58 @@ pub(crate) fn demanded(
     let (pieces, gaps) = found(source.as_ref(), &subjects, &repository, &trust, now);
     let wanted = Wanted::of(args.predicate.as_deref().unwrap_or(COSIGN_SIGN));
     Ok(evidence::demand(image, &Demand { wanted, signers }, &subjects, &pieces, &gaps))
+}
+
+/// What those who hold these keys say of the image's findings, in attestations of it that they signed.
+pub(crate) fn vex(
+    keys: &[PathBuf],
+    chain: &ChainArgs,
+    image: &VerifiedImage,
+) -> Result<Vec<VexStatement>, Failure> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let trust = trust(&SignerArgs { keys: keys.to_vec(), ..SignerArgs::default() })?;
+    let (source, ..) = source(chain)?;
+    let subjects = Subjects::of(image);
+    let now = chain.at.unwrap_or_else(Utc::now);
+    let (pieces, _) = found(source.as_ref(), &subjects, &image.name().name().to_string(), &trust, now);
+    let mut statements = Vec::new();
+    for piece in &pieces {
+        // What nobody signed whose key was given is nobody's word, also where the metadata names it.
+        let Some(signer) = piece.signers().first() else { continue };
+        let Some(Ok(Predicate::Vex(vex))) = piece.predicate() else { continue };
+        let by = signer.name();
+        let about = piece.found.subject.digest.to_string();
+        statements.extend(vex.statements.into_iter().map(|said| statement(said, &about, &by)));
+    }
+    Ok(statements)
+}
+
+/// A statement as the scan reads it. Where it names no product, it is about what was attested.
+fn statement(said: image_evidence::VexStatement, about: &str, by: &str) -> VexStatement {
+    let whole = || VexProduct { names: vec![about.to_owned()], ..VexProduct::default() };
+    let product = |product: image_evidence::VexProduct| VexProduct {
+        names: product.names,
+        sha256: product.sha256,
+        parts: product.parts.into_iter().flat_map(|part| part.names).collect(),
+    };
+    VexStatement {
+        vulnerability: std::iter::once(said.vulnerability).chain(said.aliases).collect(),
+        status: match said.status.as_str() {
+            "fixed" => VexStatus::Fixed,
+            "not_affected" => VexStatus::NotAffected,
+            "affected" => VexStatus::Affected,
+            _ => VexStatus::UnderInvestigation,
+        },
+        reason: said.justification,
+        time: said.time,
+        products: match said.products.is_empty() {
+            true => vec![whole()],
+            false => said.products.into_iter().map(product).collect(),
+        },
+        by: by.to_owned(),
+    }
 }
 
 /// That nobody names signers and asks for none of them.

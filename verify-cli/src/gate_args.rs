@@ -42,12 +42,15 @@ pub(crate) struct GateArgs {
     /// Findings that somebody answers for (TOML): [[ignore]] with id, package, reason, expires
     #[arg(long, value_name = "FILE")]
     pub(crate) ignore_file: Option<PathBuf>,
+    /// A public key (PEM) whose holder may say which findings don't touch the image: in OpenVEX attestations of it
+    #[arg(long = "vex-key", value_name = "FILE")]
+    pub(crate) vex_keys: Vec<PathBuf>,
 }
 
 impl GateArgs {
     /// Whether anything is said here.
     pub(crate) fn is_given(&self) -> bool {
-        self.db.is_some() || self.has_rule()
+        self.db.is_some() || !self.vex_keys.is_empty() || self.has_rule()
     }
 
     fn has_rule(&self) -> bool {

@@ -22,6 +22,8 @@ pub(crate) struct Applied {
     pub(crate) demand: DemandArgs,
     /// The advisories and what a scan may find, where a scan is demanded.
     pub(crate) scan: Option<(Option<PathBuf>, Rules)>,
+    /// Whose word counts on what touches the image and what doesn't.
+    pub(crate) vex_keys: Vec<PathBuf>,
     roles: Vec<String>,
     link: Link,
 }
@@ -103,6 +105,7 @@ pub(crate) fn apply(
         chain: ChainArgs { known_as: Some(name), root, ..chain.clone() },
         demand: scope.signers.as_ref().map(|signers| demand(&rules, signers)).unwrap_or_default(),
         scan: scope.scan.as_ref().map(|scan| (scan.db.as_deref().map(|db| rules.beside(db)), limits(scan))),
+        vex_keys: scope.scan.iter().flat_map(|scan| &scan.vex_keys).map(|key| rules.beside(key)).collect(),
         roles: scope.roles.clone(),
         link,
     }))

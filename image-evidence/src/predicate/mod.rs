@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub use provenance::{Builder, Material, Provenance, Source};
 pub use sbom::{Sbom, SbomFormat};
-pub use verdicts::{Vex, VexStatement, Vsa, Vulnerabilities};
+pub use verdicts::{Vex, VexProduct, VexStatement, Vsa, Vulnerabilities};
 
 use crate::limits::ENTRIES_MAX;
 use crate::refusal::Refusal;

@@ -79,12 +79,27 @@ pub struct Vex {
 pub struct VexStatement {
     /// Its name.
     pub vulnerability: String,
+    /// Its other names.
+    pub aliases: Vec<String>,
     /// `not_affected`, `affected`, `fixed` or `under_investigation`.
     pub status: String,
     /// Why it isn't affected.
     pub justification: Option<String>,
+    /// When it was said last (RFC 3339): here, or else in the document.
+    pub time: Option<DateTime<Utc>>,
     /// Of which products. None means: what the in-toto statement is about.
-    pub products: Vec<String>,
+    pub products: Vec<VexProduct>,
+}
+
+/// What a VEX statement is about.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct VexProduct {
+    /// Its names: its id, and its identifiers; package URLs, mostly.
+    pub names: Vec<String>,
+    /// Its SHA-256 in hex, where one is stated.
+    pub sha256: Option<String>,
+    /// Which parts of it. None means: all of it.
+    pub parts: Vec<VexProduct>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +107,7 @@ struct WireVex {
     #[serde(default)]
     author: String,
     timestamp: Option<String>,
+    last_updated: Option<String>,
     #[serde(default, deserialize_with = "few::<_, _, ENTRIES_MAX>")]
     statements: Vec<WireVexStatement>,
 }
@@ -102,6 +118,8 @@ struct WireVexStatement {
     status: String,
     justification: Option<String>,
     impact_statement: Option<String>,
+    timestamp: Option<String>,
+    last_updated: Option<String>,
     #[serde(default, deserialize_with = "few::<_, _, ENTRIES_MAX>")]
     products: Vec<Value>,
 }
@@ -112,6 +130,10 @@ impl Vex {
         let wire: WireVex = read("an OpenVEX document", text)?;
         expect_few("a list of VEX statements", wire.statements.len())?;
         let malformed = |why: &str| Refusal::malformed("an OpenVEX document", why);
+        let time = |text: &Option<String>| {
+            text.as_deref().and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|time| time.to_utc())
+        };
+        let written = time(&wire.last_updated).or_else(|| time(&wire.timestamp));
         let one = |statement: WireVexStatement| {
             let vulnerability = named(&statement.vulnerability, "name");
             let vulnerability = vulnerability.ok_or_else(|| malformed("a vulnerability without a name"))?;
@@ -119,12 +141,43 @@ impl Vex {
                 let (expected, got) = (STATUS.join(", "), statement.status);
                 return Err(Refusal::Kind { what: "a status of", expected, got });
             }
-            let products = statement.products.iter().filter_map(|product| named(product, "@id")).collect();
+            let aliases = statement.vulnerability.get("aliases").and_then(Value::as_array);
+            let aliases =
+                aliases.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+            let products = statement.products.iter().map(VexProduct::of).collect();
+            let said = time(&statement.last_updated).or_else(|| time(&statement.timestamp)).or(written);
             let justification = statement.justification.or(statement.impact_statement);
-            Ok(VexStatement { vulnerability, status: statement.status, justification, products })
+            Ok(VexStatement {
+                vulnerability,
+                aliases,
+                status: statement.status,
+                justification,
+                time: said,
+                products,
+            })
         };
         let statements = wire.statements.into_iter().map(one).collect::<Result<_, _>>()?;
         Ok(Self { author: wire.author, timestamp: wire.timestamp, statements })
+    }
+}
+
+impl VexProduct {
+    /// A product, or a part of one: a text, as version 0.0.1 has it, or an object.
+    fn of(value: &Value) -> Self {
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        let identifiers = value.get("identifiers").and_then(Value::as_object);
+        let identifiers = identifiers.into_iter().flat_map(|all| all.values()).filter_map(Value::as_str);
+        let parts = value.get("subcomponents").and_then(Value::as_array);
+        Self {
+            names: named(value, "@id").into_iter().chain(identifiers.map(str::to_owned)).collect(),
+            sha256: text(value.get("hashes").and_then(|hashes| hashes.get("sha-256"))),
+            // A part has no parts of its own.
+            parts: parts
+                .into_iter()
+                .flatten()
+                .map(|part| Self { parts: Vec::new(), ..Self::of(part) })
+                .collect(),
+        }
     }
 }
 

@@ -51,7 +51,9 @@ fn run_chain(args: &ImageArgs, chain: &ChainArgs, applied: Option<&Applied>) -> 
     let verdict = demanded(verdict, &args.demand, chain, applied)?;
     let verdict = match (verdict, &rules) {
         (Verdict::Trusted(image), Some((db, rules))) => {
-            scan::last_link(&access, image, db.as_ref(), rules.as_ref(), now(chain))?
+            let keys = applied.map_or(args.gate.vex_keys.as_slice(), |applied| &applied.vex_keys);
+            let vex = evidence::vex(keys, chain, &image)?;
+            scan::last_link(&access, image, db.as_ref(), rules.as_ref(), &vex, now(chain))?
         }
         (other, _) => other,
     };

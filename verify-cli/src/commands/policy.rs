@@ -158,6 +158,10 @@ fn demands(scope: &Scope) -> Vec<String> {
             .collect();
         let parts = if parts.is_empty() { "it can be scanned".to_owned() } else { parts.join(", ") };
         lines.push(format!("a scan: {parts}"));
+        if !scan.vex_keys.is_empty() {
+            let keys: Vec<String> = scan.vex_keys.iter().map(|key| key.display().to_string()).collect();
+            lines.push(format!("these may say what doesn't touch it: {}", keys.join(", ")));
+        }
     }
     lines
 }

@@ -64,7 +64,9 @@ fn trusted(
     let verdict = demanded(verify(&access, chain, Layers::Defer), &args.demand, chain, applied)?;
     let verdict = match (verdict, &rules) {
         (Verdict::Trusted(image), Some((db, rules))) => {
-            scan::last_link(&access, image, Some(db), Some(rules), now(chain))?
+            let keys = applied.map_or(&[][..], |applied| &applied.vex_keys);
+            let vex = evidence::vex(keys, chain, &image)?;
+            scan::last_link(&access, image, Some(db), Some(rules), &vex, now(chain))?
         }
         (other, _) => other,
     };

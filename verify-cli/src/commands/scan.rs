@@ -5,7 +5,7 @@
 use std::io::Read;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use image_scan::{ImageInfo, Inventory, Report, Rules, ScanError, Subject, counts, formats};
+use image_scan::{ImageInfo, Inventory, Report, Rules, ScanError, Subject, VexStatement, counts, formats};
 use oci_image::{
     Descriptor, ImageManifest, ImageSource, MANIFEST_MAX, Manifest, Platform, Selector, VerifyingReader,
 };
@@ -16,6 +16,7 @@ use crate::advisory_db::AdvisoryDb;
 use crate::args::{ChainArgs, Format, PrintingArgs, ScanArgs, ScanFormat};
 use crate::commands::engines;
 use crate::commands::image::verify;
+use crate::evidence;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress::Blobs;
@@ -30,15 +31,19 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     }
     // Before anything is read: a wrong database is no reason to wait for an image.
     let (db, rules) = args.gate.open(&args.chain, !args.engines.plugin.is_empty())?;
-    let report = match args.unverified {
-        true => unverified(&args.chain)?,
+    if args.unverified && !args.gate.vex_keys.is_empty() {
+        let what = "--vex-key is about an image that is verified, and --unverified was given";
+        return Err(Failure::usage(what).hint("leave one of them out"));
+    }
+    let (report, vex) = match args.unverified {
+        true => (unverified(&args.chain)?, Vec::new()),
         false => match verified(args)? {
-            Ok(report) => report,
+            Ok(verified) => verified,
             Err(exit) => return Ok(exit),
         },
     };
     let report = looked_up(report, db.as_ref())?;
-    let report = engines::run(&args.engines, &args.chain, report)?;
+    let report = engines::run(&args.engines, &args.chain, report)?.with_vex(&vex);
     let report = match &rules {
         Some(rules) => report.gated(rules, now(&args.chain)),
         None => report,
@@ -76,12 +81,13 @@ pub(crate) fn last_link(
     image: Box<VerifiedImage>,
     db: Option<&AdvisoryDb>,
     rules: Option<&Rules>,
+    vex: &[VexStatement],
     now: DateTime<Utc>,
 ) -> Result<Verdict, Failure> {
     let (mut broken, mut found) = (Vec::new(), Vec::new());
     for one in image.platforms() {
         let platform = one.platform().map(|platform| format!("{platform}: ")).unwrap_or_default();
-        let report = looked_up(of_platform(access, &image, one)?, db)?;
+        let report = looked_up(of_platform(access, &image, one)?, db)?.with_vex(vex);
         let report = match rules {
             Some(rules) => report.gated(rules, now),
             None => report,
@@ -113,7 +119,7 @@ pub(crate) fn last_link(
 }
 
 /// The inventory of a verified image; or how it ended, where it isn't trusted.
-fn verified(args: &ScanArgs) -> Result<Result<Report, Exit>, Failure> {
+fn verified(args: &ScanArgs) -> Result<Result<(Report, Vec<VexStatement>), Exit>, Failure> {
     let format = if args.format == ScanFormat::Text { Format::Text } else { Format::Json };
     let printing = PrintingArgs { explain: false, format };
     let access = Access::of(&args.chain).inspect_err(|failure| {
@@ -125,8 +131,9 @@ fn verified(args: &ScanArgs) -> Result<Result<Report, Exit>, Failure> {
         verdict => return Ok(Err(report::print(&access.name.to_string(), &verdict, printing))),
     };
     let report = of_verified(&access, &image)?;
+    let vex = evidence::vex(&args.gate.vex_keys, &args.chain, &image)?;
     access.trusted()?;
-    Ok(Ok(report))
+    Ok(Ok((report, vex)))
 }
 
 fn of_verified(access: &Access, image: &VerifiedImage) -> Result<Report, Failure> {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod others;
+
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -396,101 +398,4 @@ fn layouts_with_signatures_of_notation_are_read_each_for_its_own_verdict() {
         got.sort();
         assert_eq!(got, expected, "{layout}");
     }
-}
-
-/// Runs `verify config` in the story's folder.
-fn config(story: &Story, words: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_verify"))
-        .arg("config")
-        .args(words)
-        .env_clear()
-        .current_dir(story.home.path())
-        .output()
-        .unwrap();
-    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-#[test]
-fn skopeo_keeps_to_the_policy_that_is_written_for_it() {
-    let (Some(cosign), Some(skopeo), Some(story)) = (program("cosign2"), program("skopeo"), Story::begin())
-    else {
-        return;
-    };
-    for name in ["ours", "other"] {
-        story.run(&cosign, &["generate-key-pair"]);
-        fs::rename(story.path("cosign.pub"), story.path(&format!("{name}.pub"))).unwrap();
-        fs::rename(story.path("cosign.key"), story.path(&format!("{name}.key"))).unwrap();
-    }
-    let name = format!("{}/acme", story.host);
-    let takes = |folder: &str| {
-        let home = story.path(&format!("home-{folder}"));
-        fs::create_dir_all(home.join(".config")).unwrap();
-        std::os::unix::fs::symlink(story.path(folder), home.join(".config/containers")).unwrap();
-        let output = Command::new(&skopeo)
-            .env("HOME", &home)
-            .arg("--policy")
-            .arg(story.path(folder).join("policy.json"))
-            .args(["copy", "--quiet", "--src-tls-verify=false"])
-            .args([format!("docker://{}/acme/web:1", story.host), format!("dir:{}/copied", home.display())])
-            .output()
-            .unwrap();
-        fs::remove_dir_all(&home).unwrap();
-        output.status.success()
-    };
-    for key in ["ours", "other"] {
-        let written = config(&story, &["podman", &name, "--key", &format!("{key}.pub"), "--out", key]);
-        assert_eq!(written.0, 0, "{}", written.1);
-    }
-    assert!(!takes("ours"), "nobody signed it");
-    let by = ["--yes", "--tlog-upload=false", "--allow-http-registry", "--key", "ours.key"];
-    story.run(&cosign, &[&["sign"], &by[..], &[&story.pinned()]].concat());
-    assert!(takes("ours"));
-    assert!(!takes("other"), "another key is asked for");
-    let both = ["podman", &name, "--key", "ours.pub", "--key", "other.pub", "--out", "both"];
-    assert_eq!(config(&story, &both).0, 0);
-    assert!(!takes("both"), "one of two signed");
-
-    // What is there stays, and what is no key or no name is not written.
-    let before = fs::read(story.path("ours/policy.json")).unwrap();
-    let again = config(&story, &["podman", &name, "--key", "other.pub", "--out", "ours"]);
-    assert!(
-        again.0 == 2 && again.1.contains("there is already") && again.1.contains("hint: "),
-        "{}",
-        again.1
-    );
-    assert_eq!(fs::read(story.path("ours/policy.json")).unwrap(), before);
-    let forced = config(&story, &["podman", &name, "--key", "other.pub", "--out", "ours", "--force"]);
-    assert_eq!(forced.0, 0, "{}", forced.1);
-    for (name, key) in [("acme/web:1", "ours.pub"), ("r.io/../a", "ours.pub"), (name.as_str(), "ours.key")] {
-        let (code, said) = config(&story, &["podman", name, "--key", key, "--out", "new"]);
-        assert!(code == 2 && said.contains("expected"), "{said}");
-    }
-    assert!(!story.path("new").exists());
-}
-
-#[test]
-fn notation_keeps_to_the_policy_that_is_written_for_it() {
-    let (Some(notation), Some(story)) = (program("notation"), Story::begin()) else { return };
-    let test = ["cert", "generate-test", "--default", "acme.example.com"];
-    story.run(&notation, &test);
-    story.run(&notation, &["sign", "--insecure-registry", &story.pinned()]);
-    let certificate = story.path("notation/localkeys/acme.example.com.crt");
-    let name = format!("{}/acme/web", story.host);
-    let takes = |identity: &str| {
-        let out = story.path("other-notation/notation");
-        let identity = format!("x509.subject: {identity}");
-        let words =
-            ["notation", &name, "--certificate", certificate.to_str().unwrap(), "--identity", &identity];
-        let written = config(&story, &[&words[..], &["--force", "--out", out.to_str().unwrap()]].concat());
-        assert_eq!(written.0, 0, "{}", written.1);
-        let output = Command::new(&notation)
-            .args(["verify", "--insecure-registry", &story.pinned()])
-            .env("HOME", story.home.path())
-            .env("XDG_CONFIG_HOME", story.path("other-notation"))
-            .output()
-            .unwrap();
-        output.status.success()
-    };
-    assert!(takes("CN=acme.example.com,O=Notary,L=Seattle,ST=WA,C=US"));
-    assert!(!takes("CN=other.example.com,O=Notary,L=Seattle,ST=WA,C=US"));
 }
