@@ -47,9 +47,7 @@ pub(crate) fn packages(wanted: Wanted, bytes: &[u8]) -> Result<Packages, String>
         Wanted::DpkgStatus => Ok(dpkg::status(bytes)),
         Wanted::DpkgPart => Ok(dpkg::part(bytes)),
         Wanted::ApkInstalled => Ok(apk::installed(bytes)),
-        Wanted::RpmSqlite | Wanted::RpmBerkeley | Wanted::RpmNdb => {
-            rpm::packages(wanted, bytes).map(|found| Packages { found, unreadable: 0 })
-        }
+        Wanted::RpmSqlite | Wanted::RpmBerkeley | Wanted::RpmNdb => rpm::packages(wanted, bytes),
         _ => Ok(Packages::default()),
     }
 }

@@ -8,15 +8,22 @@ mod header;
 mod ndb;
 mod sqlite;
 
+use super::Packages;
 use crate::component::{Found, Kind, Source};
 use crate::wanted::Wanted;
 use header::{Header, Tag};
 
-/// The packages installed.
-pub(super) fn packages(wanted: Wanted, bytes: &[u8]) -> Result<Vec<Found>, String> {
-    let mut found = Vec::new();
-    headers(wanted, bytes, &mut |header| found.extend(package(header)))?;
-    Ok(found)
+/// The packages installed. A header that is broken is counted, and hides no other.
+pub(super) fn packages(wanted: Wanted, bytes: &[u8]) -> Result<Packages, String> {
+    let mut all = Vec::new();
+    let broken = headers(wanted, bytes, &mut |header| {
+        if !is_key(header) {
+            all.push(package(header));
+        }
+    })?;
+    let mut packages = Packages::of(all.into_iter());
+    packages.unreadable = packages.unreadable.saturating_add(broken);
+    Ok(packages)
 }
 
 /// Calls `file` with the paths of all files of all packages, and the package.
@@ -34,8 +41,8 @@ pub(crate) fn owned_files(wanted: Wanted, bytes: &[u8], file: &mut dyn FnMut(&[u
     });
 }
 
-/// Calls `each` with every header. One that is broken is an error: what else the database has can't be told.
-fn headers(wanted: Wanted, bytes: &[u8], each: &mut dyn FnMut(&Header<'_>)) -> Result<(), String> {
+/// Calls `each` with every header; how many are broken.
+fn headers(wanted: Wanted, bytes: &[u8], each: &mut dyn FnMut(&Header<'_>)) -> Result<usize, String> {
     let read = match wanted {
         Wanted::RpmSqlite => sqlite::blobs,
         Wanted::RpmBerkeley => berkeley::blobs,
@@ -46,15 +53,16 @@ fn headers(wanted: Wanted, bytes: &[u8], each: &mut dyn FnMut(&Header<'_>)) -> R
         Some(header) => each(&header),
         None => broken = broken.saturating_add(1),
     })?;
-    if broken == 0 { Ok(()) } else { Err(format!("{broken} headers of packages can't be read")) }
+    Ok(broken)
+}
+
+/// A key to check signatures with is kept as a package, and has no files.
+fn is_key(header: &Header<'_>) -> bool {
+    header.text(Tag::Name) == Some("gpg-pubkey")
 }
 
 fn package(header: &Header<'_>) -> Option<Found> {
     let name = header.text(Tag::Name)?;
-    // A key to check signatures with is kept as a package, and has no files.
-    if name == "gpg-pubkey" {
-        return None;
-    }
     let (version, release) = (header.text(Tag::Version)?, header.text(Tag::Release)?);
     let full = match header.number(Tag::Epoch).filter(|epoch| *epoch != 0) {
         Some(epoch) => format!("{epoch}:{version}-{release}"),
@@ -156,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_package_is_read_with_epoch_source_and_module() {
-        let found = packages(Wanted::RpmNdb, &ndb(&bash())).unwrap();
+        let Packages { found, unreadable } = packages(Wanted::RpmNdb, &ndb(&bash())).unwrap();
+        assert_eq!(unreadable, 0);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].name.as_str(), found[0].version.as_str()), ("bash", "1:5.1.8-6.el9"));
         assert_eq!(found[0].module.as_deref(), Some("nodejs:18"));
@@ -169,10 +178,35 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_header_is_told() {
-        let mut blob = bash();
-        blob[4..8].copy_from_slice(&u32::MAX.to_be_bytes());
-        assert_eq!(packages(Wanted::RpmNdb, &ndb(&blob)).unwrap_err(), "1 headers of packages can't be read");
+    fn a_broken_header_is_told_and_hides_no_other() {
+        let mut broken = bash();
+        broken[4..8].copy_from_slice(&u32::MAX.to_be_bytes());
+        let mut bytes = ndb(&broken);
+        let at = bytes.len();
+        assert_eq!(at % 16, 0);
+        // The good one, behind it in the second slot.
+        for (from, word) in [(52, 2), (56, at as u32 / 16), (60, 64)] {
+            bytes[from..from + 4].copy_from_slice(&u32::to_le_bytes(word));
+        }
+        let good = bash();
+        bytes.extend_from_slice(b"BlbS");
+        for word in [2, 1, good.len() as u32] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        bytes.extend_from_slice(&good);
+        bytes.resize(at + 1024, 0);
+        let read = packages(Wanted::RpmNdb, &bytes).unwrap();
+        let names: Vec<_> = read.found.iter().map(|found| found.name.as_str()).collect();
+        assert_eq!((names, read.unreadable), (vec!["bash"], 1));
+    }
+
+    #[test]
+    fn a_package_without_a_version_is_told_and_a_key_is_none() {
+        let unversioned = header(&[(1000, 6, 1, b"bash\0")]);
+        assert_eq!(packages(Wanted::RpmNdb, &ndb(&unversioned)).unwrap().unreadable, 1);
+        let key = header(&[(1000, 6, 1, b"gpg-pubkey\0")]);
+        let read = packages(Wanted::RpmNdb, &ndb(&key)).unwrap();
+        assert_eq!((read.found.len(), read.unreadable), (0, 0));
     }
 
     #[test]
