@@ -9,7 +9,7 @@ mod spdx3;
 
 pub use cyclonedx::cyclonedx;
 pub use html::html;
-pub use sarif::sarif;
+pub use sarif::{relative_reference, sarif};
 pub use spdx::spdx;
 pub use spdx3::spdx3;
 

@@ -55,6 +55,7 @@ Examples:
   verify image registry.example.com/acme/web:1.4 --require-signers 2 --signer-key a.pub --signer-key b.pub
   verify image registry.example.com/acme/web:1.4 --policy policy.toml
   verify image registry.example.com/acme/web:1.4 --scan --db advisories.db --fail-on high --fixable-only
+  verify image registry.example.com/acme/web:1.4 --format sarif > verdict.sarif
 
 stdout has the digest reference and nothing else")]
 pub(crate) struct ImageArgs {
@@ -157,7 +158,18 @@ pub(crate) struct PrintingArgs {
     pub(crate) explain: bool,
     /// How the answer is printed; json has a schema in docs/schema
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(crate) format: Format,
+    pub(crate) format: VerdictFormat,
+}
+
+/// How a verdict is printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum VerdictFormat {
+    // For people.
+    Text,
+    // For programs: stable, with a schema in docs/schema.
+    Json,
+    // For code hosts: SARIF 2.1.0.
+    Sarif,
 }
 
 /// What both commands need to run the chain.

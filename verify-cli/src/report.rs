@@ -1,9 +1,11 @@
 //! The answer, for people and for programs.
 
+mod sarif;
+
 use serde::Serialize;
 use verifier_lib::{Broken, Link, Stage, Status, Verdict, VerifiedImage};
 
-use crate::args::{Format, PrintingArgs};
+use crate::args::{PrintingArgs, VerdictFormat};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::style::{Style, out, say, shown};
@@ -89,8 +91,9 @@ pub(crate) fn print(reference: &str, verdict: &Verdict, printing: PrintingArgs) 
 fn trusted(reference: &str, image: &VerifiedImage, printing: PrintingArgs) -> Exit {
     let links = &image.proof().links;
     match printing.format {
-        Format::Json => print_json(&trusted_report(reference, image)),
-        Format::Text => {
+        VerdictFormat::Json => print_json(&trusted_report(reference, image)),
+        VerdictFormat::Sarif => print_json(&sarif::sarif(&trusted_report(reference, image))),
+        VerdictFormat::Text => {
             let style = Style::stderr();
             say!("{} {reference}", style.good("trusted"));
             if printing.explain {
@@ -149,20 +152,9 @@ fn summary(image: &VerifiedImage, links: &[Link]) {
 fn not_trusted(reference: &str, broken: &Broken, word: Word, printing: PrintingArgs) -> Exit {
     let hint = hint(&broken.link, word);
     match printing.format {
-        Format::Json => print_json(&Report {
-            version: REPORT_VERSION,
-            verdict: word,
-            reference: reference.to_owned(),
-            pinned: None,
-            digest: None,
-            role: None,
-            platforms: Vec::new(),
-            links: broken.proof.links.clone(),
-            broken: Some(broken.link.clone()),
-            error: None,
-            hint: hint.map(str::to_owned),
-        }),
-        Format::Text => {
+        VerdictFormat::Json => print_json(&broken_report(reference, broken, word, hint)),
+        VerdictFormat::Sarif => print_json(&sarif::sarif(&broken_report(reference, broken, word, hint))),
+        VerdictFormat::Text => {
             let style = Style::stderr();
             let what = match word {
                 Word::Unknown => style.unsure("could not tell"),
@@ -185,15 +177,18 @@ fn not_trusted(reference: &str, broken: &Broken, word: Word, printing: PrintingA
     }
 }
 
-/// For programs, the answer where the chain was not even begun. A wrong call has none.
-pub(crate) fn print_failure(reference: &str, failure: &Failure, printing: PrintingArgs) {
-    let verdict = match failure.exit {
-        Exit::Refused => Word::Refused,
-        Exit::Unknown => Word::Unknown,
-        Exit::Trusted | Exit::Usage | Exit::Gate => return,
-    };
-    if printing.format == Format::Json {
-        print_json(&Report {
+fn broken_report(reference: &str, broken: &Broken, word: Word, hint: Option<&str>) -> Report {
+    Report {
+        links: broken.proof.links.clone(),
+        broken: Some(broken.link.clone()),
+        hint: hint.map(str::to_owned),
+        ..Report::empty(reference, word)
+    }
+}
+
+impl Report {
+    fn empty(reference: &str, verdict: Word) -> Self {
+        Self {
             version: REPORT_VERSION,
             verdict,
             reference: reference.to_owned(),
@@ -203,9 +198,28 @@ pub(crate) fn print_failure(reference: &str, failure: &Failure, printing: Printi
             platforms: Vec::new(),
             links: Vec::new(),
             broken: None,
-            error: Some(failure.what().to_owned()),
-            hint: failure.advice().map(str::to_owned),
-        });
+            error: None,
+            hint: None,
+        }
+    }
+}
+
+/// For programs, the answer where the chain was not even begun. A wrong call has none.
+pub(crate) fn print_failure(reference: &str, failure: &Failure, printing: PrintingArgs) {
+    let verdict = match failure.exit {
+        Exit::Refused => Word::Refused,
+        Exit::Unknown => Word::Unknown,
+        Exit::Trusted | Exit::Usage | Exit::Gate => return,
+    };
+    let report = Report {
+        error: Some(failure.what().to_owned()),
+        hint: failure.advice().map(str::to_owned),
+        ..Report::empty(reference, verdict)
+    };
+    match printing.format {
+        VerdictFormat::Json => print_json(&report),
+        VerdictFormat::Sarif => print_json(&sarif::sarif(&report)),
+        VerdictFormat::Text => {}
     }
 }
 

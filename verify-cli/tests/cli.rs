@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::json;
 use test_repos::surface::{Endpoints, Surface, SurfaceKind};
 use test_repos::tree::Tree;
 
@@ -147,6 +148,49 @@ fn a_broken_layer_is_refused_with_both_digests_and_exit_1() {
     assert!(run.err.contains("expected digest sha256:") && run.err.contains(", got sha256:"), "{}", run.err);
     assert!(run.err.contains("hint: "), "{}", run.err);
     before.assert_unchanged();
+}
+
+#[test]
+fn sarif_has_a_result_for_what_broke_and_none_for_a_trusted_image() {
+    let mut story = Story::begin(SurfaceKind::Directory);
+    let sarif = |run: &Run| -> serde_json::Value {
+        let log: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+        assert_eq!(log["version"], "2.1.0");
+        log["runs"][0].clone()
+    };
+    let run = story.image(&["--format", "sarif"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    let trusted = sarif(&run);
+    assert_eq!((&trusted["results"], &trusted["properties"]["verdict"]), (&json!([]), &json!("trusted")));
+    assert!(story.pinned().ends_with(trusted["properties"]["digest"].as_str().unwrap()));
+
+    // Refused at a link.
+    let (root, at) = (story.path("root.json"), "2999-01-01T00:00:00Z");
+    let mut words = vec!["image", &story.endpoints.image, "--as", &story.endpoints.name];
+    words.extend(["--repo", &story.endpoints.repo, "--root", root.to_str().unwrap(), "--at", at]);
+    words.extend(["--format", "sarif"]);
+    let run = story.verify(&words);
+    assert_eq!(run.code, 1, "{}", run.err);
+    let refused = sarif(&run);
+    let result = &refused["results"][0];
+    assert_eq!(result["level"], "error");
+    assert_eq!(result["ruleId"], refused["tool"]["driver"]["rules"][0]["id"]);
+    assert!(result["ruleId"].as_str().unwrap().starts_with("chain/"), "{result}");
+    assert!(result["message"]["text"].as_str().unwrap().contains("expired"), "{result}");
+
+    // Refused before there was a chain; a port in a name is no scheme.
+    let run = story.verify(&["image", "other.example.com:5000/web:1", "--format", "sarif"]);
+    let refused = sarif(&run);
+    let result = &refused["results"][0];
+    assert_eq!((run.code, &result["ruleId"]), (1, &json!("chain/begin")));
+    let place = &result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    assert_eq!(place, "other.example.com%3A5000/web%3A1");
+
+    // What could not be told is no error.
+    story.endpoints.repo = "http://127.0.0.1:9/".to_owned();
+    let run = story.image(&["--format", "sarif"]);
+    assert_eq!(run.code, 3, "{}", run.err);
+    assert_eq!(sarif(&run)["results"][0]["level"], "warning");
 }
 
 #[test]

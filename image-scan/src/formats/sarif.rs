@@ -69,7 +69,7 @@ fn result(one: &Finding, report: &Report) -> Value {
         "level": level(one.severity),
         "message": { "text": format!("{} {} ({fixed}), in layer {}", one.package, one.version, one.layer) },
         "locations": [{
-            "physicalLocation": { "artifactLocation": { "uri": address(&one.path) } },
+            "physicalLocation": { "artifactLocation": { "uri": relative_reference(&one.path) } },
             "logicalLocations": [{ "fullyQualifiedName": format!("{}@{layer}", report.image.reference) }],
         }],
         "partialFingerprints": { "finding": format!("{}/{}/{}", one.id, one.purl, one.path) },
@@ -90,7 +90,8 @@ fn level(severity: Severity) -> &'static str {
 }
 
 /// A path as a relative reference (RFC 3986): what isn't plain is escaped.
-fn address(path: &str) -> String {
+#[must_use]
+pub fn relative_reference(path: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
     path.trim_start_matches('/')
         .bytes()

@@ -13,7 +13,7 @@ use verifier_lib::{Layers, Link, Stage, Status, Verdict, VerifiedImage, Verified
 
 use crate::access::{Access, image_source, now, source_failure};
 use crate::advisory_db::AdvisoryDb;
-use crate::args::{ChainArgs, Format, PrintingArgs, ScanArgs, ScanFormat};
+use crate::args::{ChainArgs, PrintingArgs, ScanArgs, ScanFormat, VerdictFormat};
 use crate::commands::engines;
 use crate::commands::image::verify;
 use crate::evidence;
@@ -120,7 +120,11 @@ pub(crate) fn last_link(
 
 /// The inventory of a verified image; or how it ended, where it isn't trusted.
 fn verified(args: &ScanArgs) -> Result<Result<(Report, Vec<VexStatement>), Exit>, Failure> {
-    let format = if args.format == ScanFormat::Text { Format::Text } else { Format::Json };
+    let format = match args.format {
+        ScanFormat::Text => VerdictFormat::Text,
+        ScanFormat::Sarif => VerdictFormat::Sarif,
+        _ => VerdictFormat::Json,
+    };
     let printing = PrintingArgs { explain: false, format };
     let access = Access::of(&args.chain).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, printing);
