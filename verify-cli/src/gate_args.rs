@@ -1,7 +1,5 @@
 //! The command line of the rules of a scan, and the file of findings that somebody answers for.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -12,7 +10,7 @@ use serde::Deserialize;
 use crate::advisory_db::AdvisoryDb;
 use crate::args::{ChainArgs, FailOn, parse_age};
 use crate::failure::Failure;
-use crate::style::shown;
+use crate::files;
 
 /// The most that a file of ignore rules may measure: thousands of them.
 const IGNORE_MAX: u64 = 4 * 1024 * 1024;
@@ -119,17 +117,11 @@ struct IgnoreRule {
 
 fn ignored(path: &Path) -> Result<Vec<Ignore>, Failure> {
     let unusable = |why: &dyn std::fmt::Display| {
-        let what = format!("{} can't be used: {}", path.display(), shown(&why.to_string()));
-        Failure::usage(what).hint(
+        files::unusable(path, why).hint(
             "expected rules such as [[ignore]] id = \"CVE-2026-1\", reason = \"not reachable\", expires = 2027-01-31",
         )
     };
-    let mut text = String::new();
-    let file = File::open(path).map_err(|why| unusable(&why))?;
-    file.take(IGNORE_MAX.saturating_add(1)).read_to_string(&mut text).map_err(|why| unusable(&why))?;
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > IGNORE_MAX {
-        return Err(unusable(&format!("expected at most {IGNORE_MAX} bytes, got more")));
-    }
+    let text = files::text(path, IGNORE_MAX)?;
     let file: IgnoreFile = toml::from_str(&text).map_err(|why| unusable(&why))?;
     let rule = |rule: IgnoreRule| {
         if rule.reason.trim().is_empty() || rule.id.trim().is_empty() {

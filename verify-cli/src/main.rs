@@ -16,6 +16,7 @@ mod evidence;
 mod evidence_args;
 mod exit;
 mod failure;
+mod files;
 mod gate_args;
 mod installed_db;
 mod pins;

@@ -1,7 +1,5 @@
 //! From a file of rules to what one verification needs: who is trusted, who must have signed, what a scan may find.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use image_policy::{Choice, Denial, POLICY_MAX, Policy, RootOfTrust, Scan, Scope, Signers};
@@ -13,6 +11,8 @@ use crate::access::trusted_name;
 use crate::args::{ChainArgs, RootArgs};
 use crate::evidence_args::{DemandArgs, SignerArgs};
 use crate::failure::Failure;
+use crate::files;
+use crate::policy_args::PolicyArgs;
 use crate::style::shown;
 
 /// What the rules make of one verification.
@@ -28,6 +28,9 @@ pub(crate) struct Applied {
     link: Link,
 }
 
+/// What is demanded, if anything; or the name that is denied, and the verdict.
+pub(crate) type Applying = Result<Option<Applied>, (Reference, Verdict)>;
+
 /// Rules that were read, and where.
 pub(crate) struct Rulebook {
     pub(crate) policy: Policy,
@@ -36,14 +39,9 @@ pub(crate) struct Rulebook {
 
 impl Rulebook {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let unusable = |why: &dyn std::fmt::Display| {
-            Failure::usage(format!("{} can't be used: {}", path.display(), shown(&why.to_string())))
-        };
-        let mut text = String::new();
-        let file = File::open(path).map_err(|why| unusable(&why))?;
-        file.take(POLICY_MAX.saturating_add(1)).read_to_string(&mut text).map_err(|why| unusable(&why))?;
-        let policy = Policy::parse(&text).map_err(|problems| {
-            unusable(&problems).hint("`verify policy check FILE` shows each with its line and column")
+        let policy = Policy::parse(&files::text(path, POLICY_MAX)?).map_err(|problems| {
+            files::unusable(path, &problems)
+                .hint("`verify policy check FILE` shows each with its line and column")
         })?;
         Ok(Self { policy, path: path.to_owned() })
     }
@@ -82,11 +80,9 @@ pub(crate) fn reason(why: Denial<'_>, name: &Reference) -> String {
     }
 }
 
-/// What the rules demand of an image; or the verdict, where they deny it.
-pub(crate) fn apply(
-    path: &Path,
-    chain: &ChainArgs,
-) -> Result<Result<Applied, (Reference, Verdict)>, Failure> {
+/// What the rules demand of an image, where there are any; or the verdict, where they deny it.
+pub(crate) fn apply(args: &PolicyArgs, chain: &ChainArgs) -> Result<Applying, Failure> {
+    let Some(path) = &args.policy else { return Ok(Ok(None)) };
     let rules = Rulebook::read(path)?;
     let name = rules.meant(&trusted_name(chain)?)?;
     let scope = match rules.policy.choose(&name) {
@@ -101,14 +97,14 @@ pub(crate) fn apply(
     let detail = format!("as {} demands", rules.rule(Some(scope)));
     let link = Link::new(Stage::Policy, Status::Passed, name.to_string(), detail);
     let root = scope.trust.as_ref().map(|trust| root(&rules, trust)).transpose()?.unwrap_or_default();
-    Ok(Ok(Applied {
+    Ok(Ok(Some(Applied {
         chain: ChainArgs { known_as: Some(name), root, ..chain.clone() },
         demand: scope.signers.as_ref().map(|signers| demand(&rules, signers)).unwrap_or_default(),
         scan: scope.scan.as_ref().map(|scan| (scan.db.as_deref().map(|db| rules.beside(db)), limits(scan))),
         vex_keys: scope.scan.iter().flat_map(|scan| &scan.vex_keys).map(|key| rules.beside(key)).collect(),
         roles: scope.roles.clone(),
         link,
-    }))
+    })))
 }
 
 impl Applied {

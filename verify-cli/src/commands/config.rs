@@ -1,7 +1,7 @@
 //! `verify config`: the policy files of other clients, so that they refuse what isn't signed.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use oci_image::Reference;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::config_args::{ConfigArgs, ConfigClient, OutArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::files;
 use crate::style::{out, say, shown};
 
 /// The largest key or certificate, in bytes.
@@ -36,9 +37,9 @@ pub(crate) fn run(args: &ConfigArgs) -> Result<Exit, Failure> {
 fn podman(name: &str, keys: &[PathBuf], out: &OutArgs) -> Result<Files, Failure> {
     let scope = expect_name(name, true)?;
     let folder = std::path::absolute(&out.out).map_err(|error| unwritable(&out.out, &error))?;
-    let (mut files, mut demands) = (Files::new(), Vec::new());
+    let (mut written, mut demands) = (Files::new(), Vec::new());
     for key in keys {
-        let pem = read(key)?;
+        let pem = files::bytes(key, FILE_MAX)?;
         let text = std::str::from_utf8(&pem).unwrap_or_default();
         if tuf_core::key::Key::from_pem(text).is_err() {
             let what = format!("expected a public key (PEM) in {}, got something else", key.display());
@@ -47,7 +48,7 @@ fn podman(name: &str, keys: &[PathBuf], out: &OutArgs) -> Result<Files, Failure>
             );
         }
         let copy = Path::new("keys").join(file_name(key)?);
-        if files.iter().any(|(path, _)| *path == copy) {
+        if written.iter().any(|(path, _)| *path == copy) {
             return Err(Failure::usage(format!(
                 "expected keys of different names, got two {}",
                 copy.display()
@@ -58,18 +59,18 @@ fn podman(name: &str, keys: &[PathBuf], out: &OutArgs) -> Result<Files, Failure>
             "keyPath": folder.join(&copy),
             "signedIdentity": { "type": "matchRepository" },
         }));
-        files.push((copy, pem));
+        written.push((copy, pem));
     }
     let policy = json!({
         "default": [{ "type": "reject" }],
         "transports": { "docker": { (scope.clone()): demands } },
     });
-    files.push(("policy.json".into(), pretty(&policy)));
+    written.push(("policy.json".into(), pretty(&policy)));
     // A name has no character that YAML would take for more than text.
     let attachments = format!("docker:\n  {scope}:\n    use-sigstore-attachments: true\n");
     let called: String = scope.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    files.push((Path::new("registries.d").join(format!("{called}.yaml")), attachments.into_bytes()));
-    Ok(files)
+    written.push((Path::new("registries.d").join(format!("{called}.yaml")), attachments.into_bytes()));
+    Ok(written)
 }
 
 /// notation's trust policy, version 1.0.
@@ -87,24 +88,24 @@ fn notation(name: &str, certificates: &[PathBuf], identities: &[String]) -> Resu
         "trustStores": [format!("ca:{store}")],
         "trustedIdentities": identities,
     }] });
-    let mut files: Files = vec![("trustpolicy.json".into(), pretty(&policy))];
+    let mut written: Files = vec![("trustpolicy.json".into(), pretty(&policy))];
     for certificate in certificates {
-        let pem = read(certificate)?;
+        let pem = files::bytes(certificate, FILE_MAX)?;
         if !pem.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----") {
             let what =
                 format!("expected a certificate (PEM) in {}, got something else", certificate.display());
             return Err(Failure::usage(what));
         }
         let place = Path::new("truststore/x509/ca").join(&store).join(file_name(certificate)?);
-        if files.iter().any(|(path, _)| *path == place) {
+        if written.iter().any(|(path, _)| *path == place) {
             return Err(Failure::usage(format!(
                 "expected certificates of different names, got two {}",
                 place.display()
             )));
         }
-        files.push((place, pem));
+        written.push((place, pem));
     }
-    Ok(files)
+    Ok(written)
 }
 
 /// A name as these clients write it: in full, and without tag. `is_start`: what names begin with will do.
@@ -127,17 +128,6 @@ fn expect_name(name: &str, is_start: bool) -> Result<String, Failure> {
 fn file_name(path: &Path) -> Result<PathBuf, Failure> {
     let name = path.file_name().map(PathBuf::from);
     name.ok_or_else(|| Failure::usage(format!("expected a file, got {}", path.display())))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
-    let file = fs::File::open(path).map_err(|error| failed(&error))?;
-    let mut bytes = Vec::new();
-    file.take(FILE_MAX.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
-    match u64::try_from(bytes.len()) {
-        Ok(length) if length <= FILE_MAX => Ok(bytes),
-        _ => Err(failed(&format!("expected at most {FILE_MAX} bytes, got more"))),
-    }
 }
 
 fn pretty(value: &Value) -> Vec<u8> {

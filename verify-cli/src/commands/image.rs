@@ -19,14 +19,10 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
     if !args.scan && args.gate.is_given() {
         return Err(Failure::usage("the rules of a scan were given, and no scan").hint("add --scan"));
     }
-    let applied =
-        match args.policy.policy.as_deref().map(|path| policy::apply(path, &args.chain)).transpose()? {
-            Some(Err((name, verdict))) => {
-                return Ok(report::print(&name.to_string(), &verdict, args.printing));
-            }
-            Some(Ok(applied)) => Some(applied),
-            None => None,
-        };
+    let applied = match policy::apply(&args.policy, &args.chain)? {
+        Ok(applied) => applied,
+        Err((name, verdict)) => return Ok(report::print(&name.to_string(), &verdict, args.printing)),
+    };
     let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
     run_chain(args, chain, applied.as_ref()).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);

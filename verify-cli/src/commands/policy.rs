@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::args::Format;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::files;
 use crate::policy::{Rulebook, reason};
 use crate::policy_args::{PolicyCommand, PolicyCommands};
 use crate::report::print_json;
@@ -30,7 +31,7 @@ pub(crate) fn run(args: &PolicyCommands) -> Result<Exit, Failure> {
 }
 
 fn check(path: &Path, strict: bool) -> Result<Exit, Failure> {
-    let text = bounded(path, image_policy::POLICY_MAX)?;
+    let text = files::text(path, image_policy::POLICY_MAX)?;
     let policy = match Policy::parse(&text) {
         Ok(policy) => policy,
         Err(problems) => {
@@ -193,7 +194,7 @@ fn test(files: &[std::path::PathBuf], policy: &Path) -> Result<Exit, Failure> {
     let rules = Rulebook::read(policy)?;
     let (mut right, mut wrong) = (0_usize, 0_usize);
     for file in files {
-        let text = bounded(file, CASES_MAX)?;
+        let text = files::text(file, CASES_MAX)?;
         let cases: Cases = toml::from_str(&text).map_err(|error| {
             Failure::usage(format!("{} can't be used: {}", file.display(), shown(&error.to_string())))
         })?;
@@ -236,19 +237,6 @@ fn differs(rules: &Rulebook, case: &Case) -> Result<Option<String>, Failure> {
         let (wanted, got) = (format!("{:?}", case.expect).to_lowercase(), format!("{got:?}").to_lowercase());
         format!("expected {wanted} by {expected}, got {got} by {by}")
     }))
-}
-
-fn bounded(path: &Path, most: u64) -> Result<String, Failure> {
-    use std::io::Read as _;
-    let unusable = |why: String| Failure::usage(format!("{} can't be used: {why}", path.display()));
-    let file = std::fs::File::open(path).map_err(|why| unusable(why.to_string()))?;
-    let mut text = String::new();
-    let read = file.take(most.saturating_add(1)).read_to_string(&mut text);
-    let length = read.map_err(|why| unusable(why.to_string()))?;
-    match u64::try_from(length) {
-        Ok(length) if length <= most => Ok(text),
-        _ => Err(unusable(format!("expected at most {most} bytes, got more"))),
-    }
 }
 
 #[cfg(test)]

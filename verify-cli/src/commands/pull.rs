@@ -22,14 +22,10 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage(what));
     };
     evidence::expect_demand(&args.demand)?;
-    let applied =
-        match args.policy.policy.as_deref().map(|path| policy::apply(path, &args.chain)).transpose()? {
-            Some(Err((name, verdict))) => {
-                return Ok(report::print(&name.to_string(), &verdict, args.printing));
-            }
-            Some(Ok(applied)) => Some(applied),
-            None => None,
-        };
+    let applied = match policy::apply(&args.policy, &args.chain)? {
+        Ok(applied) => applied,
+        Err((name, verdict)) => return Ok(report::print(&name.to_string(), &verdict, args.printing)),
+    };
     let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
     let (access, verdict) = trusted(args, chain, applied.as_ref()).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);
