@@ -17,7 +17,6 @@ use crate::policy_args::{PolicyArgs, PolicyCommands};
 #[command(
     name = "verify",
     version,
-    about,
     after_help = "\
 Start here, without a server or an account:
   verify demo
@@ -68,7 +67,7 @@ pub(crate) struct ImageArgs {
     #[command(flatten)]
     pub(crate) demand: DemandArgs,
     /// Scan it as the last link of the chain: exit 4 where what is in it breaks a rule
-    #[arg(long)]
+    #[arg(long, help_heading = "Scan")]
     pub(crate) scan: bool,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
@@ -114,11 +113,11 @@ pub(crate) struct ScanArgs {
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) format: ScanFormat,
     #[command(flatten)]
+    pub(crate) chain: ChainArgs,
+    #[command(flatten)]
     pub(crate) gate: GateArgs,
     #[command(flatten)]
     pub(crate) engines: EngineArgs,
-    #[command(flatten)]
-    pub(crate) chain: ChainArgs,
 }
 
 /// How a scan is printed.
