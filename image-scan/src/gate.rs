@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::report::{CoverageStatus, Finding, Report, Severity};
+use crate::report::{CoverageStatus, Finding, Report, Severity, counts};
 
 /// What an image must keep to. Without any of these, every image passes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -146,8 +146,8 @@ impl Report {
                 && (finding.fixed.is_some() || !rules.fixable_only)
         };
         let exploited = |finding: &Finding| rules.fail_on_exploited && finding.exploited;
-        let counts = || self.findings.iter().filter(|finding| finding.suppressed.is_none());
-        gate.broken_by = counts().filter(|one| severe(one) || exploited(one)).count();
+        let standing = || self.findings.iter().filter(|finding| finding.suppressed.is_none());
+        gate.broken_by = standing().filter(|one| severe(one) || exploited(one)).count();
         let fixable = if rules.fixable_only { " that a newer version mends" } else { "" };
         let fail_on = rules.fail_on.unwrap_or(Severity::Unknown).name();
         let of_severity = match rules.fail_on {
@@ -155,14 +155,16 @@ impl Report {
             _ => format!("no finding of severity {fail_on} or worse{fixable}"),
         };
         let of_exploits = "no finding that is known to be exploited".to_owned();
-        let severe: Vec<&Finding> = counts().filter(|one| severe(one)).collect();
-        let exploited: Vec<&Finding> = counts().filter(|one| exploited(one)).collect();
+        let severe: Vec<&Finding> = standing().filter(|one| severe(one)).collect();
+        let exploited: Vec<&Finding> = standing().filter(|one| exploited(one)).collect();
         for (rule, expected, broken_by) in
             [("severity", of_severity, severe), ("exploited", of_exploits, exploited)]
         {
             if !broken_by.is_empty() {
                 let mut advisories: Vec<String> = broken_by.iter().map(|one| one.id.clone()).collect();
-                let what = format!("expected {expected}, got {}", broken_by.len());
+                // As people count them: each weakness of each source package once.
+                let got: usize = counts(broken_by.iter().copied()).values().sum();
+                let what = format!("expected {expected}, got {got}");
                 advisories.sort();
                 advisories.dedup();
                 gate.broken.push(BrokenRule { rule: rule.to_owned(), what, advisories });
