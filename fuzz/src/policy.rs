@@ -1,7 +1,7 @@
 //! Rules, and a name in the first line. What is read chooses the same way twice, and a name that is admitted is one that a
 //! pattern of its scope fits, and that no scope before it fits.
 
-use image_policy::{Choice, Policy, covers};
+use image_policy::{Choice, Policy, canonical, covers};
 use oci_image::Reference;
 
 /// Reads rules and asks them.
@@ -13,7 +13,7 @@ pub fn run(bytes: &[u8]) -> bool {
     let meant = policy.stands_for(&name).ok().flatten().unwrap_or(name);
     let choice = policy.choose(&meant);
     assert_eq!(choice, policy.choose(&meant));
-    let fits = |patterns: &[String]| patterns.iter().any(|one| covers(one, &meant.name().to_string()));
+    let fits = |patterns: &[String]| patterns.iter().any(|one| covers(one, &canonical(meant.name())));
     if let Choice::Admits(scope) = choice {
         assert!(fits(&scope.patterns) && scope.deny.is_none());
         let before = policy.scopes.iter().take_while(|one| one.name != scope.name);

@@ -32,7 +32,7 @@ mod problem;
 mod read;
 mod warnings;
 
-pub use pattern::covers;
+pub use pattern::{canonical, covers};
 pub use policy::{
     Choice, Denial, Identity, Ignore, Mirror, Policy, RootOfTrust, Scan, Scope, Severity, Signers, Tags,
     Trust,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use oci_image::{BadReference, Reference};
 use tuf_core::PathPattern;
 
-use crate::pattern::covers;
+use crate::pattern::{canonical, covers};
 
 /// A file of rules.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -184,7 +184,7 @@ impl Policy {
     /// What the rules say of a name. A name by digest alone has no tag that could be wrong.
     #[must_use]
     pub fn choose(&self, name: &Reference) -> Choice<'_> {
-        let text = name.name().to_string();
+        let text = canonical(name.name());
         let fits = |scope: &&Scope| scope.patterns.iter().any(|pattern| covers(pattern, &text));
         let Some(scope) = self.scopes.iter().find(fits) else {
             return Choice::Denies { scope: None, why: Denial::NoScope };
@@ -205,7 +205,10 @@ impl Policy {
     /// # Errors
     /// Where what comes out is no name.
     pub fn stands_for(&self, name: &Reference) -> Result<Option<Reference>, BadReference> {
-        let text = name.to_string();
+        let whole = name.to_string();
+        // Tag and digest, as they are.
+        let end = whole.strip_prefix(&name.name().to_string()).unwrap_or_default();
+        let text = format!("{}{end}", canonical(name.name()));
         let rest = |mirror: &Mirror| {
             let rest = text.strip_prefix(mirror.from.as_str())?.strip_prefix('/')?;
             Some(format!("{}/{rest}", mirror.to))

@@ -282,7 +282,7 @@ impl Reader<'_> {
             let whole = format!("{}/some/name", text.get_ref());
             let is_start = whole.parse::<oci_image::Reference>().is_ok_and(|name| {
                 // What is written in another way than names are would never fit one, or fit another.
-                name.name().to_string() == whole
+                crate::pattern::canonical(name.name()) == whole
             });
             if !is_start {
                 let what = format!(

@@ -190,6 +190,8 @@ fn a_mirror_stands_for_what_it_mirrors_and_weakens_nothing() {
     is("mirror.example.com/hub/acme/web:1.4", "registry.example.com/acme/web:1.4", "acme");
     is("mirror.example.com/hub/acme/web", "registry.example.com/acme/web:latest", "acme");
     is("mirror.example.com/hub/lax/tool:1", "lax.example.com/all/tool:1", "lax");
+    // The host in capitals, or with the port that it has anyway, is the same mirror.
+    is("MIRROR.example.com:443/hub/acme/web:1.4", "registry.example.com/acme/web:1.4", "acme");
     // Neighbours of a mirror aren't the mirror, and what comes out isn't rewritten again.
     is("mirror.example.com/hub2/acme/web:1", "mirror.example.com/hub2/acme/web:1", "lax");
     is("mirror.example.com:5000/hub/acme/web:1", "mirror.example.com:5000/hub/acme/web:1", "");
@@ -209,6 +211,16 @@ fn a_mirror_stands_for_what_it_mirrors_and_weakens_nothing() {
     {
         is(name, "docker.io/library/alpine:3", "official");
     }
+    for name in [
+        "Docker.io/library/alpine:3",
+        "docker.io:443/library/alpine:3",
+        "docker.io:0443/library/alpine:3",
+        "registry-1.docker.io/library/alpine:3",
+        "REGISTRY.hub.docker.com:443/library/alpine:3",
+    ] {
+        assert_eq!(explain(name), (0, name.to_owned(), "official".to_owned()));
+    }
+    assert_eq!(explain("docker.io:444/library/alpine:3").0, 1, "another server");
 }
 
 #[test]
