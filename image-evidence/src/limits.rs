@@ -22,5 +22,8 @@ pub const HASHED_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// The most entries of a list within a predicate that are kept. Builds have some thousand materials.
 pub const ENTRIES_MAX: usize = 20_000;
 
+/// The most bytes of what a build was told from outside. BuildKit's have some kilobytes.
+pub const PARAMETERS_MAX: usize = 1024 * 1024;
+
 /// The largest trust policy or trusted root. sigstore's own has 10 KiB.
 pub const TRUST_MAX: u64 = 1024 * 1024;

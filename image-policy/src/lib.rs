@@ -38,6 +38,7 @@ pub use policy::{
     Trust,
 };
 pub use problem::{Problem, Problems};
+pub use read::instant;
 
 /// The largest file of rules, in bytes: thousands of scopes.
 pub const POLICY_MAX: u64 = 4 * 1024 * 1024;

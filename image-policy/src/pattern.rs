@@ -90,6 +90,8 @@ mod tests {
             ("*/acme/**", "r.io/acme/web", true),
             ("r.io/ac*/web", "r.io/acme/web", true),
             ("**", "anything.io/at/all", true),
+            ("registry.example.com/**", "registry.example.com.evil.example/acme/web", false),
+            ("docker.io/library/nginx", "docker.io/library/nginx", true),
         ] {
             assert_eq!(covers(pattern, name), fits, "{pattern} {name}");
         }

@@ -304,8 +304,10 @@ fn age_of(text: &str) -> Option<u64> {
     of('h', 60 * 60).or_else(|| of('d', DAY))
 }
 
-/// A day ends what is said at its beginning, in UTC.
-pub(crate) fn instant(value: &toml::value::Datetime) -> Option<DateTime<Utc>> {
+/// The moment that a date or a time with its zone stands for: a day ends what is said at its beginning, in UTC. `None`
+/// of what says no moment, such as a time without a zone.
+#[must_use]
+pub fn instant(value: &toml::value::Datetime) -> Option<DateTime<Utc>> {
     let text = value.to_string();
     let time = DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc());
     let day = || text.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN).and_utc());

@@ -39,6 +39,8 @@ const NO_ETAG: &str = "it names no ETag, without which nobody can say what is ov
 const PROBE: &str = ".hallmark-probe";
 /// What is shown of an error: a store may answer with a page.
 const SAID_MAX: usize = 300;
+/// The most bytes of names that a listing keeps, whatever a store says that it has.
+const NAMES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How many write at the same moment then.
 const RACERS: usize = 8;
 
@@ -354,16 +356,24 @@ impl Store for S3Store {
     fn listing(&self, limit: usize) -> Result<Option<Listing>, StoreError> {
         let prefix = Some(&self.prefix).filter(|prefix| !prefix.as_ref().is_empty());
         let start = prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
-        let asked = limit.saturating_add(1);
-        let listed = self.store.list(prefix).take(asked).map_ok(|object| object.location.to_string());
-        let names = self.runtime.block_on(listed.try_collect::<Vec<String>>());
-        let names = names.map_err(|why| self.failed(&why))?;
-        let mut names: Vec<String> =
-            names.iter().filter_map(|name| name.strip_prefix(&start).map(str::to_owned)).collect();
-        names.sort();
-        let more = names.len() > limit;
-        names.truncate(limit);
-        Ok(Some(Listing { names, more }))
+        let mut listed = self.store.list(prefix);
+        let mut listing = Listing::default();
+        let mut bytes = 0_usize;
+        self.runtime.block_on(async {
+            while let Some(object) = listed.try_next().await.map_err(|why| self.failed(&why))? {
+                if listing.names.len() >= limit || bytes > NAMES_BYTES_MAX {
+                    listing.more = true;
+                    break;
+                }
+                if let Some(name) = object.location.as_ref().strip_prefix(&start) {
+                    bytes = bytes.saturating_add(name.len());
+                    listing.names.push(name.to_owned());
+                }
+            }
+            Ok::<_, StoreError>(())
+        })?;
+        listing.names.sort();
+        Ok(Some(listing))
     }
 
     fn beginning(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::Args;
 use image_scan::{Ignore, Rules, Severity};
 use serde::Deserialize;
@@ -127,18 +126,10 @@ fn ignored(path: &Path) -> Result<Vec<Ignore>, Failure> {
         if rule.reason.trim().is_empty() || rule.id.trim().is_empty() {
             return Err(unusable(&format!("{}: expected an id and a reason, got an empty one", rule.id)));
         }
-        let expires = instant(&rule.expires).ok_or_else(|| {
+        let expires = image_policy::instant(&rule.expires).ok_or_else(|| {
             unusable(&format!("{}: expected a date or a time with its zone, got {}", rule.id, rule.expires))
         })?;
         Ok(Ignore { id: rule.id, package: rule.package, reason: rule.reason, expires })
     };
     file.ignore.into_iter().map(rule).collect()
-}
-
-/// A day ends what is said at its beginning, in UTC.
-fn instant(value: &toml::value::Datetime) -> Option<DateTime<Utc>> {
-    let text = value.to_string();
-    let time = DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc());
-    let day = || text.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN).and_utc());
-    time.or_else(|_| day()).ok()
 }

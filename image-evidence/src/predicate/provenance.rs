@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use image_signatures::few;
 use serde::Deserialize;
+use serde::de::Error as _;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{expect_few, read};
-use crate::limits::ENTRIES_MAX;
+use crate::limits::{ENTRIES_MAX, PARAMETERS_MAX};
 use crate::refusal::Refusal;
 use crate::statement::null_is_empty;
 use crate::trust::Signer;
@@ -141,8 +143,8 @@ impl Provenance {
         let V1 { build_definition: definition, run_details: run } = read(WHAT, text)?;
         let materials = definition.resolved_dependencies;
         expect_few("a list of materials", materials.len())?;
-        expect_few("a list of parameters", definition.external_parameters.len())?;
-        let parameters = definition.external_parameters;
+        let parameters = definition.external_parameters.0;
+        expect_few("a list of parameters", parameters.len())?;
         let at = |path: &[&str]| member(&parameters, path).filter(|text| !text.is_empty());
         let commit = || materials.iter().find_map(Material::commit);
         let workflow = || Some(Source { repository: at(&["workflow", "repository"])?, commit: commit() });
@@ -239,7 +241,7 @@ struct Id {
 struct Invocation {
     #[serde(default, deserialize_with = "null_is_empty")]
     config_source: ConfigSource,
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default)]
     parameters: Parameters,
 }
 
@@ -259,7 +261,14 @@ struct Parameters(BTreeMap<String, Value>);
 
 impl<'de> Deserialize<'de> for Parameters {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Value::deserialize(deserializer)? {
+        // As text first: what is read into memory as values takes a hundred times as much.
+        let text = Option::<Box<RawValue>>::deserialize(deserializer)?;
+        let text = text.as_deref().map_or("null", RawValue::get);
+        if text.len() > PARAMETERS_MAX {
+            let what = format!("expected parameters of at most {PARAMETERS_MAX} bytes, got {}", text.len());
+            return Err(D::Error::custom(what));
+        }
+        Ok(match serde_json::from_str(text).map_err(D::Error::custom)? {
             Value::Object(members) => Self(members.into_iter().collect()),
             Value::Null => Self::default(),
             other => Self([("parameters".to_owned(), other)].into()),
@@ -310,8 +319,8 @@ struct V1 {
 struct Definition {
     #[serde(default)]
     build_type: String,
-    #[serde(default, deserialize_with = "null_is_empty")]
-    external_parameters: BTreeMap<String, Value>,
+    #[serde(default)]
+    external_parameters: Parameters,
     #[serde(default, deserialize_with = "few::<_, _, ENTRIES_MAX>")]
     resolved_dependencies: Vec<Material>,
 }
@@ -393,5 +402,16 @@ mod tests {
         assert_eq!(unexpected("x", r#"{"b":1,"a":2}"#), ["a", "b"]);
         assert_eq!(unexpected("x", r#"["a"]"#), ["parameters"]);
         assert_eq!(unexpected("x", "null"), [""; 0]);
+    }
+
+    #[test]
+    fn parameters_are_bounded_before_they_are_values() {
+        let many = format!("[{}1]", "{},".repeat(PARAMETERS_MAX / 3));
+        let old = format!(r#"{{"invocation":{{"parameters":{many}}}}}"#);
+        let new =
+            format!(r#"{{"buildDefinition":{{"externalParameters":{{"a":{many}}}}},"runDetails":{{}}}}"#);
+        for refused in [Provenance::v0_2(&old), Provenance::v1(&new)] {
+            assert!(refused.unwrap_err().to_string().contains("expected parameters of at most"), "no bound");
+        }
     }
 }

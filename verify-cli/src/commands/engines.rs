@@ -6,7 +6,6 @@ mod clair;
 mod programs;
 
 use std::ffi::{OsStr, OsString};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use image_scan::Report;
@@ -137,18 +136,6 @@ fn unwritten(error: std::io::Error) -> Failure {
 fn broken(name: &OsStr, why: &dyn std::fmt::Display) -> Failure {
     let name = Path::new(name).file_name().unwrap_or(name).to_string_lossy();
     Failure::unknown(format!("engine {}: {}", shown(&name), shown(&why.to_string())))
-}
-
-/// Reads a file that the user named, of at most `limit` bytes.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
-    let failed = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    match u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
-        true => Ok(bytes),
-        false => Err(Failure::usage(format!("{}: expected at most {limit} bytes, got more", path.display()))),
-    }
 }
 
 /// Words for a program.

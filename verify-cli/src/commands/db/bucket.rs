@@ -21,6 +21,8 @@ const NAMES_MAX: u64 = 64 * 1024;
 const ECOSYSTEMS_MAX: usize = 1000;
 /// The longest archive, which is held in memory while it is fetched: npm's has 150 MB.
 const ARCHIVE_MAX: u64 = 1 << 30;
+/// The most bytes of all of them, on disk: OSV's whole bucket has some 2 GB.
+const ARCHIVES_MAX: u64 = 16 << 30;
 /// For one of them: at 2 Mbit/s.
 const TIME: Duration = Duration::from_secs(3600);
 
@@ -59,15 +61,17 @@ pub(super) fn fetched(url: &Url, ecosystems: &[String], access: &AccessArgs) -> 
         named => named.to_vec(),
     };
     let terminal = std::io::stderr().is_terminal();
+    let mut room = ARCHIVES_MAX;
     for (at, name) in names.iter().enumerate() {
         expect_name(name)?;
         if terminal {
             say!("fetching {name} ({} of {})", at.saturating_add(1), names.len());
         }
-        let bytes = bucket.get(&[name, "all.zip"], ARCHIVE_MAX)?.ok_or_else(|| {
+        let bytes = bucket.get(&[name, "all.zip"], ARCHIVE_MAX.min(room))?.ok_or_else(|| {
             Failure::unknown(format!("{url} has no archive of {name}"))
                 .hint("its ecosystems are in ecosystems.txt; choose some with --ecosystem")
         })?;
+        room = room.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         let dir = folder.path().join(name);
         std::fs::create_dir_all(&dir).map_err(unwritten)?;
         std::fs::write(dir.join("all.zip"), bytes).map_err(unwritten)?;

@@ -8,10 +8,11 @@ use scan_engines::jail::{Bounds, Ended, Job, Reach, run};
 use scan_engines::protocol::{self, DESCRIPTION_MAX, Description, Input, PROTOCOL, Request};
 use scan_engines::{ANSWER_MAX, Answer, BadAnswer, atomic, grype, oval, trivy};
 
-use super::{CONFINE, Image, broken, read, unwritten, words};
+use super::{CONFINE, Image, broken, unwritten, words};
 use crate::access::{cache_dir, home_dir, program_path};
 use crate::engine_args::EngineArgs;
 use crate::failure::Failure;
+use crate::files;
 use crate::style::say;
 
 /// Where programs are looked for by those that are run.
@@ -131,7 +132,7 @@ pub(super) fn oscap(
     file: &Path,
     report: &Report,
 ) -> Result<Answer, Failure> {
-    let definitions = read(file, oval::OVAL_MAX)?;
+    let definitions = files::bytes(file, oval::OVAL_MAX)?;
     let scratch = image.made("scratch")?;
     let (apt, copy) = (scratch.join("apt.conf"), scratch.join("oval.xml"));
     std::fs::write(&apt, APT).map_err(unwritten)?;
@@ -162,8 +163,7 @@ pub(super) fn oscap(
 const UUID: &str = "image";
 
 pub(super) fn atomic(args: &EngineArgs, image: &Image, file: &Path) -> Result<Answer, Failure> {
-    let text = String::from_utf8(read(file, atomic::CONFIG_MAX)?);
-    let text = text.map_err(|_| Failure::usage(format!("{}: expected text", file.display())))?;
+    let text = files::text(file, atomic::CONFIG_MAX)?;
     let scanner =
         atomic::scanner(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
     let engine = ["podman", "docker"].into_iter().find(|name| program_path(name.as_ref()).is_some());
@@ -209,7 +209,7 @@ fn read_answer(path: &Path) -> Result<Vec<u8>, String> {
     if !is_folder || !kind(path)?.is_file() {
         return Err(format!("/scanout/{UUID}/json: expected a file, got something else"));
     }
-    read(path, ANSWER_MAX).map_err(|failure| failure.what().to_owned())
+    files::bytes(path, ANSWER_MAX).map_err(|failure| failure.what().to_owned())
 }
 
 pub(super) fn plugin(args: &EngineArgs, image: &Image, program: &OsStr) -> Result<Answer, Failure> {
