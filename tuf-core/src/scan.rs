@@ -148,18 +148,22 @@ impl<'a> Scanner<'a> {
         Some(text)
     }
 
-    /// Skips eight bytes at a time while there is no quote, backslash or control character among them.
+    /// Goes to the next quote, backslash or control character, eight bytes at a time; near the end of the text, where
+    /// eight are no longer there, it may stop before.
     fn skip_plain(&mut self) {
-        const ONES: u64 = u64::from_ne_bytes([1; 8]);
-        const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-        // A byte is zero where the subtraction borrows into its high bit and the bit wasn't set before.
-        let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+        const ONES: u64 = u64::from_le_bytes([1; 8]);
+        const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+        // A byte is below another where subtracting borrows into its high bit and the bit wasn't set before. Bytes
+        // above such a one may look so too: the lowest, which is the first of the text, never lies.
+        let below = |word: u64, limit: u64| word.wrapping_sub(limit) & !word & HIGH;
         while let Some(eight) = self.text.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let word = u64::from_ne_bytes(*eight);
-            let quote = has_zero(word ^ u64::from_ne_bytes([b'"'; 8]));
-            let backslash = has_zero(word ^ u64::from_ne_bytes([b'\\'; 8]));
-            let control = word.wrapping_sub(u64::from_ne_bytes([0x20; 8])) & !word & HIGH;
-            if quote | backslash | control != 0 {
+            let word = u64::from_le_bytes(*eight);
+            let quote = below(word ^ u64::from_le_bytes([b'"'; 8]), ONES);
+            let backslash = below(word ^ u64::from_le_bytes([b'\\'; 8]), ONES);
+            let control = below(word, u64::from_le_bytes([0x20; 8]));
+            let found = quote | backslash | control;
+            if found != 0 {
+                self.step((found.trailing_zeros() / 8) as usize);
                 return;
             }
             self.step(8);
