@@ -150,6 +150,7 @@ pub use map::{
 pub use state::{Download, Found, Refreshed};
 pub use store::{DirStore, MemoryStore, Store, StoreError, StoreLock};
 pub use transport::{
-    BadLocation, DirTransport, Fetch, Fetched, HttpTransport, RepoLocation, Transport, TransportOptions,
+    BadLocation, DirTransport, Fetch, Fetched, HttpTransport, MemoryTransport, RepoLocation, Transport,
+    TransportOptions,
 };
 pub use wait::{Threaded, on_thread};

@@ -5,6 +5,7 @@
 mod dir;
 mod http;
 mod location;
+mod memory;
 mod oci;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use oci_image::SourceError;
 pub use dir::DirTransport;
 pub use http::HttpTransport;
 pub use location::{BadLocation, RepoLocation, TransportOptions};
+pub use memory::MemoryTransport;
 use oci::OciTransport;
 
 /// One file that is asked for.

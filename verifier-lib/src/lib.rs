@@ -74,12 +74,14 @@
 mod custom;
 pub mod evidence;
 mod image;
+mod manifest;
 mod proof;
 mod verifier;
 mod verify;
 
 pub use custom::{HALLMARK_VERSION, Hallmark, Yanked};
 pub use image::{PullError, VerifiedImage, VerifiedPlatform};
+pub use manifest::VerifiedManifest;
 pub use proof::{Broken, Link, Proof, Stage, Status};
 pub use verifier::Verifier;
 pub use verify::{Layers, Platforms, Progress, Verdict, Verification};

@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oci_image::{
-    BadReference, ImageName, ImageSource, Platform, Reference, Registry, RegistryOptions, Selector,
-    SourceError,
+    BadReference, Digest, ImageName, ImageSource, MemorySource, Platform, Reference, Registry,
+    RegistryOptions, Selector, SourceError,
 };
 use tuf_client::{Client, Clock, MemoryStore, RepoLocation, Store, Transport, TransportOptions};
 
+use crate::manifest::VerifiedManifest;
 use crate::proof::{Broken, Link, Proof, Stage, Status};
 use crate::verify::{Layers, Platforms, Verdict, Verification};
 
@@ -119,13 +120,32 @@ impl Verifier {
     }
 
     /// Verifies that what `selector` chooses in a source of your own is what `name` means: a layout in a folder, a
-    /// mirror, bytes at hand.
+    /// mirror, a [`MemorySource`].
     #[must_use]
     pub fn verify_in(&self, source: &dyn ImageSource, selector: Selector<'_>, name: &Reference) -> Verdict {
         Verification::new(&self.client, source, selector, name)
             .platforms(self.platforms.clone())
             .layers(self.layers)
             .run(&mut |_| ())
+    }
+
+    /// Verifies that the bytes of a manifest or index are what `name` means, and asks no registry. `media_type` is
+    /// what somebody called them, if anybody did.
+    ///
+    /// With a [`tuf_client::MemoryTransport`] nothing is asked at all: bytes in, verdict out.
+    ///
+    /// # Errors
+    /// When that is no name of an image.
+    pub fn verify_manifest(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        media_type: Option<&str>,
+    ) -> Result<Verdict<VerifiedManifest>, BadReference> {
+        let name: Reference = name.parse()?;
+        let source = MemorySource::default().with_manifest(bytes, media_type);
+        let selector = Selector::Digest(Digest::of(bytes));
+        Ok(Verification::new(&self.client, &source, selector, &name).run_to_manifest())
     }
 
     /// As [`Self::verify`], on a thread of its own: the task sleeps meanwhile, whichever runtime polls it. Where the

@@ -11,6 +11,7 @@ use tuf_core::schema::Target;
 
 use crate::custom::{Hallmark, Yanked};
 use crate::image::{VerifiedImage, VerifiedPlatform};
+use crate::manifest::{VerifiedManifest, left_to_readers};
 use crate::proof::{Broken, Link, Proof, Stage, Status};
 
 /// The most that manifests and configurations of one image may measure together: they are kept until the
@@ -46,9 +47,9 @@ pub enum Layers {
 
 /// The answer. Never a bool: what could not be told is not trusted, and not accused.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum Verdict<T = VerifiedImage> {
     /// The chain held.
-    Trusted(Box<VerifiedImage>),
+    Trusted(Box<T>),
     /// A link is broken.
     Refused(Box<Broken>),
     /// A link could not be told: unreachable, or offline without a proof that still holds.
@@ -64,6 +65,15 @@ impl Verdict {
             Self::Refused(broken) | Self::Unknown(broken) => &broken.proof,
         }
     }
+}
+
+/// What the name stands for, and who says so.
+struct Top {
+    role: String,
+    evidence: Vec<String>,
+    descriptor: Descriptor,
+    bytes: Vec<u8>,
+    manifest: Manifest,
 }
 
 /// A verification about to run.
@@ -124,21 +134,43 @@ impl<'a> Verification<'a> {
     pub fn run(mut self, progress: Progress<'_>) -> Verdict {
         match self.chain(progress) {
             Ok(image) => Verdict::Trusted(Box::new(VerifiedImage { proof: self.proof, ..image })),
-            Err(link) => {
-                self.proof.push((*link).clone());
-                let unknown = link.status == Status::Unknown;
-                let broken = Box::new(Broken { link: *link, proof: self.proof });
-                if unknown { Verdict::Unknown(broken) } else { Verdict::Refused(broken) }
-            }
+            Err(link) => self.ended_by(*link),
         }
     }
 
-    fn chain(&mut self, progress: Progress<'_>) -> Chained<VerifiedImage> {
+    /// Runs the chain as far as the manifest or index: what it names is left to whoever reads it, and platforms
+    /// are not chosen. For who has its bytes, and nothing else, at hand.
+    pub fn run_to_manifest(mut self) -> Verdict<VerifiedManifest> {
+        let top = match self.top() {
+            Ok(top) => top,
+            Err(link) => return self.ended_by(*link),
+        };
+        left_to_readers(&top.manifest).into_iter().for_each(|link| self.proof.push(link));
+        let Top { role, descriptor, bytes, .. } = top;
+        let name = self.name.clone();
+        Verdict::Trusted(Box::new(VerifiedManifest { name, top: descriptor, bytes, proof: self.proof, role }))
+    }
+
+    /// The verdict of a chain that this link ends.
+    fn ended_by<T>(mut self, link: Link) -> Verdict<T> {
+        self.proof.push(link.clone());
+        let unknown = link.status == Status::Unknown;
+        let broken = Box::new(Broken { link, proof: self.proof });
+        if unknown { Verdict::Unknown(broken) } else { Verdict::Refused(broken) }
+    }
+
+    fn top(&mut self) -> Chained<Top> {
         self.passed(Stage::Reference, &self.name.to_string(), self.source.describe());
         let state = self.client.refresh().map_err(|error| metadata_link(&error))?;
         self.documents(&state);
         let (target, role) = self.target(&state)?;
-        let (top, top_bytes, manifest) = self.manifest(&target, &state)?;
+        let (descriptor, bytes, manifest) = self.manifest(&target, &state)?;
+        let evidence = Hallmark::of(&target).unwrap_or_default().evidence;
+        Ok(Top { role, evidence, descriptor, bytes, manifest })
+    }
+
+    fn chain(&mut self, progress: Progress<'_>) -> Chained<VerifiedImage> {
+        let Top { role, evidence, descriptor: top, bytes: top_bytes, manifest } = self.top()?;
         let platforms = match manifest {
             Manifest::Image(image) => {
                 let image = self.platform_image(None, top.clone(), top_bytes.clone(), image, progress)?;
@@ -148,7 +180,6 @@ impl<'a> Verification<'a> {
             Manifest::Index(index) => self.children(&index, progress)?,
         };
         let proof = Proof::default();
-        let evidence = Hallmark::of(&target).unwrap_or_default().evidence;
         Ok(VerifiedImage { name: self.name.clone(), top, top_bytes, platforms, proof, role, evidence })
     }
 

@@ -5,15 +5,19 @@
 use std::fs;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use oci_image::{Credentials, RegistryOptions, Secret, SourceError};
+use oci_image::{Credentials, MemorySource, Reference, RegistryOptions, Secret, Selector, SourceError};
+use test_repos::http::{Response, Server};
 use test_repos::surface::{Endpoints, Surface, SurfaceKind};
-use tuf_client::{DirStore, Fetch, Fetched, MemoryStore, RepoLocation, Transport, TransportOptions};
+use test_repos::world::World;
+use tuf_client::{
+    DirStore, Fetch, Fetched, MemoryStore, MemoryTransport, RepoLocation, Transport, TransportOptions,
+};
 use verifier_lib::{Platforms, Stage, Verdict, Verifier};
 
 const fn shared<T: Send + Sync>() {}
@@ -109,6 +113,92 @@ fn the_clock_and_the_store_are_the_callers() {
     let verifier = story.set_up(Verifier::with_store(&place, root, now, store));
     trusted(&verifier.verify(&story.endpoints.name).unwrap());
     assert!(fs::read_dir(folder.path().join("store")).unwrap().count() > 0, "nothing was kept");
+}
+
+#[test]
+fn bytes_at_hand_are_verified_and_nobody_is_asked() {
+    let world = World::new("registry.example.com/acme/web").unwrap();
+    let documents = world.repo.names().into_iter().map(|name| {
+        let bytes = world.repo.fetch(&name).unwrap().unwrap();
+        (name, bytes)
+    });
+    let transport: Arc<dyn Transport> = Arc::new(documents.collect::<MemoryTransport>());
+    let root = world.repo.fetch("1.root.json").unwrap().unwrap();
+    let verifier = Verifier::over(transport, root, world.now, Box::new(MemoryStore::default()));
+    let bytes = |digest: &str| world.images.part(digest).unwrap().bytes.clone();
+
+    let verdict = verifier.verify_manifest(&world.path(), &bytes(&world.index()), None).unwrap();
+    let Verdict::Trusted(manifest) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(manifest.pinned(), format!("{}@{}", world.name, world.index()));
+    assert_eq!((manifest.digest().to_string(), manifest.bytes()), (world.index(), &*bytes(&world.index())));
+    // By the digest alone, which is signed too; what is not of that digest is refused.
+    let pinned = verifier.verify_manifest(&manifest.pinned(), manifest.bytes(), None).unwrap();
+    assert!(matches!(pinned, Verdict::Trusted(_)), "{pinned:?}");
+    for other in [world.unsigned(), world.older()] {
+        for name in [world.path(), manifest.pinned()] {
+            let verdict = verifier.verify_manifest(&name, &bytes(&other), None).unwrap();
+            let Verdict::Refused(broken) = verdict else { panic!("{verdict:?}") };
+            assert_eq!((broken.link.stage, broken.link.got), (Stage::Manifest, Some(other.clone())));
+        }
+    }
+
+    // The whole image, where all of it is at hand; without its configuration, it can't be told.
+    let name: Reference = world.path().parse().unwrap();
+    let source = MemorySource::default().with_manifest(&bytes(&world.index()), None);
+    let source = source.with_manifest(&bytes(&world.child()), None);
+    let verifier = verifier.platforms(Platforms::One("linux/amd64".parse().unwrap()));
+    let digest = Selector::Digest(manifest.digest());
+    let verdict = verifier.verify_in(&source, digest, &name);
+    let Verdict::Unknown(broken) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(broken.link.stage, Stage::Config);
+    trusted(&verifier.verify_in(&source.with_blob(&bytes(&world.config())), digest, &name));
+}
+
+/// Serves a world's metadata. Who asks for the timestamp first waits until `begun` verifications have begun, and a
+/// moment more.
+fn patient_server(world: World, begun: Arc<AtomicUsize>, many: usize) -> Server {
+    let first = AtomicBool::new(true);
+    Server::start(move |request| {
+        let name = request.path().trim_start_matches("/metadata/");
+        if name == "timestamp.json" && first.swap(false, Ordering::Relaxed) {
+            let wait = Duration::from_millis(10);
+            while begun.load(Ordering::Relaxed) < many {
+                thread::sleep(wait);
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
+        world.repo.fetch(name).unwrap().map_or_else(Response::not_found, Response::ok)
+    })
+    .unwrap()
+}
+
+#[test]
+fn many_images_of_one_repository_cost_the_requests_of_one() {
+    const MANY: usize = 16;
+    let world = World::new("registry.example.com/acme/web").unwrap();
+    let manifest = world.images.part(&world.index()).unwrap().bytes.clone();
+    let root = world.repo.fetch("1.root.json").unwrap().unwrap();
+    let (name, now) = (world.path(), world.now);
+    let requests = |many: usize| {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let server = patient_server(world.clone(), Arc::clone(&begun), many);
+        let verifier = Verifier::new(&server.url().parse().unwrap(), root.clone(), now);
+        thread::scope(|scope| {
+            for _ in 0..many {
+                scope.spawn(|| {
+                    begun.fetch_add(1, Ordering::Relaxed);
+                    let verdict = verifier.verify_manifest(&name, &manifest, None).unwrap();
+                    assert!(matches!(verdict, Verdict::Trusted(_)), "{verdict:?}");
+                });
+            }
+        });
+        server.log().len()
+    };
+    let one = requests(1);
+    assert!(one >= 4, "root, timestamp, snapshot and targets: {one} requests");
+    // One more update, for those whom a busy machine let begin late.
+    let all = requests(MANY);
+    assert!(all <= one * 2, "{all} requests for {MANY} verifications, {one} for one");
 }
 
 /// Counts what is asked for, and takes its time.

@@ -21,6 +21,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("signing-keys", &["tuf-core"]),
     ("tuf-client", &["tuf-core", "oci-image"]),
     ("verifier-lib", &["tuf-core", "tuf-client", "oci-image", "image-evidence"]),
+    ("verdict-report", &["verifier-lib"]),
+    ("binding-calls", &["tuf-core", "tuf-client", "oci-image", "verdict-report", "verifier-lib"]),
+    ("hallmark-ffi", &["binding-calls"]),
+    ("hallmark-python", &["binding-calls"]),
     (
         "signer-cli",
         &["tuf-core", "tuf-client", "oci-image", "image-signatures", "publish-store", "signing-keys"],
@@ -38,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "image-scan",
             "image-signatures",
             "scan-engines",
+            "verdict-report",
             "verifier-lib",
             "test-repos",
         ],
@@ -74,6 +79,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("coset", &["image-evidence"]),
     ("nix", &["scan-engines"]),
     ("quick-xml", &["scan-engines"]),
+    ("pyo3", &["hallmark-python"]),
 ];
 
 /// `(crate, crate that it uses)`.

@@ -27,9 +27,18 @@ impl Credentials {
         Self { user: user.into(), password: password.into() }
     }
 
+    /// A file of logins, as docker and podman write it, with this one for `host`.
+    #[must_use]
+    pub fn auth_file(&self, host: &str) -> String {
+        json!({ "auths": { host: { "auth": self.basic() } } }).to_string()
+    }
+
     fn came_with(&self, request: &Request) -> bool {
-        let expected = STANDARD.encode(format!("{}:{}", self.user, self.password));
-        authorization(request, "basic") == Some(expected.as_str())
+        authorization(request, "basic") == Some(self.basic().as_str())
+    }
+
+    fn basic(&self) -> String {
+        STANDARD.encode(format!("{}:{}", self.user, self.password))
     }
 }
 

@@ -2,8 +2,7 @@
 
 use image_scan::formats::relative_reference;
 use serde_json::{Value, json};
-
-use super::{Report, Word};
+use verdict_report::{Report, Word};
 
 /// The verdict as a log. A trusted image has no results; what could not be told is a warning.
 pub(super) fn sarif(report: &Report) -> Value {
