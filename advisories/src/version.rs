@@ -129,8 +129,14 @@ impl<'a> Version<'a> {
 
 /// Digits as numbers of any size.
 fn numbers(a: &str, b: &str) -> Ordering {
-    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    let (a, b) = (without_zeros(a), without_zeros(b));
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+fn without_zeros(digits: &str) -> &[u8] {
+    let bytes = digits.as_bytes();
+    let zeros = bytes.iter().take_while(|byte| **byte == b'0').count();
+    bytes.get(zeros..).unwrap_or_default()
 }
 
 /// The front of a text that is of one kind, taken off it. All characters beyond ASCII are of one kind, so that bytes

@@ -32,6 +32,14 @@ pub(crate) enum Content {
 }
 
 impl Kept {
+    /// Whether it is a database of the same kind and the same bytes.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.content, &other.content) {
+            (Content::Bytes(a), Content::Bytes(b)) => self.wanted == other.wanted && a == b,
+            _ => false,
+        }
+    }
+
     /// Roughly what it takes in memory.
     pub(crate) fn size(&self) -> usize {
         match &self.content {
