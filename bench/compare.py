@@ -10,7 +10,7 @@ that a noisy machine is noisy for all. Each speaks the conformance suite's comma
   fresh  only a root file is there: refresh, look up one target, fetch and verify it
   warm   the same again, with what the fresh run kept
 
-CPU seconds and peak memory are those of the client's process alone (bench-peers' `launch`). Medians of wall and
+CPU seconds and peak memory are those of the client's process alone (`bench/launch`). Medians of wall and
 CPU seconds; of memory the highest. A client that fails once, takes longer than its bound, or ends well without
 the target's bytes has its reason in its row, and no figures. --only and --client may be repeated.
 
@@ -67,7 +67,8 @@ def build_ours():
 
 def build_peers():
     # Into this folder's own target, where the launcher is looked for as well.
-    peers = ["cargo", "build", "--quiet", "--release", "--target-dir", str(HERE / "target"), "-p", "bench-peers"]
+    peers = ["cargo", "build", "--quiet", "--release", "--target-dir", str(HERE / "target"), "-p", "bench-peers",
+             "-p", "bench-launch"]
     subprocess.run(peers, cwd=HERE, check=True)
 
 

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::convert;
+use crate::convert::{self, Words};
 use crate::ecosystem::Channel;
-use crate::format::{Entry, HEAD, Head, Index, Place, Source};
+use crate::format::{BlockHead, HEAD, Head, Index, Place, Slot, Source};
 use crate::{Error, Info, limits, osv};
 
 /// What others say of CVEs.
@@ -37,6 +38,8 @@ pub fn build(from: &Path, out: &Path) -> Result<Info, Error> {
         path: out,
         file: BufWriter::with_capacity(1 << 20, temporary.as_file()),
         offset: 0,
+        spill: BufWriter::with_capacity(1 << 20, tempfile::tempfile_in(folder).map_err(|error| io(folder, error))?),
+        spilt: 0,
         blocks: BTreeMap::new(),
     };
     writer.put(&[0; HEAD])?;
@@ -102,21 +105,54 @@ struct Writer<'a> {
     path: &'a Path,
     file: BufWriter<&'a File>,
     offset: u64,
-    blocks: BTreeMap<String, Vec<Entry>>,
+    /// Records as they come. Where they are to be is known when all keys are.
+    spill: BufWriter<File>,
+    spilt: u64,
+    blocks: BTreeMap<String, Gathered>,
+}
+
+/// The entries of one key, each with its record, as they are written.
+#[derive(Default)]
+struct Gathered {
+    entries: Vec<(Place, Vec<u8>)>,
+    binaries: Vec<Vec<String>>,
+    lists: HashMap<Vec<String>, u32>,
+}
+
+impl Gathered {
+    /// Which of the lists that is; `None` where there is nothing on it.
+    fn list(&mut self, binaries: Vec<String>) -> Option<u32> {
+        let next = u32::try_from(self.binaries.len()).ok()?;
+        let known = self.lists.entry(binaries);
+        (!known.key().is_empty()).then(|| {
+            *known.or_insert_with_key(|list| {
+                self.binaries.push(list.clone());
+                next
+            })
+        })
+    }
 }
 
 impl Writer<'_> {
     fn put(&mut self, bytes: &[u8]) -> Result<Place, Error> {
-        let too_long = || source(self.path, "expected a block of at most 4 GiB");
-        let length = u32::try_from(bytes.len()).map_err(|_| too_long())?;
-        let place = Place { offset: self.offset, length, checksum: crc32fast::hash(bytes) };
+        let place = self.place(self.offset, bytes)?;
         self.file.write_all(bytes).map_err(|error| io(self.path, error))?;
-        self.offset = self.offset.saturating_add(u64::from(length));
+        self.offset = self.offset.saturating_add(u64::from(place.length));
         Ok(place)
     }
 
-    fn encoded<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, Error> {
-        postcard::to_allocvec(value).map_err(|error| source(self.path, error.to_string()))
+    /// Puts a record aside.
+    fn spill(&mut self, bytes: &[u8]) -> Result<Place, Error> {
+        let place = self.place(self.spilt, bytes)?;
+        self.spill.write_all(bytes).map_err(|error| io(self.path, error))?;
+        self.spilt = self.spilt.saturating_add(u64::from(place.length));
+        Ok(place)
+    }
+
+    fn place(&self, offset: u64, bytes: &[u8]) -> Result<Place, Error> {
+        let too_long = || source(self.path, "expected a block of at most 4 GiB");
+        let length = u32::try_from(bytes.len()).map_err(|_| too_long())?;
+        Ok(Place { offset, length, checksum: crc32fast::hash(bytes) })
     }
 
     fn archive(&mut self, name: &str, path: &Path, lists: &Lists) -> Result<Source, Error> {
@@ -161,7 +197,7 @@ impl Writer<'_> {
         kept.advisories = kept.advisories.saturating_add(1);
         kept.newest = std::mem::take(&mut kept.newest).max(time(&advisory.modified));
         let record = convert::record(advisory, &kept.name, lists);
-        let place = self.put(&self.encoded(&record)?)?;
+        let place = self.spill(&encoded(self.path, &record)?)?;
         for affected in advisory.affected.iter().flatten() {
             let Some(package) = &affected.package else { continue };
             let of = Channel::parse(&package.ecosystem);
@@ -169,28 +205,53 @@ impl Writer<'_> {
             if of.ecosystem.name != Channel::parse(&kept.name).ecosystem.name {
                 continue;
             }
-            let entry = convert::entry(advisory, affected, &of, place);
-            self.blocks.entry(of.ecosystem.key(&package.name)).or_default().push(entry);
+            let words = Words::of(advisory, affected);
+            let mut entry = convert::entry(advisory, affected, &of, &words);
+            let gathered = self.blocks.entry(of.ecosystem.key(&package.name)).or_default();
+            entry.binaries = gathered.list(convert::binaries(affected));
+            gathered.entries.push((place, encoded(self.path, &entry)?));
         }
         Ok(())
+    }
+
+    /// Where a record is for good: before the block that is the first to name it, so that those of one package are
+    /// neighbours.
+    fn moved(&mut self, moved: &mut HashMap<u64, Place>, record: Place) -> Result<Place, Error> {
+        if let Some(place) = moved.get(&record.offset) {
+            return Ok(*place);
+        }
+        let mut bytes = vec![0; record.length as usize];
+        let read = self.spill.get_ref().read_exact_at(&mut bytes, record.offset);
+        read.map_err(|error| io(self.path, error))?;
+        let place = self.put(&bytes)?;
+        moved.insert(record.offset, place);
+        Ok(place)
     }
 
     fn finish(mut self, sources: Vec<Source>) -> Result<(), Error> {
         let blocks = std::mem::take(&mut self.blocks);
         let ecosystem = |key: &String| key.split('\0').next().map(str::to_owned);
         let ecosystems: BTreeSet<String> = blocks.keys().filter_map(ecosystem).collect();
+        self.spill.flush().map_err(|error| io(self.path, error))?;
+        let mut moved = HashMap::new();
         let mut keys = String::new();
         let mut slots = Vec::new();
-        for (key, entries) in blocks {
-            let place = self.put(&self.encoded(&entries)?)?;
+        for (key, Gathered { entries, binaries, .. }) in blocks {
+            let mut block = encoded(self.path, &BlockHead { binaries })?;
+            for (record, entry) in entries {
+                let record = self.moved(&mut moved, record)?;
+                block.extend(encoded(self.path, &record)?);
+                block.extend(entry);
+            }
+            let place = self.put(&block)?;
             keys.push_str(&key);
             let end =
                 u32::try_from(keys.len()).map_err(|_| source(self.path, "expected keys of at most 4 GiB"))?;
-            slots.push((end, place));
+            slots.extend(Slot { end, place }.to_bytes());
         }
         let made_at = sources.iter().filter_map(|source| source.newest.clone()).max().unwrap_or_default();
         let ecosystems = ecosystems.into_iter().collect();
-        let index = self.encoded(&Index { made_at, sources, ecosystems, keys, slots })?;
+        let index = encoded(self.path, &Index { made_at, sources, ecosystems, keys: &keys, slots: &slots })?;
         let place = self.put(&index)?;
         let head = Head {
             index: place.offset,
@@ -205,6 +266,10 @@ impl Writer<'_> {
             .and_then(|()| self.file.flush());
         wrote.map_err(|error| io(self.path, error))
     }
+}
+
+fn encoded<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, Error> {
+    postcard::to_allocvec(value).map_err(|error| source(path, error.to_string()))
 }
 
 /// A time in one spelling, so that text orders as time does. Some say they were changed in the year 1: they don't know.

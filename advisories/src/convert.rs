@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::build::Lists;
 use crate::ecosystem::{Channel, Ecosystem};
-use crate::format::{Cve, Entry, Event, Place, Record};
+use crate::format::{Cve, Entry, Event, Grounds, Ranges, Record};
 use crate::severity::{self, Severity};
 use crate::version::Order;
-use crate::{limits, osv};
+use crate::{limits, osv, range};
 
 /// Whether it says of itself that it is none: a CVE that was rejected.
 pub(crate) fn is_rejected(advisory: &osv::Advisory) -> bool {
@@ -23,7 +23,7 @@ fn says(advisory: &osv::Advisory, words: &[&str]) -> bool {
     })
 }
 
-pub(crate) fn record(advisory: &osv::Advisory, source: &str, lists: &Lists) -> Record {
+pub(crate) fn record(advisory: &osv::Advisory, source: &str, lists: &Lists) -> Record<String> {
     let ecosystem = Ecosystem::parse(source);
     let listed = |names: &Option<Vec<String>>| names.clone().unwrap_or_default();
     let mut names = listed(&advisory.aliases);
@@ -38,7 +38,7 @@ pub(crate) fn record(advisory: &osv::Advisory, source: &str, lists: &Lists) -> R
     let cve = |id: String| {
         let vector = lists.vectors.get(&id);
         let severity = vector.and_then(|vector| Severity::of_vector(vector, "CVSS of the CVE"));
-        Cve { severity, exploited: lists.exploited.contains(&id), id }
+        Cve { severity: severity.as_ref().map(Grounds::owned), exploited: lists.exploited.contains(&id), id }
     };
     let references = advisory.references.iter().flatten().map(|reference| &reference.url);
     Record {
@@ -60,33 +60,65 @@ fn summary(advisory: &osv::Advisory) -> Option<String> {
     Some(if cut.chars().count() < limits::SUMMARY { cut } else { format!("{cut}…") })
 }
 
-pub(crate) fn entry(
-    advisory: &osv::Advisory,
-    affected: &osv::Affected,
-    of: &Channel,
-    record: Place,
-) -> Entry {
+/// What an advisory says of a package. Which list of its block has its binary packages is for the block to say.
+pub(crate) fn entry<'a>(
+    advisory: &'a osv::Advisory,
+    affected: &'a osv::Affected,
+    of: &'a Channel,
+    words: &'a Words,
+) -> Entry<&'a str> {
+    let order = of.ecosystem.order();
     // Commits can't be compared with versions.
     let ranges = affected.ranges.iter().flatten().filter(|range| range.kind != "GIT");
+    let ranges = Ranges::of(ranges.map(events));
+    let listed = affected.versions.as_deref().unwrap_or_default();
     Entry {
-        record,
-        channel: of.channel.clone(),
+        channel: of.channel.as_deref(),
+        beside_plain: of.channel.is_some() && is_for_everybody(advisory, affected, of),
         level: severity::distribution(advisory, affected, &of.ecosystem.name),
-        severity: severity::of_advisory(advisory, affected).or_else(|| severity::of_database(advisory)),
-        binaries: binaries(affected),
-        module: module(advisory).filter(|_| of.ecosystem.order() == Some(Order::Rpm)),
-        ranges: ranges.map(events).collect(),
-        versions: affected.versions.clone().unwrap_or_default(),
+        severity: words.severity.as_ref().map(Grounds::of),
+        binaries: None,
+        module: words.module.as_deref().filter(|_| order == Some(Order::Rpm)),
+        versions: match order {
+            Some(order) => range::only_listed(order, listed, &ranges),
+            None => listed.iter().map(String::as_str).collect(),
+        },
+        ranges,
     }
 }
 
-fn events(range: &osv::Range) -> Vec<Event> {
+/// What of an entry isn't in the advisory as it is.
+pub(crate) struct Words {
+    severity: Option<Severity>,
+    module: Option<String>,
+}
+
+impl Words {
+    pub(crate) fn of(advisory: &osv::Advisory, affected: &osv::Affected) -> Self {
+        let severity =
+            severity::of_advisory(advisory, affected).or_else(|| severity::of_database(advisory));
+        Self { severity, module: module(advisory) }
+    }
+}
+
+/// Whether an advisory says something of the same package for all who have the release.
+fn is_for_everybody(advisory: &osv::Advisory, affected: &osv::Affected, of: &Channel) -> bool {
+    let name = affected.package.as_ref().map(|package| package.name.as_str());
+    let packages = advisory.affected.iter().flatten().filter_map(|one| one.package.as_ref());
+    packages.filter(|package| Some(package.name.as_str()) == name).any(|package| {
+        let other = Channel::parse(&package.ecosystem);
+        let is_same = other.ecosystem == of.ecosystem || other.ecosystem == of.ecosystem.any_release();
+        other.channel.is_none() && is_same
+    })
+}
+
+fn events(range: &osv::Range) -> Vec<Event<&str>> {
     let pairs = range.events.iter().flatten();
     pairs.filter_map(|(kind, version)| Event::of(kind, version.as_str()?)).collect()
 }
 
 /// Ubuntu's list of binary packages, in either of its forms: `{NAME: VERSION}` or `{binary_name: NAME, …}`.
-fn binaries(affected: &osv::Affected) -> Vec<String> {
+pub(crate) fn binaries(affected: &osv::Affected) -> Vec<String> {
     let list = affected.ecosystem_specific.as_ref().and_then(|specific| specific.get("binaries"));
     let mut names = BTreeSet::new();
     for binary in list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object) {

@@ -6,21 +6,25 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use crate::Error;
 use crate::ecosystem::{Ecosystem, Package};
-use crate::format::{Entry, FORM, HEAD, Head, Index, Place};
+use crate::format::{BlockHead, Entry, FORM, HEAD, Head, Index, Place, Record, SLOT, Slot, Source};
 use crate::limits;
 use crate::matching::{self, Answer};
 
 /// One file of advisories.
 #[derive(Debug)]
 pub struct Database {
-    pub(crate) path: PathBuf,
+    path: PathBuf,
     file: File,
     head: Head,
-    index: Index,
+    made_at: String,
+    sources: Vec<Source>,
+    ecosystems: Vec<String>,
+    keys: String,
+    slots: Vec<u8>,
 }
 
 /// What a database is.
@@ -92,14 +96,24 @@ impl Database {
         if head.file_length != length {
             return Err(damaged(format!("expected {} bytes, got {length}", head.file_length)));
         }
-        let index = read_index(&file, head).map_err(damaged)?;
-        Ok(Self { path: path.to_owned(), file, head, index })
+        let bytes = read_index(&file, head).map_err(damaged)?;
+        let index = index(&bytes, head.index).map_err(damaged)?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            head,
+            made_at: index.made_at,
+            sources: index.sources,
+            ecosystems: index.ecosystems,
+            keys: index.keys.to_owned(),
+            slots: index.slots.to_owned(),
+        })
     }
 
     /// What it is, and how old.
     #[must_use]
     pub fn info(&self) -> Info {
-        let source = |source: &crate::format::Source| SourceInfo {
+        let source = |source: &Source| SourceInfo {
             name: source.name.clone(),
             advisories: source.advisories,
             withdrawn: source.withdrawn,
@@ -107,9 +121,9 @@ impl Database {
         };
         Info {
             form: FORM,
-            made_at: self.index.made_at.clone(),
-            advisories: self.index.sources.iter().fold(0, |sum, one| sum.saturating_add(one.advisories)),
-            sources: self.index.sources.iter().map(source).collect(),
+            made_at: self.made_at.clone(),
+            advisories: self.sources.iter().fold(0, |sum, one| sum.saturating_add(one.advisories)),
+            sources: self.sources.iter().map(source).collect(),
             length: self.head.file_length,
         }
     }
@@ -117,14 +131,14 @@ impl Database {
     /// Whether there is anything to look packages of an ecosystem up in.
     #[must_use]
     pub fn coverage(&self, ecosystem: &Ecosystem) -> Coverage {
-        let has = |one: &Ecosystem| self.index.ecosystems.binary_search(&one.to_string()).is_ok();
+        let has = |one: &Ecosystem| self.ecosystems.binary_search(&one.to_string()).is_ok();
         let any_release = ecosystem.any_release();
         let with_release = format!("{}:", ecosystem.name);
         if ecosystem.order().is_none() {
             Coverage::NoData(format!("no order of versions is known for {}", ecosystem.name))
         } else if has(ecosystem) || !ecosystem.is_distribution() && has(&any_release) {
             Coverage::HasData
-        } else if self.index.ecosystems.iter().any(|one| one.starts_with(&with_release)) {
+        } else if self.ecosystems.iter().any(|one| one.starts_with(&with_release)) {
             Coverage::NoData("no data for this release".to_owned())
         } else {
             Coverage::NoData(format!("no advisories of {}", ecosystem.name))
@@ -139,87 +153,191 @@ impl Database {
         matching::affecting(self, package)
     }
 
-    /// What is kept under a key.
-    pub(crate) fn entries(&self, key: &str) -> Result<Vec<Entry>, Error> {
-        match self.find(key) {
-            Some(place) => self.read(place),
-            None => Ok(Vec::new()),
+    /// The bytes of the block that is kept under a key, if there is one.
+    pub(crate) fn block(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let Some(place) = self.find(key) else { return Ok(None) };
+        self.check(place)?;
+        let bytes = self.bytes(place.offset, place.length.into())?;
+        self.believe(&bytes, place)?;
+        Ok(Some(bytes))
+    }
+
+    /// Calls `each` with every entry of a block.
+    pub(crate) fn each_entry<'b>(
+        &self,
+        bytes: &'b [u8],
+        each: &mut dyn FnMut(&BlockHead<&'b str>, Place, Entry<&'b str>),
+    ) -> Result<(), Error> {
+        let damaged = |why: String| self.damaged(format!("a block: {why}"));
+        let next = |error: postcard::Error| damaged(error.to_string());
+        let (head, mut rest): (BlockHead<&str>, _) = postcard::take_from_bytes(bytes).map_err(next)?;
+        while !rest.is_empty() {
+            let ((record, entry), after): ((Place, Entry<&str>), _) =
+                postcard::take_from_bytes(rest).map_err(next)?;
+            if entry.binaries.is_some_and(|list| list as usize >= head.binaries.len()) {
+                return Err(damaged("it names a list that it doesn't have".to_owned()));
+            }
+            each(&head, record, entry);
+            rest = after;
         }
+        Ok(())
     }
 
-    pub(crate) fn read<T: DeserializeOwned>(&self, place: Place) -> Result<T, Error> {
-        read_block(&self.file, self.head, place).map_err(|what| self.damaged(what))
+    /// What a record says.
+    pub(crate) fn record<'b>(&self, bytes: &'b [u8]) -> Result<Record<&'b str>, Error> {
+        decoded(bytes).map_err(|why| self.damaged(format!("a record: {why}")))
     }
 
-    fn damaged(&self, what: String) -> Error {
+    /// Records, to be asked for in this order.
+    pub(crate) fn records(&self, places: Vec<Place>) -> Records<'_> {
+        Records { database: self, places, next: 0, start: 0, bytes: Vec::new() }
+    }
+
+    pub(crate) fn damaged(&self, what: String) -> Error {
         Error::Damaged { path: self.path.clone(), what }
     }
 
+    /// Whether a place is among the blocks.
+    fn check(&self, place: Place) -> Result<(), Error> {
+        let end = place.offset.checked_add(u64::from(place.length));
+        if place.length > limits::BLOCK
+            || end.is_none_or(|end| end > self.head.index)
+            || place.offset < HEAD as u64
+        {
+            let Place { offset, length, .. } = place;
+            let what = format!("expected a block among the blocks, got {length} bytes at {offset}");
+            return Err(self.damaged(what));
+        }
+        Ok(())
+    }
+
+    /// Bytes of the file, not checked by any sum.
+    fn bytes(&self, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
+        read_at(&self.file, offset, length).map_err(|why| self.damaged(format!("a block at {offset}: {why}")))
+    }
+
+    fn believe(&self, bytes: &[u8], place: Place) -> Result<(), Error> {
+        match crc32fast::hash(bytes) == place.checksum {
+            true => Ok(()),
+            false => Err(self.damaged(format!("a block at {} has another checksum", place.offset))),
+        }
+    }
+
     fn find(&self, key: &str) -> Option<Place> {
-        let slots = &self.index.slots;
-        let (mut low, mut high) = (0, slots.len());
+        let (mut low, mut high) = (0, self.slots.len().checked_div(SLOT)?);
         while low < high {
             let middle = low.midpoint(high);
             match self.key_at(middle)?.cmp(key) {
                 std::cmp::Ordering::Less => low = middle.checked_add(1)?,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return slots.get(middle).map(|(_, place)| *place),
+                std::cmp::Ordering::Equal => return self.slot(middle).map(|slot| slot.place),
             }
         }
         None
     }
 
     fn key_at(&self, at: usize) -> Option<&str> {
-        let end = |at: usize| self.index.slots.get(at).map(|(end, _)| *end as usize);
-        let start = if at == 0 { 0 } else { end(at.checked_sub(1)?)? };
-        self.index.keys.get(start..end(at)?)
+        let start = if at == 0 { 0 } else { self.slot(at.checked_sub(1)?)?.end as usize };
+        self.keys.get(start..self.slot(at)?.end as usize)
+    }
+
+    fn slot(&self, at: usize) -> Option<Slot> {
+        Slot::parse(self.slots.get(at.checked_mul(SLOT)?..)?)
     }
 }
 
-fn read_index(file: &File, head: Head) -> Result<Index, String> {
+/// Records that are read in turn. Those of one package are mostly neighbours in the file, and are read at once.
+pub(crate) struct Records<'d> {
+    database: &'d Database,
+    places: Vec<Place>,
+    next: usize,
+    /// Where in the file `bytes` is from.
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Records<'_> {
+    /// The bytes of the next one.
+    pub(crate) fn next(&mut self) -> Result<&[u8], Error> {
+        let none = || self.database.damaged("expected a record, got none".to_owned());
+        let place = self.places.get(self.next).copied().ok_or_else(none)?;
+        if self.within(place).is_none() {
+            self.read()?;
+        }
+        self.next = self.next.saturating_add(1);
+        let none = || self.database.damaged(format!("expected a record at {}, got none", place.offset));
+        let bytes = self.within(place).ok_or_else(none)?;
+        self.database.believe(bytes, place)?;
+        Ok(bytes)
+    }
+
+    fn within(&self, place: Place) -> Option<&[u8]> {
+        let from = usize::try_from(place.offset.checked_sub(self.start)?).ok()?;
+        self.bytes.get(from..from.checked_add(usize::try_from(place.length).ok()?)?)
+    }
+
+    /// Reads the next record, with those after it that lie shortly behind.
+    fn read(&mut self) -> Result<(), Error> {
+        let mut left = self.places.iter().skip(self.next);
+        let Some(first) = left.next() else { return Ok(()) };
+        self.database.check(*first)?;
+        let end = |place: &Place| place.offset.saturating_add(place.length.into());
+        let most = first.offset.saturating_add(limits::READ_AHEAD);
+        let mut until = end(first);
+        for place in left {
+            let is_near = place.offset >= first.offset && place.offset <= until.saturating_add(limits::GAP);
+            if !is_near || end(place) > most.max(until) {
+                break;
+            }
+            self.database.check(*place)?;
+            until = until.max(end(place));
+        }
+        self.start = first.offset;
+        self.bytes = self.database.bytes(first.offset, until.saturating_sub(first.offset))?;
+        Ok(())
+    }
+}
+
+fn read_index(file: &File, head: Head) -> Result<Vec<u8>, String> {
     let end = head.index.checked_add(head.index_length);
     if head.index_length > limits::INDEX || end != Some(head.file_length) {
         return Err("the index isn't at the end of the file".to_owned());
     }
-    let index: Index = read_at(file, head.index, head.index_length, head.index_checksum, "the index")?;
+    let at = |why| format!("the index at {}: {why}", head.index);
+    let bytes = read_at(file, head.index, head.index_length).map_err(at)?;
+    match crc32fast::hash(&bytes) == head.index_checksum {
+        true => Ok(bytes),
+        false => Err(format!("the index at {} has another checksum", head.index)),
+    }
+}
+
+fn index(bytes: &[u8], at: u64) -> Result<Index<'_>, String> {
+    let index: Index<'_> = decoded(bytes).map_err(|why| format!("the index at {at}: {why}"))?;
+    let (slots, rest) = index.slots.as_chunks::<SLOT>();
     let mut before = 0;
-    for (end, _) in &index.slots {
-        let end = *end as usize;
-        if end < before || !index.keys.is_char_boundary(end) {
-            return Err("the index has keys that aren't in it".to_owned());
-        }
-        before = end;
+    let mut is_next = |slot: &[u8; SLOT]| {
+        let end = Slot::parse(slot).map(|slot| slot.end as usize);
+        let holds = end.is_some_and(|end| end >= before && index.keys.is_char_boundary(end));
+        before = end.unwrap_or(before);
+        holds
+    };
+    if !rest.is_empty() || !slots.iter().all(&mut is_next) {
+        return Err("the index has keys that aren't in it".to_owned());
     }
     Ok(index)
 }
 
-fn read_block<T: DeserializeOwned>(file: &File, head: Head, place: Place) -> Result<T, String> {
-    let end = place.offset.checked_add(u64::from(place.length));
-    if place.length > limits::BLOCK || end.is_none_or(|end| end > head.index) || place.offset < HEAD as u64 {
-        return Err(format!(
-            "expected a block among the blocks, got {} bytes at {}",
-            place.length, place.offset
-        ));
-    }
-    read_at(file, place.offset, place.length.into(), place.checksum, "a block")
+fn read_at(file: &File, offset: u64, length: u64) -> Result<Vec<u8>, String> {
+    let length = usize::try_from(length).map_err(|_| "it is too long for this machine".to_owned())?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, offset).map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
-fn read_at<T: DeserializeOwned>(
-    file: &File,
-    offset: u64,
-    length: u64,
-    checksum: u32,
-    what: &str,
-) -> Result<T, String> {
-    let length = usize::try_from(length).map_err(|_| format!("{what} is too long for this machine"))?;
-    let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, offset).map_err(|error| format!("{what} at {offset}: {error}"))?;
-    if crc32fast::hash(&bytes) != checksum {
-        return Err(format!("{what} at {offset} has another checksum"));
-    }
-    match postcard::take_from_bytes(&bytes) {
+fn decoded<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, String> {
+    match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(format!("{what} at {offset} has {} bytes too many", rest.len())),
-        Err(error) => Err(format!("{what} at {offset}: {error}")),
+        Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),
+        Err(error) => Err(error.to_string()),
     }
 }

@@ -1,5 +1,7 @@
 //! Whose advisories: the ecosystems of the OSV schema, and how each names and orders packages.
 
+use std::borrow::Cow;
+
 use crate::version::Order;
 
 /// What the OSV schema calls the ecosystem of Rust: a name on the wire, and no address.
@@ -56,17 +58,21 @@ impl Ecosystem {
     }
 
     /// The one spelling of a name: that of PEP 503 for Python's, lower case for PHP's.
-    pub(crate) fn normalised(&self, name: &str) -> String {
+    pub(crate) fn normalised<'a>(&self, name: &'a str) -> Cow<'a, str> {
         match self.order() {
-            Some(Order::Pep440) => pep_503(name),
-            Some(Order::Packagist) => name.to_lowercase(),
-            _ => name.to_owned(),
+            Some(Order::Pep440) => pep_503(name).into(),
+            Some(Order::Packagist) => name.to_lowercase().into(),
+            _ => name.into(),
         }
     }
 
     /// What a package is kept under.
     pub(crate) fn key(&self, name: &str) -> String {
-        format!("{self}\0{}", self.normalised(name))
+        let name = self.normalised(name);
+        match &self.release {
+            Some(release) => [self.name.as_str(), ":", release, "\0", &name].concat(),
+            None => [self.name.as_str(), "\0", &name].concat(),
+        }
     }
 
     /// The same without a release: an advisory on `Debian` is on all of its releases.

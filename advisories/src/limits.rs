@@ -26,3 +26,10 @@ pub(crate) const INDEX: u64 = 256 << 20;
 
 /// A block of a database, which is read whole: that of Debian's kernel has 200 KB.
 pub(crate) const BLOCK: u32 = 64 << 20;
+
+/// How far behind one another two records may lie to be read at once: passing over them costs less than another call.
+pub(crate) const GAP: u64 = 4 << 10;
+
+/// How much is read at once of records that are neighbours. More costs more: large pieces of memory are given back to
+/// the system each time.
+pub(crate) const READ_AHEAD: u64 = 32 << 10;

@@ -1,15 +1,15 @@
 //! Who is affected: entries of a database weighed against a package, and their names brought together.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::Error;
 use crate::database::Database;
 use crate::ecosystem::{Ecosystem, Package};
-use crate::format::{Cve, Entry, Event, Record};
+use crate::format::{BlockHead, Cve, Entry, Grounds, Record};
 use crate::range::{Judgement, judge};
 use crate::severity::Severity;
-use crate::version::{Order, Version};
+use crate::version::{Order, Unreadable, Version};
 
 /// What is known of a package.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +43,12 @@ pub struct Match {
     pub references: Vec<String>,
 }
 
+impl Match {
+    fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.id).chain(&self.aliases).map(String::as_str)
+    }
+}
+
 /// An advisory that may apply.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Unknown {
@@ -55,73 +61,107 @@ pub struct Unknown {
 pub(crate) fn affecting(database: &Database, package: &Package) -> Result<Answer, Error> {
     let ecosystem = &package.ecosystem;
     let Some(order) = ecosystem.order() else { return Ok(Answer::default()) };
-    let mut entries = database.entries(&ecosystem.key(&package.name))?;
-    if ecosystem.release.is_some() {
-        entries.extend(database.entries(&ecosystem.any_release().key(&package.name))?);
+    let every = ecosystem.release.is_some().then(|| ecosystem.any_release().key(&package.name));
+    let weighing = Weighing::of(package, order);
+    let keys = std::iter::once(ecosystem.key(&package.name)).chain(every);
+    let bytes = keys.filter_map(|key| database.block(&key).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let (mut judged, mut places) = (Vec::new(), Vec::new());
+    for bytes in &bytes {
+        database.each_entry(bytes, &mut |head, record, entry| {
+            if let Some(judgement) = weighing.judgement(head, &entry) {
+                judged.push((entry, judgement));
+                places.push(record);
+            }
+        })?;
     }
-    let mut found = Found { ecosystem, order, groups: BTreeMap::new(), unknown: BTreeSet::new() };
-    let version = Version::parse(order, &package.version);
-    for entry in applicable(entries, package) {
-        let judgement = match &version {
-            Ok(version) => judge(order, version, &package.version, &entry),
-            Err(error) => Judgement::Unknown(format!("the version that is installed: {error}")),
-        };
+    let mut records = database.records(places);
+    let mut found = Found::new(ecosystem, order);
+    for (entry, judgement) in judged {
+        let record = database.record(records.next()?)?;
         match judgement {
             Judgement::Unaffected => (),
-            Judgement::Affected(fixed) => found.add(&entry, &database.read(entry.record)?, fixed),
+            Judgement::Affected(fixed) => found.add(&entry, &record, fixed),
             Judgement::Unknown(why) => {
-                let record: Record = database.read(entry.record)?;
-                found.unknown.insert(Unknown { id: record.id, why });
+                found.unknown.insert(Unknown { id: record.id.to_owned(), why });
             }
         }
     }
     Ok(found.answer())
 }
 
-/// Entries that are on this package: its channel, its binaries, its module.
-fn applicable(entries: Vec<Entry>, package: &Package) -> impl Iterator<Item = Entry> {
-    // Where an advisory speaks for everybody, what it says besides for those who pay is left aside.
-    let plain: BTreeSet<u64> =
-        entries.iter().filter(|one| one.channel.is_none()).map(|one| one.record.offset).collect();
-    entries.into_iter().filter(move |entry| {
-        in_channel(entry, package, plain.contains(&entry.record.offset))
-            && of_binary(entry, package)
-            && of_module(entry, package)
-    })
+/// A package, weighed against entries that may be on it.
+struct Weighing<'a> {
+    package: &'a Package,
+    order: Order,
+    version: Result<Version<'a>, Unreadable>,
+    is_fips: bool,
+    is_esm: bool,
+    is_modular: bool,
 }
 
-fn in_channel(entry: &Entry, package: &Package, also_plain: bool) -> bool {
-    let version = package.version.to_lowercase();
-    let is_fips = version.contains("fips");
-    match &entry.channel {
-        None => true,
-        Some(channel) if channel.contains("FIPS") => is_fips,
-        Some(_) => !also_plain || version.contains("esm"),
-    }
-}
-
-fn of_binary(entry: &Entry, package: &Package) -> bool {
-    match &package.binary {
-        Some(binary) if !entry.binaries.is_empty() => entry.binaries.contains(binary),
-        _ => true,
-    }
-}
-
-/// A package of a module is only affected by advisories on that module and stream, one of no module by others.
-fn of_module(entry: &Entry, package: &Package) -> bool {
-    if package.ecosystem.order() != Some(Order::Rpm) {
-        return true;
-    }
-    let modular = |version: &str| version.contains(".module");
-    let by_module = entry.ranges.iter().flatten().any(|event| modular(event.version()));
-    let is_modular = package.module.is_some() || modular(&package.version);
-    let same_stream = match (&entry.module, &package.module) {
-        (Some(advised), Some(installed)) => {
-            advised.split(' ').any(|advised| stream(advised) == stream(installed))
+impl<'a> Weighing<'a> {
+    fn of(package: &'a Package, order: Order) -> Self {
+        let version = package.version.to_lowercase();
+        Self {
+            package,
+            order,
+            version: Version::parse(order, &package.version),
+            is_fips: version.contains("fips"),
+            is_esm: version.contains("esm"),
+            is_modular: package.module.is_some() || is_modular(&package.version),
         }
-        _ => true,
-    };
-    by_module == is_modular && (!by_module || same_stream)
+    }
+
+    /// What an entry says, unless it is on another package, or says that this one is unaffected.
+    fn judgement<'b>(&self, head: &BlockHead<&str>, entry: &Entry<&'b str>) -> Option<Judgement<'b>> {
+        if !self.applies(head, entry) {
+            return None;
+        }
+        let judgement = match &self.version {
+            Ok(version) => judge(self.order, version, &self.package.version, entry),
+            Err(error) => Judgement::Unknown(format!("the version that is installed: {error}")),
+        };
+        (judgement != Judgement::Unaffected).then_some(judgement)
+    }
+
+    /// Whether it is on the package: by its channel, its binaries, its module.
+    fn applies(&self, head: &BlockHead<&str>, entry: &Entry<&str>) -> bool {
+        let is_rpm = self.order == Order::Rpm;
+        self.in_channel(entry) && self.of_binary(head, entry) && (!is_rpm || self.of_module(entry))
+    }
+
+    /// Where an advisory speaks for everybody, what it says besides for those who pay is left aside.
+    fn in_channel(&self, entry: &Entry<&str>) -> bool {
+        match entry.channel {
+            None => true,
+            Some(channel) if channel.contains("FIPS") => self.is_fips,
+            Some(_) => self.is_esm || !entry.beside_plain,
+        }
+    }
+
+    fn of_binary(&self, head: &BlockHead<&str>, entry: &Entry<&str>) -> bool {
+        let list = entry.binaries.and_then(|list| head.binaries.get(list as usize));
+        match (&self.package.binary, list) {
+            (Some(binary), Some(list)) => list.contains(&binary.as_str()),
+            _ => true,
+        }
+    }
+
+    /// A package of a module is only affected by advisories on that module and stream, one of no module by others.
+    fn of_module(&self, entry: &Entry<&str>) -> bool {
+        let by_module = entry.ranges.events.iter().any(|event| is_modular(event.version()));
+        let same_stream = || match (entry.module, &self.package.module) {
+            (Some(advised), Some(installed)) => {
+                advised.split(' ').any(|advised| stream(advised) == stream(installed))
+            }
+            _ => true,
+        };
+        by_module == self.is_modular && (!by_module || same_stream())
+    }
+}
+
+fn is_modular(version: &str) -> bool {
+    version.contains(".module")
 }
 
 /// `nodejs:18:8060020220920153926:ad008a3a` is `nodejs:18`.
@@ -133,83 +173,104 @@ fn stream(module: &str) -> (&str, &str) {
 struct Found<'a> {
     ecosystem: &'a Ecosystem,
     order: Order,
-    groups: BTreeMap<String, Match>,
+    is_distribution: bool,
+    matches: Vec<Match>,
     unknown: BTreeSet<Unknown>,
 }
 
-impl Found<'_> {
-    fn add(&mut self, entry: &Entry, record: &Record, fixed: Option<String>) {
-        if self.ecosystem.is_distribution() && !record.cves.is_empty() {
+impl<'a> Found<'a> {
+    fn new(ecosystem: &'a Ecosystem, order: Order) -> Self {
+        let is_distribution = ecosystem.is_distribution();
+        Self { ecosystem, order, is_distribution, matches: Vec::new(), unknown: BTreeSet::new() }
+    }
+
+    fn add(&mut self, entry: &Entry<&str>, record: &Record<&str>, fixed: Option<&str>) {
+        if self.is_distribution && !record.cves.is_empty() {
             // One advisory on several CVEs is several findings; two on one CVE are one.
             for cve in &record.cves {
-                let one = self.of(entry, record, std::slice::from_ref(cve), fixed.clone());
-                self.merge(one);
+                let one = self.of(entry, record, std::slice::from_ref(cve), fixed);
+                self.matches.push(one);
             }
         } else {
             let one = self.of(entry, record, &record.cves, fixed);
-            self.merge(one);
+            self.matches.push(one);
         }
     }
 
-    fn of(&self, entry: &Entry, record: &Record, cves: &[Cve], fixed: Option<String>) -> Match {
-        let id = cves.first().map_or(&record.id, |cve| &cve.id).clone();
+    fn of(
+        &self,
+        entry: &Entry<&str>,
+        record: &Record<&str>,
+        cves: &[Cve<&str>],
+        fixed: Option<&str>,
+    ) -> Match {
+        let id = cves.first().map_or(record.id, |cve| cve.id);
         let own = std::iter::once(&record.id).chain(&record.aliases);
-        let mut aliases: Vec<String> = own.chain(cves.iter().map(|cve| &cve.id)).cloned().collect();
-        aliases.retain(|alias| *alias != id);
-        let (fixed, fixed_for_some) = match (&entry.channel, fixed) {
-            (Some(channel), Some(fixed)) if for_some(&fixed) => {
+        let names = own.chain(cves.iter().map(|cve| &cve.id)).filter(|name| **name != id);
+        let (fixed, fixed_for_some) = match (entry.channel, fixed) {
+            (Some(channel), Some(fixed)) if for_some(fixed) => {
                 (None, Some(format!("{fixed} ({} {channel})", self.ecosystem.name)))
             }
-            (_, fixed) => (fixed, None),
+            (_, fixed) => (fixed.map(str::to_owned), None),
         };
         Match {
-            id,
-            aliases,
+            id: id.to_owned(),
+            aliases: owned(names),
             fixed,
             fixed_for_some,
             severity: self.severity(entry, cves),
             kev: cves.iter().any(|cve| cve.exploited),
             disputed: record.disputed,
-            summary: record.summary.clone(),
-            references: record.references.clone(),
+            summary: record.summary.map(str::to_owned),
+            references: owned(record.references.iter()),
         }
     }
 
     /// The distribution's word, with the grounds of others; else the vectors.
-    fn severity(&self, entry: &Entry, cves: &[Cve]) -> Severity {
-        let joined = || cves.iter().filter_map(|cve| cve.severity.clone()).max_by_key(|one| one.level);
-        let by_vector = entry.severity.clone().filter(|one| one.score.is_some()).or_else(joined);
-        let by_vector = by_vector.or_else(|| entry.severity.clone());
+    fn severity(&self, entry: &Entry<&str>, cves: &[Cve<&str>]) -> Severity {
+        let joined = || cves.iter().filter_map(|cve| cve.severity).max_by_key(|one| one.level);
+        let by_vector = entry.severity.filter(|one| one.score.is_some()).or_else(joined);
+        let by_vector = by_vector.or(entry.severity).map_or(Severity::UNKNOWN, Grounds::severity);
         match entry.level {
-            Some(level) => {
-                let grounds = by_vector.unwrap_or(Severity::UNKNOWN);
-                Severity { level, source: Some(self.ecosystem.name.clone()), ..grounds }
-            }
-            None => by_vector.unwrap_or(Severity::UNKNOWN),
+            Some(level) => Severity { level, source: Some(self.ecosystem.name.clone()), ..by_vector },
+            None => by_vector,
         }
     }
 
-    /// Adds a match to the one that shares a name with it; in distributions, the CVE.
-    fn merge(&mut self, mut one: Match) {
-        let names =
-            |one: &Match| std::iter::once(&one.id).chain(&one.aliases).cloned().collect::<BTreeSet<String>>();
-        if !self.ecosystem.is_distribution() {
-            let mine = names(&one);
-            let shared: Vec<String> = self
-                .groups
-                .iter()
-                .filter(|(_, other)| !names(other).is_disjoint(&mine))
-                .map(|(id, _)| id.clone())
-                .collect();
+    /// Matches on one weakness become one: of distributions, those on one CVE.
+    fn of_one_cve(&self, mut matches: Vec<Match>) -> Vec<Match> {
+        // In the order that they came, where they are on the same.
+        matches.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut all: Vec<Match> = Vec::with_capacity(matches.len());
+        for one in matches {
+            match all.pop_if(|last| last.id == one.id) {
+                Some(last) => all.push(self.joined(one, last)),
+                None => all.push(one),
+            }
+        }
+        all
+    }
+
+    /// Of languages, those that share any name.
+    fn of_one_name(&self, mut matches: Vec<Match>) -> Vec<Match> {
+        let mut seen = HashSet::new();
+        let all_differ = matches.len() < 2 || matches.iter().flat_map(Match::names).all(|name| seen.insert(name));
+        if all_differ {
+            matches.sort_by(|a, b| a.id.cmp(&b.id));
+            return matches;
+        }
+        let (mut groups, mut by_name) = (BTreeMap::new(), HashMap::new());
+        for mut one in matches {
+            let shared: BTreeSet<String> = one.names().filter_map(|name| by_name.get(name)).cloned().collect();
             for id in shared {
-                if let Some(other) = self.groups.remove(&id) {
+                if let Some(other) = groups.remove(&id) {
                     one = self.joined(one, other);
                 }
             }
-        } else if let Some(other) = self.groups.remove(&one.id) {
-            one = self.joined(one, other);
+            by_name.extend(one.names().map(|name| (name.to_owned(), one.id.clone())));
+            groups.insert(one.id.clone(), one);
         }
-        self.groups.insert(one.id.clone(), one);
+        groups.into_values().collect()
     }
 
     fn joined(&self, a: Match, b: Match) -> Match {
@@ -244,15 +305,16 @@ impl Found<'_> {
         if order == Some(Ordering::Less) { b } else { a }
     }
 
-    fn answer(self) -> Answer {
-        let found: BTreeSet<String> = self
-            .groups
-            .values()
-            .flat_map(|one| std::iter::once(&one.id).chain(&one.aliases))
-            .cloned()
-            .collect();
-        let unknown = self.unknown.into_iter().filter(|one| !found.contains(&one.id)).collect();
-        Answer { matches: self.groups.into_values().collect(), unknown }
+    fn answer(mut self) -> Answer {
+        let matches = std::mem::take(&mut self.matches);
+        let matches =
+            if self.is_distribution { self.of_one_cve(matches) } else { self.of_one_name(matches) };
+        let mut unknown = self.unknown;
+        if !unknown.is_empty() {
+            let found: HashSet<&str> = matches.iter().flat_map(Match::names).collect();
+            unknown.retain(|one| !found.contains(one.id.as_str()));
+        }
+        Answer { matches, unknown: unknown.into_iter().collect() }
     }
 }
 
@@ -271,16 +333,6 @@ fn for_some(version: &str) -> bool {
     version.contains("esm") || version.contains("fips")
 }
 
-impl Event {
-    /// Reads an event of the schema; `None` for kinds that it doesn't have.
-    pub(crate) fn of(kind: &str, version: &str) -> Option<Self> {
-        let version = version.to_owned();
-        Some(match kind {
-            "introduced" => Self::Introduced(version),
-            "fixed" => Self::Fixed(version),
-            "last_affected" => Self::LastAffected(version),
-            "limit" if version != "*" => Self::Limit(version),
-            _ => return None,
-        })
-    }
+fn owned<'a>(texts: impl Iterator<Item = &'a &'a str>) -> Vec<String> {
+    texts.map(|text| (*text).to_owned()).collect()
 }

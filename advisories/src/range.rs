@@ -5,35 +5,63 @@
 
 use std::cmp::Ordering;
 
-use crate::format::{Entry, Event};
-use crate::version::{Order, Version};
+use crate::format::{Entry, Event, Ranges};
+use crate::version::{Order, Unreadable, Version};
 
 /// What an advisory says of a version.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Judgement {
+pub(crate) enum Judgement<'a> {
     Unaffected,
     /// And the next version that isn't, where there is one.
-    Affected(Option<String>),
+    Affected(Option<&'a str>),
     /// It can't be told, and why.
     Unknown(String),
 }
 
 /// Weighs a version.
-pub(crate) fn judge(order: Order, version: &Version<'_>, text: &str, entry: &Entry) -> Judgement {
-    let listed = entry.versions.iter().any(|listed| listed == text || same(order, version, listed));
+pub(crate) fn judge<'a>(
+    order: Order,
+    version: &Version<'_>,
+    text: &str,
+    entry: &Entry<&'a str>,
+) -> Judgement<'a> {
+    let is_listed = || {
+        entry.versions.iter().any(|listed| *listed == text || same(order, version, listed))
+    };
+    let next = || next_fix(order, version, &entry.ranges);
+    match in_ranges(order, version, &entry.ranges) {
+        Judgement::Affected(fixed) => Judgement::Affected(fixed.or_else(next)),
+        _ if is_listed() => Judgement::Affected(next()),
+        judgement => judgement,
+    }
+}
+
+/// The versions that are listed and in no range: most advisories of languages list every version that was ever
+/// published besides, and each would be compared with the one that is asked for.
+pub(crate) fn only_listed<'a>(order: Order, listed: &'a [String], ranges: &Ranges<&str>) -> Vec<&'a str> {
+    // What equals a version that is listed is where that is in a range; but a local version may be a bound of its own.
+    let is_local = |event: &Event<&str>| order == Order::Pep440 && event.version().contains('+');
+    let has_local = ranges.events.iter().any(is_local);
+    let is_in_range = |listed: &str| {
+        let version = Version::parse(order, listed);
+        version.is_ok_and(|one| matches!(in_ranges(order, &one, ranges), Judgement::Affected(_)))
+    };
+    let listed = listed.iter().map(String::as_str);
+    listed.filter(|listed| has_local || !is_in_range(listed)).collect()
+}
+
+fn in_ranges<'a>(order: Order, version: &Version<'_>, ranges: &Ranges<&'a str>) -> Judgement<'a> {
     let mut unknown = None;
-    let mut affected = listed.then_some(None);
-    for range in &entry.ranges {
+    let mut affected: Option<Option<&str>> = None;
+    for range in ranges.iter() {
         match in_range(order, version, range) {
-            Judgement::Affected(fixed) => {
-                affected = Some(affected.flatten().or(fixed));
-            }
+            Judgement::Affected(fixed) => affected = Some(affected.flatten().or(fixed)),
             Judgement::Unknown(why) => unknown = Some(why),
             Judgement::Unaffected => (),
         }
     }
     match (affected, unknown) {
-        (Some(fixed), _) => Judgement::Affected(fixed.or_else(|| next_fix(order, version, &entry.ranges))),
+        (Some(fixed), _) => Judgement::Affected(fixed),
         (None, Some(why)) => Judgement::Unknown(why),
         (None, None) => Judgement::Unaffected,
     }
@@ -45,66 +73,81 @@ fn same(order: Order, version: &Version<'_>, listed: &str) -> bool {
         && Version::parse(order, listed).is_ok_and(|listed| version.against(&listed) == Some(Ordering::Equal))
 }
 
-/// An event with its version; `None` is "0", which is below every version.
-type Bound<'a> = (Option<Version<'a>>, &'a Event);
-
-fn in_range(order: Order, version: &Version<'_>, range: &[Event]) -> Judgement {
-    let mut bounds: Vec<Bound<'_>> = Vec::new();
-    for event in range {
-        let text = event.version();
-        match (text, Version::parse(order, text)) {
-            ("0", _) => bounds.push((None, event)),
-            (_, Ok(version)) => bounds.push((Some(version), event)),
-            (_, Err(error)) => return Judgement::Unknown(format!("a bound of the advisory: {error}")),
-        }
-    }
-    if let Some(why) = incomparable(version, &bounds) {
-        return Judgement::Unknown(why.to_owned());
-    }
-    bounds.sort_by(|(a, _), (b, _)| match (a, b) {
-        (Some(a), Some(b)) => a.compare(b).unwrap_or(Ordering::Equal),
-        (a, b) => a.is_some().cmp(&b.is_some()),
-    });
-    let mut limits = bounds.iter().filter(|(_, event)| matches!(event, Event::Limit(_))).peekable();
-    if limits.peek().is_some() && !limits.any(|bound| place(version, bound) == Ordering::Less) {
-        return Judgement::Unaffected;
-    }
-    let mut affected = false;
-    for bound in &bounds {
-        let place = place(version, bound);
-        match bound.1 {
-            Event::Introduced(_) if place.is_ge() => affected = true,
-            Event::Fixed(_) if place.is_ge() => affected = false,
-            Event::LastAffected(_) if place.is_gt() => affected = false,
-            _ => (),
-        }
-    }
-    let fix = || {
-        let fixes = bounds.iter().find(|bound| is_fix(bound.1) && place(version, bound).is_lt());
-        fixes.map(|(_, event)| event.version().to_owned())
-    };
-    if affected { Judgement::Affected(fix()) } else { Judgement::Unaffected }
+/// An event, its version, and where the one that is asked for stands to it. "0" is below every version, and `None`.
+struct Bound<'a> {
+    version: Option<Version<'a>>,
+    place: Ordering,
+    text: &'a str,
 }
 
-fn place(version: &Version<'_>, (bound, _): &Bound<'_>) -> Ordering {
-    match bound {
-        Some(bound) => version.against(bound).unwrap_or(Ordering::Less),
-        None => Ordering::Greater,
+impl<'a> Bound<'a> {
+    fn of(order: Order, version: &Version<'_>, text: &'a str) -> Result<Self, Unreadable> {
+        if text == "0" {
+            return Ok(Self { version: None, place: Ordering::Greater, text });
+        }
+        let bound = Version::parse(order, text)?;
+        let place = version.against(&bound).unwrap_or(Ordering::Less);
+        Ok(Self { version: Some(bound), place, text })
+    }
+
+    /// By version; where they are equal, the later of a range stands behind.
+    fn is_behind(&self, other: &Self) -> bool {
+        match (&self.version, &other.version) {
+            (Some(a), Some(b)) => a.compare(b).unwrap_or(Ordering::Equal).is_ge(),
+            (a, b) => a.is_some() >= b.is_some(),
+        }
+    }
+}
+
+/// The last event that the version has passed decides; the first fix that it has not is the next.
+fn in_range<'a>(order: Order, version: &Version<'_>, range: &[Event<&'a str>]) -> Judgement<'a> {
+    let is_commit = is_untagged(version);
+    let mut by_tags = false;
+    let (mut limits, mut below_limit) = (false, false);
+    let mut last: Option<(Bound<'_>, bool)> = None;
+    let mut fix: Option<Bound<'_>> = None;
+    for event in range {
+        let bound = match Bound::of(order, version, event.version()) {
+            Ok(bound) => bound,
+            Err(error) => return Judgement::Unknown(format!("a bound of the advisory: {error}")),
+        };
+        by_tags = by_tags || is_commit && bound.version.as_ref().is_some_and(|bound| !is_untagged(bound));
+        let (is_passed, affects) = match event {
+            Event::Introduced(_) => (bound.place.is_ge(), true),
+            Event::Fixed(_) => (bound.place.is_ge(), false),
+            Event::LastAffected(_) => (bound.place.is_gt(), false),
+            Event::Limit(_) => {
+                (limits, below_limit) = (true, below_limit || bound.place.is_lt());
+                continue;
+            }
+        };
+        if is_passed {
+            if last.as_ref().is_none_or(|(last, _)| bound.is_behind(last)) {
+                last = Some((bound, affects));
+            }
+        } else if is_fix(event) && fix.as_ref().is_none_or(|fix| !bound.is_behind(fix)) {
+            fix = Some(bound);
+        }
+    }
+    if by_tags {
+        let why = "a commit, which can't be compared with the versions of the advisory";
+        return Judgement::Unknown(why.to_owned());
+    }
+    match last {
+        Some((_, true)) if !limits || below_limit => Judgement::Affected(fix.map(|fix| fix.text)),
+        _ => Judgement::Unaffected,
     }
 }
 
 /// `v0.0.0-DATE-COMMIT` says nothing of the tags of a module: where an advisory bounds by those, it can't be told.
-fn incomparable(version: &Version<'_>, bounds: &[Bound<'_>]) -> Option<&'static str> {
-    let untagged = |version: &Version<'_>| version.as_semver().is_some_and(|one| one.is_untagged_commit());
-    let by_tags = bounds.iter().any(|(bound, _)| bound.as_ref().is_some_and(|bound| !untagged(bound)));
-    (untagged(version) && by_tags)
-        .then_some("a commit, which can't be compared with the versions of the advisory")
+fn is_untagged(version: &Version<'_>) -> bool {
+    version.as_semver().is_some_and(|one| one.is_untagged_commit())
 }
 
 /// The nearest fix above, of any range: for a version that is only listed.
-fn next_fix(order: Order, version: &Version<'_>, ranges: &[Vec<Event>]) -> Option<String> {
+fn next_fix<'a>(order: Order, version: &Version<'_>, ranges: &Ranges<&'a str>) -> Option<&'a str> {
     let mut nearest: Option<(Version<'_>, &str)> = None;
-    for event in ranges.iter().flatten().filter(|event| is_fix(event)) {
+    for event in ranges.events.iter().filter(|event| is_fix(event)) {
         let Ok(fix) = Version::parse(order, event.version()) else { continue };
         let above = version.against(&fix) == Some(Ordering::Less);
         let nearer = nearest.as_ref().is_none_or(|(near, _)| fix.compare(near) == Some(Ordering::Less));
@@ -112,17 +155,9 @@ fn next_fix(order: Order, version: &Version<'_>, ranges: &[Vec<Event>]) -> Optio
             nearest = Some((fix, event.version()));
         }
     }
-    nearest.map(|(_, text)| text.to_owned())
+    nearest.map(|(_, text)| text)
 }
 
-fn is_fix(event: &Event) -> bool {
+fn is_fix<S>(event: &Event<S>) -> bool {
     matches!(event, Event::Fixed(_))
-}
-
-impl Event {
-    pub(crate) fn version(&self) -> &str {
-        match self {
-            Self::Introduced(text) | Self::Fixed(text) | Self::LastAffected(text) | Self::Limit(text) => text,
-        }
-    }
 }

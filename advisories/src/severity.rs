@@ -26,7 +26,7 @@ pub enum Level {
 }
 
 /// How bad it is, with the grounds.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Severity {
     /// In a word.
     pub level: Level,

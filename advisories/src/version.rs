@@ -50,8 +50,8 @@ enum Parsed<'a> {
     Rpm(rpm::Version<'a>),
     Pep440(Box<pep440::Version>),
     Semver(Semver<'a>),
-    RubyGems(rubygems::Version),
-    Packagist(packagist::Version),
+    RubyGems(rubygems::Version<'a>),
+    Packagist(packagist::Version<'a>),
     Maven(maven::Version),
 }
 
@@ -129,14 +129,21 @@ impl<'a> Version<'a> {
 
 /// Digits as numbers of any size.
 fn numbers(a: &str, b: &str) -> Ordering {
-    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    let (a, b) = (without_zeros(a), without_zeros(b));
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
-/// The front of a text that is of one kind, taken off it.
+fn without_zeros(digits: &str) -> &[u8] {
+    let bytes = digits.as_bytes();
+    let zeros = bytes.iter().take_while(|byte| **byte == b'0').count();
+    bytes.get(zeros..).unwrap_or_default()
+}
+
+/// The front of a text that is of one kind, taken off it. All characters beyond ASCII are of one kind, so that bytes
+/// can be looked at, one by one.
 fn front<'a>(text: &mut &'a str, is: impl Fn(char) -> bool) -> &'a str {
-    let end = text.find(|c| !is(c)).unwrap_or(text.len());
-    let (head, rest) = text.split_at(end);
+    let end = text.bytes().position(|byte| !is(char::from(byte))).unwrap_or(text.len());
+    let (head, rest) = text.split_at_checked(end).unwrap_or((text, ""));
     *text = rest;
     head
 }

@@ -7,7 +7,7 @@
 mod header;
 mod pax;
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use crate::error::ArchiveError;
 use crate::limits;
@@ -47,7 +47,7 @@ pub(crate) struct Archive<R> {
     buffer: Vec<u8>,
 }
 
-impl<R: Read> Archive<R> {
+impl<R: BufRead> Archive<R> {
     pub(crate) fn new(reader: R) -> Self {
         Self { reader, body: 0, padding: 0, buffer: Vec::new() }
     }
@@ -76,8 +76,7 @@ impl<R: Read> Archive<R> {
 
     /// Reads on to the end, so that whoever hashes has seen every byte.
     pub(crate) fn drain(mut self) -> Result<R, ArchiveError> {
-        self.buffer.resize(BLOCK.saturating_mul(128), 0);
-        while self.reader.read(&mut self.buffer).map_err(ArchiveError::Read)? > 0 {}
+        self.pass_over(u64::MAX)?;
         Ok(self.reader)
     }
 
@@ -166,11 +165,27 @@ impl<R: Read> Archive<R> {
     fn skip_body(&mut self) -> Result<(), ArchiveError> {
         let left = self.body.saturating_add(self.padding);
         (self.body, self.padding) = (0, 0);
-        let skipped = io::copy(&mut (&mut self.reader).take(left), &mut io::sink());
-        match skipped.map_err(ArchiveError::Read)? {
+        match self.pass_over(left)? {
             done if done == left => Ok(()),
             _ => Err(ArchiveError::Truncated),
         }
+    }
+
+    /// Passes over as many bytes, or to the end if there are fewer; how many there were.
+    fn pass_over(&mut self, count: u64) -> Result<u64, ArchiveError> {
+        let mut left = count;
+        while left > 0 {
+            let there = match self.reader.fill_buf() {
+                Ok([]) => break,
+                Ok(bytes) => bytes.len(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(ArchiveError::Read(error)),
+            };
+            let passed = usize::try_from(left).unwrap_or(usize::MAX).min(there);
+            self.reader.consume(passed);
+            left = left.saturating_sub(u64::try_from(passed).unwrap_or(u64::MAX));
+        }
+        Ok(count.saturating_sub(left))
     }
 }
 
@@ -179,7 +194,7 @@ pub(crate) struct Body<'a, R> {
     archive: &'a mut Archive<R>,
 }
 
-impl<R: Read> Read for Body<'_, R> {
+impl<R: BufRead> Read for Body<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = (&mut self.archive.reader).take(self.archive.body).read(buffer)?;
         let counted = u64::try_from(count).unwrap_or(u64::MAX);

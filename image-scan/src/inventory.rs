@@ -203,49 +203,64 @@ fn os_of(walk: &Walk) -> Option<OsRelease> {
 /// A database is written anew by every layer that installs something, so the layer of the file says little: a
 /// package came with the first layer of which on it has been there in this version.
 #[derive(Default)]
-struct Packages {
-    since: HashMap<(Path, Found), usize>,
-    /// What they were read from: most layers change none of it.
-    read: Vec<(Path, Arc<Kept>)>,
+struct Packages(HashMap<Path, Packaged>);
+
+/// What one database says.
+struct Packaged {
+    /// What it was read from: most layers change none of it.
+    kept: Arc<Kept>,
+    since: HashMap<Found, usize>,
 }
 
 impl Packages {
     fn after_layer(&mut self, walk: &mut Walk, index: usize) {
         let databases = walk.tree.files().filter(|(_, _, kept)| kept.wanted.is_database());
         let there: Vec<_> = databases.map(|(path, _, kept)| (path.clone(), Arc::clone(kept))).collect();
-        let pairs = || there.iter().zip(&self.read);
-        let is_same = there.len() == self.read.len()
-            && pairs().all(|(now, before)| now.0 == before.0 && Arc::ptr_eq(&now.1, &before.1));
-        if is_same {
-            return;
-        }
-        let mut now = HashMap::new();
-        for (path, kept) in &there {
-            let Content::Bytes(bytes) = &kept.content else { continue };
-            match catalog::packages(kept.wanted, bytes) {
-                Ok(packages) => {
-                    if packages.unreadable > 0 {
-                        let why = format!("{} of its packages can't be looked up", packages.unreadable);
-                        walk.not_read(path, &why);
-                    }
-                    now.extend(packages.found.into_iter().map(|found| {
-                        let key = (path.clone(), found);
-                        let since = self.since.get(&key).copied().unwrap_or(index);
-                        (key, since)
-                    }));
+        let mut before = std::mem::take(&mut self.0);
+        for (path, kept) in there {
+            let packaged = match before.remove(&path) {
+                // Also what a layer has written again as it was.
+                Some(packaged) if packaged.kept.is_same(&kept) => Packaged { kept, ..packaged },
+                packaged => {
+                    let since = packaged.map(|packaged| packaged.since).unwrap_or_default();
+                    Packaged { since: read(walk, &path, &kept, &since, index), kept }
                 }
-                Err(why) => walk.not_read(path, &why),
-            }
+            };
+            self.0.insert(path, packaged);
         }
-        (self.since, self.read) = (now, there);
     }
+}
+
+/// The packages of a database, each with the layer since which it is there.
+fn read(
+    walk: &mut Walk,
+    path: &[u8],
+    kept: &Kept,
+    before: &HashMap<Found, usize>,
+    index: usize,
+) -> HashMap<Found, usize> {
+    let Content::Bytes(bytes) = &kept.content else { return HashMap::new() };
+    let packages = match catalog::packages(kept.wanted, bytes) {
+        Ok(packages) => packages,
+        Err(why) => {
+            walk.not_read(path, &why);
+            return HashMap::new();
+        }
+    };
+    if packages.unreadable > 0 {
+        let why = format!("{} of its packages can't be looked up", packages.unreadable);
+        walk.not_read(path, &why);
+    }
+    let since = |found: &Found| before.get(found).copied().unwrap_or(index);
+    let with_layer = |found| (since(&found), found);
+    packages.found.into_iter().map(with_layer).map(|(layer, found)| (found, layer)).collect()
 }
 
 fn components(walk: &Walk, packages: Packages, os: Option<&OsRelease>) -> Result<Vec<Component>, ScanError> {
     let owners = owners(walk);
     let mut all = Vec::new();
-    for ((path, found), layer) in packages.since {
-        all.push(component(found, &path, layer, None, os));
+    for (path, packaged) in packages.0 {
+        all.extend(packaged.since.into_iter().map(|(found, layer)| component(found, &path, layer, None, os)));
     }
     for (path, layer, kept) in walk.tree.files() {
         let Content::Found(found) = &kept.content else { continue };

@@ -6,7 +6,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::Scope;
 
 use flate2::bufread::MultiGzDecoder;
@@ -34,6 +34,8 @@ struct Counters {
 /// The uncompressed bytes of a layer.
 pub(crate) struct Layer<'p> {
     chunks: Receiver<io::Result<Vec<u8>>>,
+    /// Chunks that were read go back, and are filled again.
+    spent: Sender<Vec<u8>>,
     chunk: io::Cursor<Vec<u8>>,
     hasher: Hasher,
     size: u64,
@@ -50,10 +52,11 @@ impl<'p> Layer<'p> {
         progress: &'p mut dyn FnMut(u64),
     ) -> Self {
         let (sender, chunks) = sync_channel(CHUNKS);
+        let (spent, spare) = channel();
         let counters = Arc::new(Counters::default());
         let reader = Counted { reader: VerifyingReader::for_blob(blob, want), counters: counters.clone() };
-        scope.spawn(move || uncompress(reader, &sender));
-        Self { chunks, chunk: io::Cursor::default(), hasher: Hasher::new(), size: 0, counters, progress }
+        scope.spawn(move || uncompress(reader, &sender, &spare));
+        Self { chunks, spent, chunk: io::Cursor::default(), hasher: Hasher::new(), size: 0, counters, progress }
     }
 
     /// The digest of all uncompressed bytes, and how many there were. To be called at the end of them.
@@ -70,7 +73,9 @@ impl<'p> Layer<'p> {
         let read = self.counters.read.load(Ordering::Relaxed);
         self.bound(read).map_err(io::Error::other)?;
         (self.progress)(read);
-        self.chunk = io::Cursor::new(chunk);
+        let spent = std::mem::replace(&mut self.chunk, io::Cursor::new(chunk));
+        // Once all are uncompressed, nobody needs it.
+        let _ = self.spent.send(spent.into_inner());
         Ok(true)
     }
 
@@ -88,21 +93,34 @@ impl<'p> Layer<'p> {
 
 impl Read for Layer<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let count = self.chunk.read(buffer)?;
-            if count != 0 || buffer.is_empty() || !self.next_chunk()? {
-                return Ok(count);
-            }
+        if buffer.is_empty() {
+            return Ok(0);
         }
+        self.fill_buf()?;
+        self.chunk.read(buffer)
+    }
+}
+
+/// Bodies that nobody wants are passed over, and not copied.
+impl BufRead for Layer<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.chunk.fill_buf()?.is_empty() && self.next_chunk()? {}
+        self.chunk.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.chunk.consume(count);
     }
 }
 
 /// Sends the uncompressed bytes until the end, an error, or nobody listens.
-fn uncompress(reader: Counted, sender: &SyncSender<io::Result<Vec<u8>>>) {
+fn uncompress(reader: Counted, sender: &SyncSender<io::Result<Vec<u8>>>, spare: &Receiver<Vec<u8>>) {
     let counters = reader.counters.clone();
     let done = decoder(reader).and_then(|mut decoder| {
         loop {
-            let mut chunk = Vec::with_capacity(CHUNK);
+            let mut chunk = spare.try_recv().unwrap_or_default();
+            chunk.clear();
+            chunk.reserve_exact(CHUNK);
             (&mut decoder).take(u64::try_from(CHUNK).unwrap_or(u64::MAX)).read_to_end(&mut chunk)?;
             if chunk.is_empty() {
                 break;

@@ -1,7 +1,7 @@
 //! The walk through a layer: every entry is placed, and what is wanted is read.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::sync::Arc;
 
 use crate::archive::{Archive, Entry, Kind};
@@ -32,6 +32,14 @@ pub(crate) enum Content {
 }
 
 impl Kept {
+    /// Whether it is a database of the same kind and the same bytes.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.content, &other.content) {
+            (Content::Bytes(a), Content::Bytes(b)) => self.wanted == other.wanted && a == b,
+            _ => false,
+        }
+    }
+
     /// Roughly what it takes in memory.
     pub(crate) fn size(&self) -> usize {
         match &self.content {
@@ -95,7 +103,7 @@ impl Walk {
     }
 
     /// Walks through one layer, and gives its reader back at the end of all bytes.
-    pub(crate) fn layer<R: Read>(&mut self, index: usize, reader: R) -> Result<R, WalkError> {
+    pub(crate) fn layer<R: BufRead>(&mut self, index: usize, reader: R) -> Result<R, WalkError> {
         self.layer = index;
         self.kept = self.tree.files().fold(0_usize, |sum, (_, _, kept)| sum.saturating_add(kept.size()));
         let mut archive = Archive::new(reader);
@@ -120,7 +128,7 @@ impl Walk {
         Ok(())
     }
 
-    fn entry<R: Read>(&mut self, entry: &Entry, archive: &mut Archive<R>) -> Result<(), WalkError> {
+    fn entry<R: BufRead>(&mut self, entry: &Entry, archive: &mut Archive<R>) -> Result<(), WalkError> {
         let path = clean(&entry.path)?;
         let (dir, name) = split(&path);
         if path.is_empty() {
@@ -205,7 +213,7 @@ impl Walk {
         Ok(())
     }
 
-    fn file<R: Read>(&mut self, place: Path, size: u64, archive: &mut Archive<R>) -> Result<(), WalkError> {
+    fn file<R: BufRead>(&mut self, place: Path, size: u64, archive: &mut Archive<R>) -> Result<(), WalkError> {
         let spare = self.spare.get(&place).copied();
         let wanted = spare.or_else(|| Wanted::of(&place, size));
         let kept = match wanted {
@@ -223,7 +231,7 @@ impl Walk {
         Ok(())
     }
 
-    fn read<R: Read>(
+    fn read<R: BufRead>(
         &mut self,
         place: &[u8],
         wanted: Wanted,
@@ -237,7 +245,7 @@ impl Walk {
         read
     }
 
-    fn read_into<R: Read>(
+    fn read_into<R: BufRead>(
         &mut self,
         scratch: &mut Vec<u8>,
         place: &[u8],

@@ -283,3 +283,23 @@ fn a_database_that_is_elsewhere_or_broken_is_said_to_be_not_read() {
     let layer = Layer::new().symlink("lib", "usr/lib").file("usr/lib/apk/db/installed", "P:a\nV:1-r0\n\n");
     assert_eq!(unread(layer), [""; 0]);
 }
+
+#[test]
+fn a_database_that_is_written_again_as_it_was_brings_nothing_new() {
+    let stanzas = || [deb("bash", "5"), "Package: broken\nStatus: install ok installed\n".to_owned()].join("\n");
+    let below = || Layer::new().file("var/lib/dpkg/status", stanzas());
+    let part = |version| format!("Package: base\nVersion: {version}\n");
+    let image = Image::of([
+        below().file("var/lib/dpkg/status.d/base", part(1)),
+        below(),
+        Layer::new().file("var/lib/dpkg/status.d/base", part(2)),
+        Layer::new().file("var/lib/dpkg/status.d/base", part(2)).whiteout("var/lib/dpkg/status"),
+        below(),
+    ]);
+    let inventory = image.scan().unwrap();
+    let brief: Vec<_> = inventory.components.iter().map(support::brief).collect();
+    assert_eq!(brief, ["deb base 2 2", "deb bash 5 4"]);
+    // What can't be read of it is told for each time that it came, and not for each layer that touches it.
+    let unread: Vec<_> = inventory.unread.iter().map(|one| one.layer).collect();
+    assert_eq!(unread, [0, 4]);
+}

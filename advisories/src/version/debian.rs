@@ -15,8 +15,8 @@ impl<'a> Version<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Unreadable> {
         let (epoch, rest) = text.split_once(':').unwrap_or(("", text));
         let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
-        let known = |c: char| c.is_ascii_alphanumeric() || ".+~-:_".contains(c);
-        if !epoch.chars().all(is_digit) || upstream.is_empty() || !rest.chars().all(known) {
+        let known = |byte: u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'+' | b'~' | b'-' | b':' | b'_');
+        if !epoch.chars().all(is_digit) || upstream.is_empty() || !rest.bytes().all(known) {
             return Err(Unreadable::new("a version of Debian, [EPOCH:]UPSTREAM[-REVISION]", text));
         }
         Ok(Self { epoch, upstream, revision })

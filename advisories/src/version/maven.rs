@@ -35,7 +35,7 @@ fn tokens(text: &str) -> Vec<Token> {
     loop {
         let digits = front(&mut rest, is_digit);
         let is_word = digits.is_empty();
-        let word = if is_word { front(&mut rest, |c| !is_digit(c) && !".-".contains(c)) } else { digits };
+        let word = if is_word { front(&mut rest, |c| !is_digit(c) && c != '.' && c != '-') } else { digits };
         let meets = rest.starts_with(|c: char| !".-".contains(c));
         let alias = match word {
             "" => "0",

@@ -5,53 +5,64 @@ use std::cmp::Ordering;
 use super::{front, is_digit, numbers};
 
 #[derive(Clone, Debug)]
-pub(super) struct Version(Vec<String>);
+pub(super) struct Version<'a>(Vec<&'a str>);
 
-impl Version {
-    pub(super) fn parse(text: &str) -> Self {
+impl<'a> Version<'a> {
+    pub(super) fn parse(text: &'a str) -> Self {
         let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
         let mut parts = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
-            front(&mut rest, |c| "-_+.".contains(c));
+            front(&mut rest, separates);
             let digits = front(&mut rest, is_digit);
             let part = match digits {
-                "" => front(&mut rest, |c| !is_digit(c) && !"-_+.".contains(c)),
+                "" => front(&mut rest, |c| !is_digit(c) && !separates(c)),
                 digits => digits,
             };
             if !part.is_empty() {
-                parts.push(part.to_owned());
+                parts.push(part);
             }
         }
         Self(parts)
     }
 
     pub(super) fn compare(&self, other: &Self) -> Ordering {
-        let both = self.0.iter().zip(&other.0).map(|(a, b)| part(a, b)).find(|order| order.is_ne());
-        both.unwrap_or_else(|| {
-            let more_a = self.0.iter().skip(other.0.len()).map(|part| over(part));
-            let more_b = other.0.iter().skip(self.0.len()).map(|part| over(part).reverse());
-            more_a.chain(more_b).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-        })
+        compare(self.0.iter().copied(), other.0.iter().copied())
     }
 
     /// As `compare`, of versions as Composer writes them: PHP itself takes `4` to be less than `4.0.0-rc2`.
     pub(super) fn against(&self, boundary: &Self) -> Ordering {
-        self.whole().compare(&boundary.whole())
+        compare(self.whole(), boundary.whole())
     }
 
-    fn whole(&self) -> Self {
-        let mut numbers: Vec<String> = self.0.iter().take_while(|part| is_number(part)).cloned().collect();
-        let words = self.0.iter().skip(numbers.len());
-        if (1..NUMBERS).contains(&numbers.len()) {
-            numbers.resize(NUMBERS, "0".to_owned());
-        }
-        Self(numbers.into_iter().chain(words.cloned()).collect())
+    /// Composer writes every version with four numbers before it compares.
+    fn whole(&self) -> impl Iterator<Item = &'a str> {
+        let numbers = self.0.iter().take_while(|part| is_number(part)).count();
+        let missing = if numbers == 0 { 0 } else { NUMBERS.saturating_sub(numbers) };
+        let (numbers, words) = self.0.split_at_checked(numbers).unwrap_or_default();
+        numbers.iter().copied().chain(std::iter::repeat_n("0", missing)).chain(words.iter().copied())
     }
 }
 
-/// Composer writes every version with four numbers before it compares.
 const NUMBERS: usize = 4;
+
+fn compare<'a>(mut a: impl Iterator<Item = &'a str>, mut b: impl Iterator<Item = &'a str>) -> Ordering {
+    loop {
+        let order = match (a.next(), b.next()) {
+            (Some(a), Some(b)) => part(a, b),
+            (Some(more), None) => over(more),
+            (None, Some(more)) => over(more).reverse(),
+            (None, None) => return Ordering::Equal,
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+fn separates(c: char) -> bool {
+    matches!(c, '-' | '_' | '+' | '.')
+}
 
 /// A number more is more; a word more is what it stands for.
 fn over(more: &str) -> Ordering {

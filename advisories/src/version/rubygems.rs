@@ -5,10 +5,10 @@ use std::cmp::Ordering;
 use super::{Unreadable, front, is_digit, numbers};
 
 #[derive(Clone, Debug)]
-pub(super) struct Version(Vec<String>);
+pub(super) struct Version<'a>(Vec<&'a str>);
 
-impl Version {
-    pub(super) fn parse(text: &str) -> Result<Self, Unreadable> {
+impl<'a> Version<'a> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, Unreadable> {
         let text = text.trim();
         let known = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
         if !text.starts_with(is_digit) || !text.chars().all(known) {
@@ -19,7 +19,7 @@ impl Version {
             let mut dashes = part.split('-');
             split(dashes.next().unwrap_or(""), &mut segments);
             for after in dashes {
-                segments.push("pre".to_owned());
+                segments.push("pre");
                 split(after, &mut segments);
             }
         }
@@ -28,23 +28,23 @@ impl Version {
 
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         let longest = self.0.len().max(other.0.len());
-        let at = |version: &Self, index: usize| version.0.get(index).map_or("0", String::as_str).to_owned();
-        let order = (0..longest).map(|index| segment(&at(self, index), &at(other, index)));
-        order.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        let at = |version: &Self, index: usize| version.0.get(index).copied().unwrap_or("0");
+        let mut order = (0..longest).map(|index| segment(at(self, index), at(other, index)));
+        order.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 }
 
 /// Numbers and words, apart.
-fn split(mut part: &str, segments: &mut Vec<String>) {
+fn split<'a>(mut part: &'a str, segments: &mut Vec<&'a str>) {
     while !part.is_empty() {
         let digits = front(&mut part, is_digit);
         let word = if digits.is_empty() { front(&mut part, |c| !is_digit(c)) } else { digits };
-        segments.push(word.to_owned());
+        segments.push(word);
     }
 }
 
 /// Without zeros at the end of the release, and of what follows it: `1.0.a` is `1.a`.
-fn canonical(segments: Vec<String>) -> Vec<String> {
+fn canonical(segments: Vec<&str>) -> Vec<&str> {
     let words = segments.iter().position(|segment| !is_number(segment)).unwrap_or(segments.len());
     let mut release = segments;
     let mut rest = release.split_off(words);
