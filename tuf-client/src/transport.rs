@@ -14,7 +14,7 @@ use oci_image::SourceError;
 pub use dir::DirTransport;
 pub use http::HttpTransport;
 pub use location::{BadLocation, RepoLocation, TransportOptions};
-use oci::OciTransport;
+use oci::{OciTargets, OciTransport};
 
 /// One file that is asked for.
 #[derive(Clone, Copy, Debug)]
