@@ -18,9 +18,45 @@ use crate::matching::{self, Answer};
 #[derive(Debug)]
 pub struct Database {
     pub(crate) path: PathBuf,
-    file: File,
+    file: Bytes,
     head: Head,
     index: Index,
+}
+
+/// Where its bytes are.
+#[derive(Debug)]
+enum Bytes {
+    /// In a file, read at places.
+    File(File),
+    /// In memory, and not summed.
+    Memory(Vec<u8>),
+}
+
+impl Bytes {
+    fn length(&self) -> std::io::Result<u64> {
+        match self {
+            Self::File(file) => Ok(file.metadata()?.len()),
+            Self::Memory(bytes) => Ok(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+        }
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+        match self {
+            Self::File(file) => file.read_exact_at(buffer, offset),
+            Self::Memory(bytes) => {
+                let from = usize::try_from(offset).ok();
+                let part = from.and_then(|from| bytes.get(from..from.checked_add(buffer.len())?));
+                let part = part.ok_or(std::io::ErrorKind::UnexpectedEof)?;
+                buffer.copy_from_slice(part);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a sum is that of the bytes, where sums are looked at.
+    fn is_sum(&self, bytes: &[u8], checksum: u32) -> bool {
+        matches!(self, Self::Memory(_)) || crc32fast::hash(bytes) == checksum
+    }
 }
 
 /// What a database is.
@@ -67,9 +103,23 @@ impl Database {
     /// # Errors
     /// When it can't be read, is something else, of another form, or damaged.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|error| Error::Io { path: path.to_owned(), error })?;
+        Self::of(path, Bytes::File(file))
+    }
+
+    /// A database in memory whose sums are not looked at: for programs that look for input which the code behind them
+    /// can't bear. The sums find damage, and are no protection from anybody.
+    ///
+    /// # Errors
+    /// When it is something else, of another form, or can't be read.
+    #[doc(hidden)]
+    pub fn from_bytes_without_sums(bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::of(Path::new("memory"), Bytes::Memory(bytes))
+    }
+
+    fn of(path: &Path, file: Bytes) -> Result<Self, Error> {
         let io = |error| Error::Io { path: path.to_owned(), error };
-        let file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
+        let length = file.length().map_err(io)?;
         let mut bytes = [0; HEAD];
         let damaged = |what: String| Error::Damaged { path: path.to_owned(), what };
         let not_a_database = || Error::NotADatabase { path: path.to_owned() };
@@ -88,7 +138,7 @@ impl Database {
             Some(FORM) => (),
             Some(got) => return Err(Error::Version { path: path.to_owned(), expected: FORM, got }),
         }
-        let head = Head::parse(&bytes).ok_or_else(|| damaged("the head has another checksum".to_owned()))?;
+        let head = Head::parse(&bytes, |bytes, sum| file.is_sum(bytes, sum)).ok_or_else(|| damaged("the head has another checksum".to_owned()))?;
         if head.file_length != length {
             return Err(damaged(format!("expected {} bytes, got {length}", head.file_length)));
         }
@@ -176,7 +226,7 @@ impl Database {
     }
 }
 
-fn read_index(file: &File, head: Head) -> Result<Index, String> {
+fn read_index(file: &Bytes, head: Head) -> Result<Index, String> {
     let end = head.index.checked_add(head.index_length);
     if head.index_length > limits::INDEX || end != Some(head.file_length) {
         return Err("the index isn't at the end of the file".to_owned());
@@ -193,7 +243,7 @@ fn read_index(file: &File, head: Head) -> Result<Index, String> {
     Ok(index)
 }
 
-fn read_block<T: DeserializeOwned>(file: &File, head: Head, place: Place) -> Result<T, String> {
+fn read_block<T: DeserializeOwned>(file: &Bytes, head: Head, place: Place) -> Result<T, String> {
     let end = place.offset.checked_add(u64::from(place.length));
     if place.length > limits::BLOCK || end.is_none_or(|end| end > head.index) || place.offset < HEAD as u64 {
         return Err(format!(
@@ -205,7 +255,7 @@ fn read_block<T: DeserializeOwned>(file: &File, head: Head, place: Place) -> Res
 }
 
 fn read_at<T: DeserializeOwned>(
-    file: &File,
+    file: &Bytes,
     offset: u64,
     length: u64,
     checksum: u32,
@@ -214,7 +264,7 @@ fn read_at<T: DeserializeOwned>(
     let length = usize::try_from(length).map_err(|_| format!("{what} is too long for this machine"))?;
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, offset).map_err(|error| format!("{what} at {offset}: {error}"))?;
-    if crc32fast::hash(&bytes) != checksum {
+    if !file.is_sum(&bytes, checksum) {
         return Err(format!("{what} at {offset} has another checksum"));
     }
     match postcard::take_from_bytes(&bytes) {

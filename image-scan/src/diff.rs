@@ -296,7 +296,7 @@ impl<'r> View<'r> {
     }
 
     /// The versions of what a finding names.
-    fn versions_of(&self, key: Key<'_>) -> Option<&BTreeSet<&'r str>> {
+    fn versions_of<'k>(&'k self, key: Key<'k>) -> Option<&'k BTreeSet<&'k str>> {
         let package = (key.0, key.1);
         self.by_source.get(&package).or_else(|| self.versions.get(&package))
     }

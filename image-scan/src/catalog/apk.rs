@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn packages_have_their_origin() {
-        let Packages { found, unreadable } = installed(TEXT);
+        let Packages { found, unreadable, .. } = installed(TEXT);
         assert_eq!(unreadable, 1, "one has no version");
         let brief: Vec<_> =
             found.iter().map(|one| (one.name.as_str(), one.source.clone().unwrap().name)).collect();

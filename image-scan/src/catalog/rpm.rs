@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_package_is_read_with_epoch_source_and_module() {
-        let Packages { found, unreadable } = packages(Wanted::RpmNdb, &ndb(&bash())).unwrap();
+        let Packages { found, unreadable, .. } = packages(Wanted::RpmNdb, &ndb(&bash())).unwrap();
         assert_eq!(unreadable, 0);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].name.as_str(), found[0].version.as_str()), ("bash", "1:5.1.8-6.el9"));
