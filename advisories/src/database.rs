@@ -138,7 +138,8 @@ impl Database {
             Some(FORM) => (),
             Some(got) => return Err(Error::Version { path: path.to_owned(), expected: FORM, got }),
         }
-        let head = Head::parse(&bytes, |bytes, sum| file.is_sum(bytes, sum)).ok_or_else(|| damaged("the head has another checksum".to_owned()))?;
+        let head = Head::parse(&bytes, |bytes, sum| file.is_sum(bytes, sum))
+            .ok_or_else(|| damaged("the head has another checksum".to_owned()))?;
         if head.file_length != length {
             return Err(damaged(format!("expected {} bytes, got {length}", head.file_length)));
         }

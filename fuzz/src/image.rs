@@ -13,8 +13,11 @@ impl Layers {
     pub fn scan(&self) -> Result<Inventory, ScanError> {
         let ids: Vec<_> = self.0.iter().map(|layer| format!("\"{}\"", Digest::of(layer))).collect();
         let config = format!(r#"{{"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#, ids.join(","));
-        let layers: Vec<_> =
-            self.0.iter().map(|layer| Descriptor::of("application/vnd.oci.image.layer.v1.tar", layer)).collect();
+        let layers: Vec<_> = self
+            .0
+            .iter()
+            .map(|layer| Descriptor::of("application/vnd.oci.image.layer.v1.tar", layer))
+            .collect();
         let subject = Subject { digest: Digest::of(b""), config: config.as_bytes(), layers: &layers };
         Inventory::take(&subject, self, &mut |_| ())
     }

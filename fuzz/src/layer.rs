@@ -11,7 +11,9 @@ pub fn run(bytes: &[u8]) -> bool {
     let layers = Layers(layers(bytes));
     let scanned = layers.scan();
     match (&scanned, layers.scan()) {
-        (Ok(one), Ok(two)) => assert_eq!(format!("{one:?}"), format!("{two:?}"), "the same image is the same twice"),
+        (Ok(one), Ok(two)) => {
+            assert_eq!(format!("{one:?}"), format!("{two:?}"), "the same image is the same twice")
+        }
         (Err(one), Err(two)) => assert_eq!(one.to_string(), two.to_string()),
         (one, two) => panic!("the same image is {one:?} and {two:?}"),
     }

@@ -275,8 +275,7 @@ impl<'r> View<'r> {
                 by_source.entry((kind, name)).or_default().insert(one.version.as_str());
             }
         }
-        let not_looked_up =
-            |status| matches!(status, CoverageStatus::NoData | CoverageStatus::NoDatabase);
+        let not_looked_up = |status| matches!(status, CoverageStatus::NoData | CoverageStatus::NoDatabase);
         let blind = report.coverage.iter().filter(|one| not_looked_up(one.status));
         let blind = blind.map(|one| one.kind.name()).filter(|_| report.engines.is_empty()).collect();
         Self { report, weaknesses, versions, by_source, blind }
@@ -376,7 +375,9 @@ fn findings(before: &View<'_>, after: &View<'_>) -> FindingChanges {
     for (key, now) in &after.weaknesses {
         let then = pairs.get(key).and_then(|old| before.weaknesses.get(old));
         match (then.filter(|then| then.counts()), now.counts()) {
-            (Some(then), true) => changes.still.extend(change(Some(then), Some(now), None, (before, after), *key)),
+            (Some(then), true) => {
+                changes.still.extend(change(Some(then), Some(now), None, (before, after), *key))
+            }
             (Some(then), false) => {
                 let why = Some(Because::Ignored);
                 changes.gone.extend(change(Some(then), Some(now), why, (before, after), *key));
@@ -388,7 +389,8 @@ fn findings(before: &View<'_>, after: &View<'_>) -> FindingChanges {
             (None, false) => {}
         }
     }
-    for (key, then) in before.weaknesses.iter().filter(|(key, then)| !paired.contains(*key) && then.counts()) {
+    for (key, then) in before.weaknesses.iter().filter(|(key, then)| !paired.contains(*key) && then.counts())
+    {
         let why = why_gone(*key, then, after);
         let gone = change(Some(then), None, Some(why), (before, after), *key);
         match why {
@@ -416,7 +418,8 @@ fn why_new(key: Key<'_>, now: &Weakness<'_>, before: &View<'_>) -> Because {
 
 fn why_gone(key: Key<'_>, then: &Weakness<'_>, after: &View<'_>) -> Because {
     let report = after.report;
-    let unread = |path: &str| report.unread.iter().any(|unread| path == unread.path || is_inside(path, &unread.path));
+    let unread =
+        |path: &str| report.unread.iter().any(|unread| path == unread.path || is_inside(path, &unread.path));
     let Some(has) = after.versions_of(key) else {
         return match report.unread_more > 0 || then.findings.iter().any(|one| unread(&one.path)) {
             true => Because::NotRead,
@@ -476,7 +479,8 @@ fn severities(before: &View<'_>, after: &View<'_>, findings: &FindingChanges) ->
     let counted = |view: &View<'_>, severity| {
         view.weaknesses.values().filter(|one| one.counts() && one.severity() == severity).count()
     };
-    let listed = |list: &[FindingChange], severity| list.iter().filter(|one| one.severity == severity).count();
+    let listed =
+        |list: &[FindingChange], severity| list.iter().filter(|one| one.severity == severity).count();
     Severity::ALL
         .into_iter()
         .map(|severity| SeverityChange {

@@ -35,7 +35,7 @@ mod wanted;
 
 pub use component::{Component, Guess, Kind, Source};
 pub use diff::{
-    Because, ComponentChange, ComponentChanges, Diff, FindingChange, FindingChanges, Side, SeverityChange,
+    Because, ComponentChange, ComponentChanges, Diff, FindingChange, FindingChanges, SeverityChange, Side,
 };
 pub use ecosystem::{Ecosystem, Query};
 pub use engines::{Engine, Foreign};

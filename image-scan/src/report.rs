@@ -283,7 +283,9 @@ impl Report {
         let report: Self = serde_json::from_slice(bytes).map_err(expected)?;
         let most = limits::COMPONENTS_MAX;
         match report.components.len().max(report.findings.len()) {
-            count if count > most => Err(format!("expected at most {most} components and findings, got {count}")),
+            count if count > most => {
+                Err(format!("expected at most {most} components and findings, got {count}"))
+            }
             _ => Ok(report),
         }
     }

@@ -6,8 +6,8 @@
 mod support;
 
 use image_scan::{
-    Advisories, Answer, DatabaseInfo, Diff, Ecosystem, FindingChange, Ignore, ImageInfo, Known, Query, Report,
-    Rules, Severity, formats,
+    Advisories, Answer, DatabaseInfo, Diff, Ecosystem, FindingChange, Ignore, ImageInfo, Known, Query,
+    Report, Rules, Severity, formats,
 };
 use support::{DEBIAN_12, Image, Layer, deb};
 
@@ -21,7 +21,12 @@ const NONE: Fake = Fake { known: &[], without: &[] };
 
 impl Advisories for Fake {
     fn info(&self) -> DatabaseInfo {
-        DatabaseInfo { made_at: "2026-01-01T00:00:00Z".into(), age_seconds: 0, advisories: 1, sources: vec![] }
+        DatabaseInfo {
+            made_at: "2026-01-01T00:00:00Z".into(),
+            age_seconds: 0,
+            advisories: 1,
+            sources: vec![],
+        }
     }
 
     fn no_data(&self, ecosystem: &Ecosystem) -> Option<String> {
@@ -33,7 +38,9 @@ impl Advisories for Fake {
         let (undecided, known): (Vec<_>, Vec<_>) = here.partition(|_| query.version == "?");
         let affected = known.into_iter().filter(|(_, fixed, ..)| query.version.as_str() < *fixed);
         Ok(Answer {
-            known: affected.map(|(_, fixed, id, alias, severity)| known_as(id, alias, fixed, *severity)).collect(),
+            known: affected
+                .map(|(_, fixed, id, alias, severity)| known_as(id, alias, fixed, *severity))
+                .collect(),
             undecided: undecided.iter().map(|(_, _, id, ..)| ((*id).to_owned(), "?".to_owned())).collect(),
         })
     }
@@ -95,7 +102,14 @@ fn a_finding_comes_and_goes_for_a_reason() {
     for (layer, advisories, new, gone, still, not_known) in [
         (debian(&[("bash", "5.2")]), &BASH, None, None, Some("[\"5.2\"] -> [\"5.2\"]"), None),
         (debian(&[("bash", "5.2.1")]), &BASH, None, None, Some("[\"5.2\"] -> [\"5.2.1\"]"), None),
-        (debian(&[("bash", "5.3")]), &BASH, None, Some("[\"5.2\"] -> [\"5.3\"]: another version"), None, None),
+        (
+            debian(&[("bash", "5.3")]),
+            &BASH,
+            None,
+            Some("[\"5.2\"] -> [\"5.3\"]: another version"),
+            None,
+            None,
+        ),
         (debian(&[("zsh", "1")]), &BASH, None, Some("[\"5.2\"] -> []: the component is gone"), None, None),
         (
             debian(&[("bash", "5.2")]),
@@ -180,7 +194,8 @@ fn a_database_that_cant_be_read_takes_no_finding_away() {
 
 #[test]
 fn an_advisory_that_got_another_name_is_the_same() {
-    let (old, new) = (report(debian(&[("bash", "5.2")]), &BASH), report(debian(&[("bash", "5.2")]), &RENAMED));
+    let (old, new) =
+        (report(debian(&[("bash", "5.2")]), &BASH), report(debian(&[("bash", "5.2")]), &RENAMED));
     for (old, new, was) in [(&old, &new, Severity::High), (&new, &old, Severity::Critical)] {
         let diff = between(old, new);
         assert_eq!((diff.findings.new.len(), diff.findings.gone.len(), diff.findings.still.len()), (0, 0, 1));
@@ -264,7 +279,10 @@ fn what_nobody_answers_for_any_more_is_new() {
     let diff = between(&answered, &plain);
     assert_eq!(brief(&diff.findings.new), ["CVE-1 bash [] -> [\"5.2\"]: nobody answers for it any more"]);
     let diff = between(&plain, &answered);
-    assert_eq!(brief(&diff.findings.gone), ["CVE-1 bash [\"5.2\"] -> [\"5.2\"]: somebody answers for it now"]);
+    assert_eq!(
+        brief(&diff.findings.gone),
+        ["CVE-1 bash [\"5.2\"] -> [\"5.2\"]: somebody answers for it now"]
+    );
     assert_eq!((diff.new.ignored, diff.findings.still.len()), (1, 0));
 }
 

@@ -16,7 +16,12 @@ struct Fake;
 
 impl Advisories for Fake {
     fn info(&self) -> DatabaseInfo {
-        DatabaseInfo { made_at: "2026-01-01T00:00:00Z".into(), age_seconds: 0, advisories: 1, sources: vec![] }
+        DatabaseInfo {
+            made_at: "2026-01-01T00:00:00Z".into(),
+            age_seconds: 0,
+            advisories: 1,
+            sources: vec![],
+        }
     }
 
     fn no_data(&self, _: &Ecosystem) -> Option<String> {

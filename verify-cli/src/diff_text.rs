@@ -147,7 +147,10 @@ fn finding(one: &FindingChange, style: Style) {
     let severity = style.severity(one.severity, &format!("{:<10}", one.severity.name()));
     let id = in_a_line(&one.id);
     let exploited = if one.exploited { style.bad("EXPLOITED ") } else { String::new() };
-    let fixed = one.fixed.as_ref().map_or_else(|| "no fix yet".to_owned(), |fixed| format!("-> {}", in_a_line(fixed)));
+    let fixed = one
+        .fixed
+        .as_ref()
+        .map_or_else(|| "no fix yet".to_owned(), |fixed| format!("-> {}", in_a_line(fixed)));
     let why = one.because.map(Because::words).unwrap_or_default();
     let summary: String = one.summary.iter().flat_map(|text| text.chars()).take(SUMMARY_SHOWN).collect();
     out!("      {severity} {id:<16} {fixed:<20} {exploited}{why}");
@@ -203,7 +206,8 @@ fn not_known(diff: &Diff, style: Style) {
 fn summary(diff: &Diff, style: Style) {
     let (new, gone) = (diff.findings.new.len(), diff.findings.gone.len());
     let unknown = diff.findings.not_known.len();
-    let told = format!("{gone} findings are gone, {new} are new, {} are still there", diff.findings.still.len());
+    let told =
+        format!("{gone} findings are gone, {new} are new, {} are still there", diff.findings.still.len());
     let word = match (gone, new) {
         (0, 0) => style.strong("the same"),
         (_, 0) => style.good("better"),
@@ -225,7 +229,10 @@ fn summary(diff: &Diff, style: Style) {
 fn groups(list: &[FindingChange]) -> Vec<Vec<&FindingChange>> {
     let mut groups: BTreeMap<_, Vec<&FindingChange>> = BTreeMap::new();
     for one in list {
-        groups.entry((one.ecosystem.as_str(), one.package.as_str(), &one.old, &one.new)).or_default().push(one);
+        groups
+            .entry((one.ecosystem.as_str(), one.package.as_str(), &one.old, &one.new))
+            .or_default()
+            .push(one);
     }
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.iter().map(|one| one.severity).max()));

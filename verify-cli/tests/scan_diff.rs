@@ -77,8 +77,7 @@ fn story() -> tempfile::TempDir {
     folder
 }
 
-const DIFF: [&str; 7] =
-    ["scan", "diff", "oci:old:1", "oci:new:1", "--unverified", "--db", "advisories.db"];
+const DIFF: [&str; 7] = ["scan", "diff", "oci:old:1", "oci:new:1", "--unverified", "--db", "advisories.db"];
 
 #[test]
 fn a_comparison_says_what_got_better_and_what_got_worse() {
@@ -134,7 +133,11 @@ fn only_what_is_new_breaks_a_rule() {
     let folder = story();
     let run = verify(folder.path(), &[&DIFF[..], &["--fail-on", "high"]].concat());
     assert_eq!(run.code, 4, "{}{}", run.out, run.err);
-    assert!(run.out.ends_with("FAILED expected no finding of severity high or worse, got 1\n"), "{}", run.out);
+    assert!(
+        run.out.ends_with("FAILED expected no finding of severity high or worse, got 1\n"),
+        "{}",
+        run.out
+    );
     let back = ["scan", "diff", "oci:new:1", "oci:new:1", "--unverified", "--db", "advisories.db"];
     let run = verify(folder.path(), &[&back[..], &["--fail-on", "any"]].concat());
     assert_eq!(run.code, 0, "{}", run.out);
@@ -162,7 +165,10 @@ fn a_report_stands_for_an_image_and_nobody_vouches_for_it() {
     assert!(run.err.contains("warning: nobody vouches for what old.json says"), "{}", run.err);
     assert!(run.out.contains("report old.json: nobody vouches for it"), "{}", run.out);
     let both = |more: &[&str]| {
-        verify(folder.path(), &[&["scan", "diff", "./old.json", "./new.json", "--format", "json"][..], more].concat())
+        verify(
+            folder.path(),
+            &[&["scan", "diff", "./old.json", "./new.json", "--format", "json"][..], more].concat(),
+        )
     };
     let run = both(&["--fail-on", "any"]);
     let report = run.json();
@@ -184,7 +190,10 @@ fn a_wrong_call_is_told_and_an_image_may_still_be_called_diff() {
         (&["scan", "diff", "oci:old:1"][..], "the following required arguments were not provided"),
         (&["scan", "diff", "bad.json", "oci:new:1", "--unverified"], "expected a report of version 1, got 7"),
         (&["scan", "diff", "none.json", "oci:new:1", "--unverified"], "none.json can't be used"),
-        (&["scan", "diff", "oci:old:1", "oci:new:1", "--unverified", "--fail-on", "high"], "a rule needs advisories"),
+        (
+            &["scan", "diff", "oci:old:1", "oci:new:1", "--unverified", "--fail-on", "high"],
+            "a rule needs advisories",
+        ),
         (&["scan", "diff", "A B", "oci:new:1"], "invalid value 'A B' for '<OLD>'"),
         (&["scan"], "the following required arguments were not provided"),
     ] {
@@ -193,7 +202,11 @@ fn a_wrong_call_is_told_and_an_image_may_still_be_called_diff() {
         assert!(run.err.contains(said), "{words:?} {}", run.err);
     }
     // A bare name is an image where it isn't the verb: behind an option, or behind the end of them.
-    for words in [&["scan", "--offline", "diff"][..], &["scan", "--offline", "--", "diff"], &["scan", "--offline", "help"]] {
+    for words in [
+        &["scan", "--offline", "diff"][..],
+        &["scan", "--offline", "--", "diff"],
+        &["scan", "--offline", "help"],
+    ] {
         let run = verify(folder.path(), words);
         assert!(run.err.contains("docker.io/library/"), "{words:?} {} {}", run.out, run.err);
     }
@@ -211,14 +224,19 @@ fn both_images_are_verified_first() {
     let at = endpoints.now.to_rfc3339();
     image(folder.path(), "mine", &[("bash", "5.2")]);
     let diff = |new: &str, known_as: &str| {
-        let words = ["scan", "diff", &endpoints.image, new, "--old-as", &endpoints.name, "--new-as", known_as];
-        let trust = ["--repo", &endpoints.repo, "--root", "root.json", "--at", &at, "--platform", endpoints.platform];
+        let words =
+            ["scan", "diff", &endpoints.image, new, "--old-as", &endpoints.name, "--new-as", known_as];
+        let trust =
+            ["--repo", &endpoints.repo, "--root", "root.json", "--at", &at, "--platform", endpoints.platform];
         verify(folder.path(), &[&words[..], &trust, &["--format", "json"]].concat())
     };
     let run = diff(&endpoints.image, &endpoints.name);
     assert_eq!(run.code, 0, "{}", run.err);
     let report = run.json();
-    assert_eq!((&report["old"]["image"]["verified"], &report["new"]["image"]["verified"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&report["old"]["image"]["verified"], &report["new"]["image"]["verified"]),
+        (&json!(true), &json!(true))
+    );
     assert!(report["old"]["file"].is_null());
     // Bytes that aren't those that the name stands for: the verdict, and no comparison.
     let run = diff("oci:mine:1", &endpoints.name);

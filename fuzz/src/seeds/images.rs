@@ -10,7 +10,8 @@ use crate::image::{entry, tar};
 pub fn layers() -> Named {
     let python = |name: &str| format!("Name: {name}\nVersion: 1.0\n");
     let one = |files: &[(&str, &[u8])]| stacked(&[tar(files)]);
-    let below = tar(&[("x/a.dist-info/METADATA", python("a").as_bytes()), ("x/b.egg-info", python("b").as_bytes())]);
+    let below =
+        tar(&[("x/a.dist-info/METADATA", python("a").as_bytes()), ("x/b.egg-info", python("b").as_bytes())]);
     let linked = [
         entry("lib", b'2', "usr/lib", 0).to_vec(),
         tar(&[("lib/a.dist-info/METADATA", python("a").as_bytes())]),
@@ -25,10 +26,17 @@ pub fn layers() -> Named {
         ("good-linked".into(), stacked(&[linked.concat()])),
         ("good-second-name".into(), stacked(&twice)),
         ("good-opaque-below".into(), stacked(&[below.clone(), tar(&[("y/.wh..wh..opq", b"")])])),
-        ("bad-whiteouts".into(), stacked(&[below.clone(), tar(&[("x/.wh.a.dist-info", b""), ("x/.wh.b.egg-info", b"")])])),
+        (
+            "bad-whiteouts".into(),
+            stacked(&[below.clone(), tar(&[("x/.wh.a.dist-info", b""), ("x/.wh.b.egg-info", b"")])]),
+        ),
         ("bad-opaque".into(), stacked(&[below, tar(&[("x/.wh..wh..opq", b"")])])),
         ("bad-outside".into(), one(&[("../../etc/passwd", b"root")])),
-        ("bad-cut".into(), { let mut cut = one(&[("a", &[7; 600])]); cut.truncate(900); cut }),
+        ("bad-cut".into(), {
+            let mut cut = one(&[("a", &[7; 600])]);
+            cut.truncate(900);
+            cut
+        }),
         ("bad-empty".into(), Vec::new()),
     ]
 }
@@ -49,7 +57,8 @@ pub fn files() -> Named {
     let status = b"Package: a\nStatus: install ok installed\nVersion: 1:1.0-1+b1\nSource: s (1.0-1)\n";
     let deps = br#"{"packages":[{"name":"a/b","version":"v1.0.0"}]}"#;
     let pom: (&str, &[u8]) = ("META-INF/maven/g/a/pom.properties", b"groupId=g\nartifactId=a\nversion=1\n");
-    let manifest: (&str, &[u8]) = ("META-INF/MANIFEST.MF", b"Implementation-Version: 1.0\nImplementation-Title: a\n");
+    let manifest: (&str, &[u8]) =
+        ("META-INF/MANIFEST.MF", b"Implementation-Version: 1.0\nImplementation-Title: a\n");
     let inner = zipped(&[manifest, ("a/b/C.class", b"")]);
     vec![
         ("good-dpkg".into(), at("var/lib/dpkg/status", status)),
@@ -65,10 +74,19 @@ pub fn files() -> Named {
         ("good-jar".into(), at("x/a-1.0.jar", &zipped(&[pom, manifest]))),
         ("good-jar-guessed".into(), at("x/a-1.0.jar", &zipped(&[manifest, ("a/b/C.class", b"")]))),
         ("good-war".into(), at("x/a.war", &zipped(&[("WEB-INF/lib/b-1.0.jar", &inner)]))),
-        ("good-yarn".into(), at("x/.yarn/cache/a.zip", &zipped(&[("node_modules/a/package.json", br#"{"name":"a","version":"1.0.0"}"#)]))),
+        (
+            "good-yarn".into(),
+            at(
+                "x/.yarn/cache/a.zip",
+                &zipped(&[("node_modules/a/package.json", br#"{"name":"a","version":"1.0.0"}"#)]),
+            ),
+        ),
         ("good-egg".into(), at("x/a.egg", &zipped(&[("EGG-INFO/PKG-INFO", b"Name: a\nVersion: 1\n")]))),
         ("bad-jar".into(), at("x/a-1.0.jar", b"PK\x03\x04")),
-        ("bad-removed".into(), at("var/lib/dpkg/status", b"Package: a\nStatus: deinstall ok config-files\nVersion: 1\n")),
+        (
+            "bad-removed".into(),
+            at("var/lib/dpkg/status", b"Package: a\nStatus: deinstall ok config-files\nVersion: 1\n"),
+        ),
         ("bad-control".into(), at("lib/apk/db/installed", b"P:a\x1b[31m\nV:1-r0\n\n")),
     ]
 }
@@ -144,7 +162,8 @@ fn sqlite() -> Vec<u8> {
     leaf(&mut bytes, 100, 0, &cell(schema));
     // Number and header, whose length takes two bytes of its type.
     let kind = header.len() * 2 + 12;
-    let mut row = vec![4, 0, 0x80 | u8::try_from(kind >> 7).expect("short"), u8::try_from(kind & 0x7f).expect("short")];
+    let mut row =
+        vec![4, 0, 0x80 | u8::try_from(kind >> 7).expect("short"), u8::try_from(kind & 0x7f).expect("short")];
     row.extend_from_slice(&header);
     leaf(&mut bytes, 512, 512, &cell(&row));
     bytes
@@ -153,7 +172,11 @@ fn sqlite() -> Vec<u8> {
 /// A cell: length of the record in two bytes, the row's number, the record.
 fn cell(record: &[u8]) -> Vec<u8> {
     let length = record.len();
-    let mut cell = vec![0x80 | u8::try_from(length >> 7).expect("short"), u8::try_from(length & 0x7f).expect("short"), 1];
+    let mut cell = vec![
+        0x80 | u8::try_from(length >> 7).expect("short"),
+        u8::try_from(length & 0x7f).expect("short"),
+        1,
+    ];
     cell.extend_from_slice(record);
     cell
 }
@@ -191,7 +214,9 @@ fn berkeley() -> Vec<u8> {
 
 /// Documents, each after the number of its kind.
 pub fn documents() -> Named {
-    let vex = |statements: &str| format!("\0{{\"author\":\"a\",\"timestamp\":\"2026-01-01T00:00:00Z\",\"statements\":[{statements}]}}");
+    let vex = |statements: &str| {
+        format!("\0{{\"author\":\"a\",\"timestamp\":\"2026-01-01T00:00:00Z\",\"statements\":[{statements}]}}")
+    };
     let csaf = |category: &str, tree: &str, vulnerabilities: &str| {
         format!(
             "\u{1}{{\"document\":{{\"category\":\"{category}\",\"csaf_version\":\"2.0\",\"publisher\":{{\"name\":\"a\"}},\
@@ -207,11 +232,19 @@ pub fn documents() -> Named {
         "flags":[{"label":"component_not_present","group_ids":["G"]}],"threats":[{"category":"impact","details":"x","product_ids":["R"]}]}"#;
     let bytes = |text: String| text.into_bytes();
     vec![
-        ("good-openvex".into(), bytes(vex(r#"{"vulnerability":{"name":"CVE-1"},"status":"fixed","products":[{"@id":"pkg:oci/a","subcomponents":[{"@id":"pkg:x/y"}]}]}"#))),
+        (
+            "good-openvex".into(),
+            bytes(vex(
+                r#"{"vulnerability":{"name":"CVE-1"},"status":"fixed","products":[{"@id":"pkg:oci/a","subcomponents":[{"@id":"pkg:x/y"}]}]}"#,
+            )),
+        ),
         ("good-csaf".into(), bytes(csaf("csaf_vex", TREE, SAID))),
         ("bad-status".into(), bytes(vex(r#"{"vulnerability":"CVE-1","status":"fine"}"#))),
         ("bad-category".into(), bytes(csaf("csaf_base", TREE, SAID))),
-        ("bad-twice".into(), bytes(csaf("csaf_vex", &TREE.replace("\"P\",\"product_ident", "\"I\",\"product_ident"), SAID))),
+        (
+            "bad-twice".into(),
+            bytes(csaf("csaf_vex", &TREE.replace("\"P\",\"product_ident", "\"I\",\"product_ident"), SAID)),
+        ),
         ("bad-nameless".into(), bytes(csaf("csaf_vex", TREE, r#"{"product_status":{"fixed":["I"]}}"#))),
     ]
 }

@@ -245,7 +245,10 @@ fn products<'t>(tree: &'t Tree, budget: &mut Budget) -> Result<HashMap<&'t str, 
 
 /// Roughly what a product takes in memory.
 fn size(product: &VexProduct) -> usize {
-    let names = product.names.iter().fold(0_usize, |sum, name| sum.saturating_add(NAME_SIZE).saturating_add(name.len()));
+    let names = product
+        .names
+        .iter()
+        .fold(0_usize, |sum, name| sum.saturating_add(NAME_SIZE).saturating_add(name.len()));
     product.parts.iter().fold(names.saturating_add(NAME_SIZE), |sum, part| sum.saturating_add(size(part)))
 }
 
@@ -441,19 +444,16 @@ mod tests {
             let [one] = statements.as_slice() else { panic!("{id}: {statements:?}") };
             let [product] = one.products.as_slice() else { panic!("{id}: {one:?}") };
             assert_eq!(product.names, names, "{id}");
-            let got: Vec<&str> = product.parts.iter().flat_map(|part| &part.names).map(String::as_str).collect();
+            let got: Vec<&str> =
+                product.parts.iter().flat_map(|part| &part.names).map(String::as_str).collect();
             assert_eq!(got, parts, "{id}");
         }
     }
 
     #[test]
     fn who_isnt_affected_says_why_of_that_product() {
-        let flag = |label: &str, ids: Value, groups: Value| {
-            json!([{ "label": label, "product_ids": ids, "group_ids": groups }])
-        };
-        let threat = |category: &str| {
-            json!([{ "category": category, "details": "no shell runs", "product_ids": ["BASH-IN-IMAGE"] }])
-        };
+        let flag = |label: &str, ids: Value, groups: Value| json!([{ "label": label, "product_ids": ids, "group_ids": groups }]);
+        let threat = |category: &str| json!([{ "category": category, "details": "no shell runs", "product_ids": ["BASH-IN-IMAGE"] }]);
         let known = "vulnerable_code_not_present";
         for (flags, threats, reason) in [
             (flag(known, json!(["BASH-IN-IMAGE"]), json!([])), json!([]), Some(known)),
@@ -474,7 +474,10 @@ mod tests {
             }));
             let [one] = statements.as_slice() else { panic!("{statements:?}") };
             assert_eq!((one.status.as_str(), one.justification.as_deref()), ("not_affected", reason));
-            assert_eq!((one.vulnerability.as_str(), one.aliases.as_slice()), ("CVE-1", &["BUG-1".to_owned()][..]));
+            assert_eq!(
+                (one.vulnerability.as_str(), one.aliases.as_slice()),
+                ("CVE-1", &["BUG-1".to_owned()][..])
+            );
             assert_eq!(one.time.unwrap().to_rfc3339(), "2026-01-02T00:00:00+00:00");
         }
     }
@@ -494,7 +497,12 @@ mod tests {
             .collect();
         assert_eq!(
             told,
-            [("affected", false, 2), ("fixed", false, 2), ("not_affected", true, 1), ("under_investigation", false, 1)]
+            [
+                ("affected", false, 2),
+                ("fixed", false, 2),
+                ("not_affected", true, 1),
+                ("under_investigation", false, 1)
+            ]
         );
     }
 
@@ -506,13 +514,33 @@ mod tests {
             vex(&document.to_string()).unwrap_err().to_string()
         };
         for (pointer, value, why) in [
-            ("/document/category", json!("csaf_base"), "expected a CSAF document of category csaf_vex, got csaf_base"),
+            (
+                "/document/category",
+                json!("csaf_base"),
+                "expected a CSAF document of category csaf_vex, got csaf_base",
+            ),
             ("/document/csaf_version", json!("1.2"), "expected a CSAF document of version 2.0, got 1.2"),
-            ("/document/tracking/status", json!("draft"), "expected a CSAF document with status interim, got draft"),
-            ("/document/tracking/current_release_date", json!("today"), "expected a CSAF document, got something else"),
-            ("/product_tree/full_product_names/1/product_id", json!("BASH"), "two products have the id \"BASH\""),
+            (
+                "/document/tracking/status",
+                json!("draft"),
+                "expected a CSAF document with status interim, got draft",
+            ),
+            (
+                "/document/tracking/current_release_date",
+                json!("today"),
+                "expected a CSAF document, got something else",
+            ),
+            (
+                "/product_tree/full_product_names/1/product_id",
+                json!("BASH"),
+                "two products have the id \"BASH\"",
+            ),
             ("/vulnerabilities", json!([{}]), "a vulnerability without a name"),
-            ("/vulnerabilities", json!(vec![json!({}); ENTRIES_MAX + 1]), "expected a list of vulnerabilities of at most"),
+            (
+                "/vulnerabilities",
+                json!(vec![json!({}); ENTRIES_MAX + 1]),
+                "expected a list of vulnerabilities of at most",
+            ),
         ] {
             let got = changed(pointer, value);
             assert!(got.contains(why), "{pointer}: {got}");
@@ -522,7 +550,8 @@ mod tests {
 
     #[test]
     fn what_a_document_names_together_is_bounded() {
-        let named = |times: usize| json!({ "cve": "CVE-1", "product_status": { "fixed": vec!["IMAGE"; times] } });
+        let named =
+            |times: usize| json!({ "cve": "CVE-1", "product_status": { "fixed": vec!["IMAGE"; times] } });
         assert!(vex(&document(tree(), json!([named(1000)])).to_string()).is_ok());
         // A name of a megabyte, a thousand times; as many reasons as products; names of the weakness for each reason.
         let mut long = tree();
@@ -532,10 +561,14 @@ mod tests {
             .collect();
         let ids: Vec<String> = (0..2000).map(|at| format!("P{at}")).collect();
         let aliases: Vec<Value> = (0..2000).map(|at| json!({ "text": format!("BUG-{at}") })).collect();
-        let reasoned = json!({ "ids": aliases, "threats": flags, "product_status": { "known_not_affected": ids } });
+        let reasoned =
+            json!({ "ids": aliases, "threats": flags, "product_status": { "known_not_affected": ids } });
         for (tree, vulnerability) in [(long, named(1000)), (tree(), reasoned)] {
             let why = vex(&document(tree, json!([vulnerability])).to_string()).unwrap_err().to_string();
-            assert!(why.starts_with("expected a list of what all statements name of at most 67108864"), "{why}");
+            assert!(
+                why.starts_with("expected a list of what all statements name of at most 67108864"),
+                "{why}"
+            );
         }
         let deep = format!("{{\"document\":{}1{}}}", "{\"a\":".repeat(5000), "}".repeat(5000));
         assert!(vex(&deep).is_err());

@@ -17,7 +17,9 @@ pub(crate) fn owned_files(bytes: &[u8], file: &mut dyn FnMut(&[u8], &str)) {
             Some((b"P:", name)) => package = str::from_utf8(name).unwrap_or_default(),
             Some((b"F:", path)) => folder = path,
             // A long folder for many short names would be written anew for each.
-            Some((b"R:", name)) if folder.len().saturating_add(name.len()) < PATH_MAX => file(&[folder, b"/", name].concat(), package),
+            Some((b"R:", name)) if folder.len().saturating_add(name.len()) < PATH_MAX => {
+                file(&[folder, b"/", name].concat(), package)
+            }
             _ => {}
         }
     }

@@ -65,7 +65,8 @@ fn look_into(
             let inner = read(&mut archive, at, (*budget, false), budget)?;
             let place = format!("{inside}/{name}");
             let file = name.rsplit('/').next().unwrap_or(&name);
-            look_into(&inner, (file, &place), deeper, budget, found).map_err(|why| format!("{place}: {why}"))?;
+            look_into(&inner, (file, &place), deeper, budget, found)
+                .map_err(|why| format!("{place}: {why}"))?;
         }
     }
     // What Maven wrote is no guess; then the archive is named, or is made of others that are.
@@ -167,7 +168,11 @@ mod tests {
         }
         assert!(artifacts("a.jar", &nested, &mut LEFT.clone()).unwrap_err().ends_with("more than 4 deep"));
         let large = vec![b' '; 100_000];
-        assert!(artifacts("a.jar", &jar(&[(LOG4J.0, &large)]), &mut LEFT.clone()).unwrap_err().contains("at most 65536 bytes"));
+        assert!(
+            artifacts("a.jar", &jar(&[(LOG4J.0, &large)]), &mut LEFT.clone())
+                .unwrap_err()
+                .contains("at most 65536 bytes")
+        );
         assert!(artifacts("a.jar", b"PK", &mut LEFT.clone()).is_err());
     }
 
@@ -240,7 +245,14 @@ mod tests {
                 "file-name",
                 "org.bouncycastle:bcprov-jdk15on",
             ),
-            ("commons-io-2.4.jar", "", &["org/apache/commons/io/A"], "2.4", "file-name", "commons-io:commons-io"),
+            (
+                "commons-io-2.4.jar",
+                "",
+                &["org/apache/commons/io/A"],
+                "2.4",
+                "file-name",
+                "commons-io:commons-io",
+            ),
             (
                 "tomcat-embed-core-9.0.50.jar",
                 "",
@@ -250,7 +262,14 @@ mod tests {
                 "org.apache.tomcat.embed:tomcat-embed-core",
             ),
             // The version is what stands last, without what it was built for, where the manifest says which that is.
-            ("log4j-1.2-api-2.17.1.jar", "", &["org/apache/log4j/A"], "2.17.1", "file-name", "log4j:log4j-1.2-api"),
+            (
+                "log4j-1.2-api-2.17.1.jar",
+                "",
+                &["org/apache/log4j/A"],
+                "2.17.1",
+                "file-name",
+                "log4j:log4j-1.2-api",
+            ),
             ("guava-31.1-jre.jar", "", &["com/google/common/A"], "31.1-jre", "file-name", "com.google:guava"),
             (
                 "netty-epoll-4.1.50.Final-linux-x86_64.jar",
@@ -295,11 +314,18 @@ mod tests {
 
     #[test]
     fn what_maven_wrote_is_no_guess() {
-        let manifest = ("META-INF/MANIFEST.MF", &b"Implementation-Version: 9\nImplementation-Title: other\n"[..]);
+        let manifest =
+            ("META-INF/MANIFEST.MF", &b"Implementation-Version: 9\nImplementation-Title: other\n"[..]);
         let inner = jar(&[LOG4J, manifest, ("a/b/C.class", b"")]);
-        let outer = jar(&[("WEB-INF/lib/log4j-core-2.14.1.jar", &inner), ("WEB-INF/lib/guess-1.0.jar", &jar(&[("a/b/C.class", b"")]))]);
+        let outer = jar(&[
+            ("WEB-INF/lib/log4j-core-2.14.1.jar", &inner),
+            ("WEB-INF/lib/guess-1.0.jar", &jar(&[("a/b/C.class", b"")])),
+        ]);
         let found = artifacts("app.war", &outer, &mut LEFT.clone()).unwrap();
-        let told: Vec<_> = found.iter().map(|one| (one.version.as_str(), one.guess.is_some(), one.inside.as_deref())).collect();
+        let told: Vec<_> = found
+            .iter()
+            .map(|one| (one.version.as_str(), one.guess.is_some(), one.inside.as_deref()))
+            .collect();
         assert_eq!(
             told,
             [

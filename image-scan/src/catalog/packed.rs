@@ -40,7 +40,8 @@ fn described(bytes: &[u8], left: &mut u64, wanted: &dyn Fn(&str) -> bool) -> Res
     if archive.len() > FILES_MAX {
         return Err(format!("an archive has at most {FILES_MAX} files, got {}", archive.len()));
     }
-    let is_wanted = |at: &usize| archive.name_for_index(*at).is_some_and(|name| name.is_ok_and(|name| wanted(&name)));
+    let is_wanted =
+        |at: &usize| archive.name_for_index(*at).is_some_and(|name| name.is_ok_and(|name| wanted(&name)));
     let Some(at) = (0..archive.len()).find(is_wanted) else { return Ok(None) };
     let file = archive.by_index(at).map_err(|error| error.to_string())?;
     let mut text = Vec::new();
@@ -87,17 +88,27 @@ mod tests {
             let [one] = found.as_slice() else { panic!("{found:?}") };
             assert_eq!((one.name.as_str(), one.version.as_str()), ("lodash", "4.17.20"));
         }
-        assert_eq!(npm(&archive(&[("a", b"")]), &mut LEFT.clone()).unwrap_err(), "expected a package in it, got none");
+        assert_eq!(
+            npm(&archive(&[("a", b"")]), &mut LEFT.clone()).unwrap_err(),
+            "expected a package in it, got none"
+        );
         assert!(npm(b"PK", &mut LEFT.clone()).is_err());
     }
 
     #[test]
     fn an_egg_is_named_by_what_it_says() {
-        let bytes = archive(&[("EGG-INFO/PKG-INFO", b"Name: a\nVersion: 1.0\n"), ("x/EGG-INFO/PKG-INFO", b"Name: b\nVersion: 2\n")]);
+        let bytes = archive(&[
+            ("EGG-INFO/PKG-INFO", b"Name: a\nVersion: 1.0\n"),
+            ("x/EGG-INFO/PKG-INFO", b"Name: b\nVersion: 2\n"),
+        ]);
         let found = egg(&bytes, &mut LEFT.clone()).unwrap();
         assert_eq!((found[0].name.as_str(), found[0].version.as_str(), found.len()), ("a", "1.0", 1));
         assert!(egg(&archive(&[]), &mut LEFT.clone()).unwrap().is_empty());
         let bomb = vec![b' '; 5 * 1024 * 1024];
-        assert!(egg(&archive(&[("EGG-INFO/PKG-INFO", &bomb)]), &mut LEFT.clone()).unwrap_err().contains("at most 4194304 bytes"));
+        assert!(
+            egg(&archive(&[("EGG-INFO/PKG-INFO", &bomb)]), &mut LEFT.clone())
+                .unwrap_err()
+                .contains("at most 4194304 bytes")
+        );
     }
 }

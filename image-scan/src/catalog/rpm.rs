@@ -35,7 +35,8 @@ pub(crate) fn owned_files(wanted: Wanted, bytes: &[u8], file: &mut dyn FnMut(&[u
         for (base, folder) in header.texts(Tag::BaseNames).into_iter().zip(header.numbers(Tag::DirIndexes)) {
             let folder = usize::try_from(folder).ok().and_then(|index| folders.get(index));
             // A long folder for many short names would be written anew for each.
-            if let Some(folder) = folder.filter(|folder| folder.len().saturating_add(base.len()) <= PATH_MAX) {
+            if let Some(folder) = folder.filter(|folder| folder.len().saturating_add(base.len()) <= PATH_MAX)
+            {
                 file(format!("{folder}{base}").as_bytes(), name);
             }
         }

@@ -51,7 +51,9 @@ fn verdict(diff: &Diff) -> String {
     }
     match &diff.gate {
         Some(gate) if gate.passed => {
-            text.push_str(" <span class=\"mark good\">\u{2713} passed: no rule is broken by what is new</span>");
+            text.push_str(
+                " <span class=\"mark good\">\u{2713} passed: no rule is broken by what is new</span>",
+            );
         }
         Some(gate) => {
             let _ = write!(
@@ -67,10 +69,9 @@ fn verdict(diff: &Diff) -> String {
 
 fn side(page: &mut String, name: &str, side: &Side) {
     let mark = match (&side.file, side.image.verified) {
-        (Some(file), _) => format!(
-            "<span class=\"mark bad\">report {}: nobody vouches for it</span>",
-            escaped(file)
-        ),
+        (Some(file), _) => {
+            format!("<span class=\"mark bad\">report {}: nobody vouches for it</span>", escaped(file))
+        }
         (None, true) => "<span class=\"mark good\">\u{2713} verified</span>".to_owned(),
         (None, false) => {
             "<span class=\"mark bad\">\u{2717} unverified: nobody vouches for these bytes</span>".to_owned()

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use oci_image::tuf_layout::{Asked, ENCODED, FILE_NAME, is_target_encoded};
 pub(super) use oci_image::tuf_layout::target_tag;
+use oci_image::tuf_layout::{Asked, ENCODED, FILE_NAME, is_target_encoded};
 use oci_image::{Descriptor, Digest, Manifest, Tag, media};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};

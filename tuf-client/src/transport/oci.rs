@@ -113,7 +113,6 @@ impl OciTransport {
         }
     }
 
-
     fn malformed(&self, why: String) -> SourceError {
         SourceError::Malformed { at: self.describe(), why }
     }

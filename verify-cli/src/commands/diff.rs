@@ -24,10 +24,11 @@ const REPORT_MAX: u64 = 256 * 1024 * 1024;
 
 pub(crate) fn run(args: &DiffArgs) -> Result<Exit, Failure> {
     let now = args.at.unwrap_or_else(Utc::now);
-    let calls = [(&args.old, &args.old_as), (&args.new, &args.new_as)].map(|(operand, known_as)| match operand {
-        Operand::Image(image) => Side::Image(Box::new(args.scan(image, known_as.as_ref()))),
-        Operand::Report(file) => Side::Report(file),
-    });
+    let calls =
+        [(&args.old, &args.old_as), (&args.new, &args.new_as)].map(|(operand, known_as)| match operand {
+            Operand::Image(image) => Side::Image(Box::new(args.scan(image, known_as.as_ref()))),
+            Operand::Report(file) => Side::Report(file),
+        });
     let (db, rules) = open(args, &calls)?;
     let mut reports = Vec::new();
     for side in &calls {
@@ -97,9 +98,8 @@ impl Side<'_> {
 /// A report that was kept, weighed by the rules of now.
 fn kept(file: &Path, rules: Option<&Rules>, now: DateTime<Utc>) -> Result<Report, Failure> {
     let bytes = files::bytes(file, REPORT_MAX)?;
-    let mut report = Report::from_json(&bytes).map_err(|why| {
-        files::unusable(file, &why).hint("make one with `verify scan REF --format json`")
-    })?;
+    let mut report = Report::from_json(&bytes)
+        .map_err(|why| files::unusable(file, &why).hint("make one with `verify scan REF --format json`"))?;
     say!("warning: nobody vouches for what {} says", file.display());
     if let Some(database) = &mut report.database {
         // It has aged since.

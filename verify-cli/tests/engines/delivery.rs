@@ -146,7 +146,11 @@ fn a_database_is_fetched_from_a_registry_and_what_else_is_there_is_refused() {
     let registry = Registry::start().unwrap();
     let stored = desk.publish(1);
     let metadata = |desk: &Desk| -> Vec<(String, Vec<u8>)> {
-        desk.repo.names().into_iter().map(|name| (name.clone(), desk.repo.fetch(&name).unwrap().unwrap())).collect()
+        desk.repo
+            .names()
+            .into_iter()
+            .map(|name| (name.clone(), desk.repo.fetch(&name).unwrap().unwrap()))
+            .collect()
     };
     push(&registry, "acme/trust", "latest", &metadata(&desk));
     let target = |stored: &Path, bytes: Vec<u8>| {

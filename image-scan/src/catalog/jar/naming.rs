@@ -41,7 +41,12 @@ struct Manifest {
 impl Naming {
     pub(super) fn of(file: &str) -> Self {
         let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-        Self { stem: stem.to_owned(), manifest: Manifest::default(), packages: BTreeSet::new(), has_classes: false }
+        Self {
+            stem: stem.to_owned(),
+            manifest: Manifest::default(),
+            packages: BTreeSet::new(),
+            has_classes: false,
+        }
     }
 
     /// A file of the archive.
@@ -98,7 +103,8 @@ impl Naming {
             Some((artifact, version)) => {
                 // What it was built for may follow; the manifest knows the version without it.
                 let is_built_for = ["-linux", "-osx", "-windows"].iter().any(|os| version.contains(os));
-                let is_plain = |one: &&str| version.strip_prefix(*one).is_some_and(|rest| rest.starts_with('-'));
+                let is_plain =
+                    |one: &&str| version.strip_prefix(*one).is_some_and(|rest| rest.starts_with('-'));
                 let version = stated.find(is_plain).filter(|_| is_built_for).unwrap_or(version);
                 (artifact, version, "file-name")
             }
