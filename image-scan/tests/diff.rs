@@ -34,14 +34,15 @@ impl Advisories for Fake {
     }
 
     fn affecting(&self, query: &Query) -> Result<Answer, String> {
-        let here = self.known.iter().filter(|(package, ..)| *package == query.name);
-        let (undecided, known): (Vec<_>, Vec<_>) = here.partition(|_| query.version == "?");
-        let affected = known.into_iter().filter(|(_, fixed, ..)| query.version.as_str() < *fixed);
+        let here: Vec<_> = self.known.iter().filter(|(package, ..)| *package == query.name).collect();
+        let unknown = query.version == "?";
+        let affected = here.iter().filter(|(_, fixed, ..)| !unknown && query.version.as_str() < *fixed);
+        let undecided = here.iter().filter(|_| unknown);
         Ok(Answer {
             known: affected
                 .map(|(_, fixed, id, alias, severity)| known_as(id, alias, fixed, *severity))
                 .collect(),
-            undecided: undecided.iter().map(|(_, _, id, ..)| ((*id).to_owned(), "?".to_owned())).collect(),
+            undecided: undecided.map(|(_, _, id, ..)| ((*id).to_owned(), "?".to_owned())).collect(),
         })
     }
 }

@@ -6,6 +6,7 @@
 
 mod documents;
 mod images;
+mod said;
 mod stories;
 
 use tuf_core::hash::{hex, unhex};
@@ -21,7 +22,7 @@ pub type Seed = (&'static str, String, Vec<u8>);
 pub fn all() -> Vec<Seed> {
     let mut seeds = Vec::new();
     for (target, of_target) in [
-        ("advisories", images::databases()),
+        ("advisories", said::databases()),
         ("canonical", canonical()),
         ("catalog", images::files()),
         ("engine", engines()),
@@ -38,7 +39,7 @@ pub fn all() -> Vec<Seed> {
         ("name", names()),
         ("authoring", authored()),
         ("receipt", documents::receipts()),
-        ("vex", images::documents()),
+        ("vex", said::documents()),
         ("workflow", stories::all()),
     ] {
         seeds.extend(of_target.into_iter().map(|(name, bytes)| (target, name, bytes)));
