@@ -9,14 +9,13 @@
 mod catalog;
 #[path = "../../fuzz/src/image.rs"]
 mod image;
+#[path = "../../fuzz/src/seeds/images.rs"]
+mod images;
 #[path = "../../fuzz/src/layer.rs"]
 mod layer;
-mod seeds {
-    pub(crate) type Named = Vec<(String, Vec<u8>)>;
 
-    #[path = "../../../fuzz/src/seeds/images.rs"]
-    pub(crate) mod images;
-}
+/// Seeds by their names.
+type Named = Vec<(String, Vec<u8>)>;
 
 /// Numbers that look random (xorshift64).
 struct Random(u64);
@@ -92,10 +91,10 @@ fn fed(seeds: &[(String, Vec<u8>)], run: fn(&[u8]) -> bool) {
 
 #[test]
 fn any_file_has_an_answer() {
-    fed(&seeds::images::files(), catalog::run);
+    fed(&images::files(), catalog::run);
 }
 
 #[test]
 fn any_layers_have_an_answer() {
-    fed(&seeds::images::layers(), layer::run);
+    fed(&images::layers(), layer::run);
 }
