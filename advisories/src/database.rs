@@ -17,14 +17,50 @@ use crate::matching::{self, Answer};
 /// One file of advisories.
 #[derive(Debug)]
 pub struct Database {
-    path: PathBuf,
-    file: File,
+    pub(crate) path: PathBuf,
+    file: Bytes,
     head: Head,
     made_at: String,
     sources: Vec<Source>,
     ecosystems: Vec<String>,
     keys: String,
     slots: Vec<u8>,
+}
+
+/// Where its bytes are.
+#[derive(Debug)]
+enum Bytes {
+    /// In a file, read at places.
+    File(File),
+    /// In memory, and not summed.
+    Memory(Vec<u8>),
+}
+
+impl Bytes {
+    fn length(&self) -> std::io::Result<u64> {
+        match self {
+            Self::File(file) => Ok(file.metadata()?.len()),
+            Self::Memory(bytes) => Ok(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+        }
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+        match self {
+            Self::File(file) => file.read_exact_at(buffer, offset),
+            Self::Memory(bytes) => {
+                let from = usize::try_from(offset).ok();
+                let part = from.and_then(|from| bytes.get(from..from.checked_add(buffer.len())?));
+                let part = part.ok_or(std::io::ErrorKind::UnexpectedEof)?;
+                buffer.copy_from_slice(part);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a sum is that of the bytes, where sums are looked at.
+    fn is_sum(&self, bytes: &[u8], checksum: u32) -> bool {
+        matches!(self, Self::Memory(_)) || crc32fast::hash(bytes) == checksum
+    }
 }
 
 /// What a database is.
@@ -71,9 +107,23 @@ impl Database {
     /// # Errors
     /// When it can't be read, is something else, of another form, or damaged.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|error| Error::Io { path: path.to_owned(), error })?;
+        Self::of(path, Bytes::File(file))
+    }
+
+    /// A database in memory whose sums are not looked at: for programs that look for input which the code behind them
+    /// can't bear. The sums find damage, and are no protection from anybody.
+    ///
+    /// # Errors
+    /// When it is something else, of another form, or can't be read.
+    #[doc(hidden)]
+    pub fn from_bytes_without_sums(bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::of(Path::new("memory"), Bytes::Memory(bytes))
+    }
+
+    fn of(path: &Path, file: Bytes) -> Result<Self, Error> {
         let io = |error| Error::Io { path: path.to_owned(), error };
-        let file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
+        let length = file.length().map_err(io)?;
         let mut bytes = [0; HEAD];
         let damaged = |what: String| Error::Damaged { path: path.to_owned(), what };
         let not_a_database = || Error::NotADatabase { path: path.to_owned() };
@@ -92,7 +142,8 @@ impl Database {
             Some(FORM) => (),
             Some(got) => return Err(Error::Version { path: path.to_owned(), expected: FORM, got }),
         }
-        let head = Head::parse(&bytes).ok_or_else(|| damaged("the head has another checksum".to_owned()))?;
+        let head = Head::parse(&bytes, |bytes, sum| file.is_sum(bytes, sum))
+            .ok_or_else(|| damaged("the head has another checksum".to_owned()))?;
         if head.file_length != length {
             return Err(damaged(format!("expected {} bytes, got {length}", head.file_length)));
         }
@@ -217,7 +268,7 @@ impl Database {
     }
 
     fn believe(&self, bytes: &[u8], place: Place) -> Result<(), Error> {
-        match crc32fast::hash(bytes) == place.checksum {
+        match self.file.is_sum(bytes, place.checksum) {
             true => Ok(()),
             false => Err(self.damaged(format!("a block at {} has another checksum", place.offset))),
         }
@@ -298,14 +349,14 @@ impl Records<'_> {
     }
 }
 
-fn read_index(file: &File, head: Head) -> Result<Vec<u8>, String> {
+fn read_index(file: &Bytes, head: Head) -> Result<Vec<u8>, String> {
     let end = head.index.checked_add(head.index_length);
     if head.index_length > limits::INDEX || end != Some(head.file_length) {
         return Err("the index isn't at the end of the file".to_owned());
     }
     let at = |why| format!("the index at {}: {why}", head.index);
     let bytes = read_at(file, head.index, head.index_length).map_err(at)?;
-    match crc32fast::hash(&bytes) == head.index_checksum {
+    match file.is_sum(&bytes, head.index_checksum) {
         true => Ok(bytes),
         false => Err(format!("the index at {} has another checksum", head.index)),
     }
@@ -327,7 +378,7 @@ fn index(bytes: &[u8], at: u64) -> Result<Index<'_>, String> {
     Ok(index)
 }
 
-fn read_at(file: &File, offset: u64, length: u64) -> Result<Vec<u8>, String> {
+fn read_at(file: &Bytes, offset: u64, length: u64) -> Result<Vec<u8>, String> {
     let length = usize::try_from(length).map_err(|_| "it is too long for this machine".to_owned())?;
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, offset).map_err(|error| error.to_string())?;

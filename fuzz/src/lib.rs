@@ -9,12 +9,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod advisories;
 pub mod authoring;
 pub mod canonical;
+pub mod catalog;
 pub mod engine;
 pub mod envelope;
 pub mod ground;
+pub mod image;
 pub mod key;
+pub mod layer;
 pub mod name;
 pub mod pattern;
 pub mod policy;
@@ -28,6 +32,7 @@ pub mod signature;
 pub mod snapshot;
 pub mod targets;
 pub mod timestamp;
+pub mod vex;
 pub mod workflow;
 
 /// A target by its name, with what it does to its bytes. It says whether the code under test took them:
@@ -35,7 +40,11 @@ pub mod workflow;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 19] = [
+    ("advisories", advisories::run),
+    ("catalog", catalog::run),
+    ("layer", layer::run),
+    ("vex", vex::run),
     ("engine", engine::run),
     ("canonical", canonical::run),
     ("envelope", envelope::run),

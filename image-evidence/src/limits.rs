@@ -22,6 +22,10 @@ pub const HASHED_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// The most entries of a list within a predicate that are kept. Builds have some thousand materials.
 pub const ENTRIES_MAX: usize = 20_000;
 
+/// The most bytes that all statements of one CSAF document may take: each has its products in full, and a document
+/// names them once. The whole of what a large vendor says of one weakness takes some megabytes.
+pub const STATED_MAX: usize = 64 * 1024 * 1024;
+
 /// The most bytes of what a build was told from outside. BuildKit's have some kilobytes.
 pub const PARAMETERS_MAX: usize = 1024 * 1024;
 

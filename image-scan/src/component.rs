@@ -1,9 +1,9 @@
 //! What was found in an image: one component, and everything a report says of where it is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How a component is packaged: the type of its package URL.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -55,7 +55,7 @@ impl Kind {
 }
 
 /// What a binary package was built from.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Source {
     /// The name of the source package.
@@ -65,7 +65,7 @@ pub struct Source {
 }
 
 /// One component of an image.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Component {
     /// How it is packaged.
@@ -93,6 +93,23 @@ pub struct Component {
     /// its version says nothing about what was mended: it is matched as that package, not by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// That no record of a package manager names it, and what it was told by: its name and version are likely ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guess: Option<Guess>,
+    /// Who packaged it, where it is a package of the distribution's format and not the distribution's: what that mended
+    /// says nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+}
+
+/// How a component was named that has no record of its own.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Guess {
+    /// What its version was told by: `file-name` or `manifest`.
+    pub from: String,
+    /// The names under which it is looked up, the likeliest first: those that name nothing find nothing.
+    pub names: Vec<String>,
 }
 
 /// A component as a file names it, before it is known where that file ends up.
@@ -106,6 +123,9 @@ pub(crate) struct Found {
     pub(crate) module: Option<String>,
     /// Where within the file: an archive in an archive.
     pub(crate) inside: Option<String>,
+    pub(crate) guess: Option<Guess>,
+    /// Who packaged it, as the package says.
+    pub(crate) vendor: Option<String>,
 }
 
 impl Found {
@@ -122,6 +142,8 @@ impl Found {
             architecture: None,
             module: None,
             inside: None,
+            guess: None,
+            vendor: None,
         })
     }
 }

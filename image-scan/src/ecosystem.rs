@@ -166,6 +166,29 @@ mod tests {
     }
 
     #[test]
+    fn a_module_built_from_a_checkout_is_left_out_and_one_of_a_version_is_not() {
+        let component = |version: &str| Component {
+            kind: Kind::Golang,
+            name: "example.com/a".to_owned(),
+            version: version.to_owned(),
+            source: None,
+            architecture: None,
+            module: None,
+            purl: String::new(),
+            layer: 0,
+            path: "/a".to_owned(),
+            owner: None,
+            guess: None,
+            vendor: None,
+        };
+        let why = Query::of(&component("(devel)"), None, false).unwrap_err();
+        assert_eq!(why, "built from a checkout, which has no version");
+        for version in ["v1.0.0", "v2.0.0+incompatible", "v1.2.4-0.20200101000000-abcdef123456"] {
+            assert_eq!(Query::of(&component(version), None, false).unwrap().version, version);
+        }
+    }
+
+    #[test]
     fn python_names_are_normalised() {
         for (name, expected) in [("Ruamel.YAML", "ruamel-yaml"), ("a__b-.c", "a-b-c"), ("x", "x")] {
             assert_eq!(pep_503(name), expected);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::component::Component;
 use crate::report::{Finding, Report, Severity};
@@ -12,7 +12,7 @@ use crate::report::{Finding, Report, Severity};
 const ALIASES_MAX: usize = 64;
 
 /// An engine that looked at the image.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Engine {
     /// Its name: `trivy`, or a plug-in's.

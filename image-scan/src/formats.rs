@@ -3,12 +3,14 @@
 
 mod cyclonedx;
 mod html;
+mod html_diff;
 mod sarif;
 mod spdx;
 mod spdx3;
 
 pub use cyclonedx::cyclonedx;
 pub use html::html;
+pub use html_diff::html_diff;
 pub use sarif::{relative_reference, sarif};
 pub use spdx::spdx;
 pub use spdx3::spdx3;

@@ -4,7 +4,7 @@
 //! count, and it does not vanish.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::report::{CoverageStatus, Finding, Report, Severity, counts};
 
@@ -49,7 +49,7 @@ impl Ignore {
 }
 
 /// Why a finding does not count.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Suppression {
     /// Whose word it is: `ignore` for a rule of whoever scans.
@@ -62,7 +62,7 @@ pub struct Suppression {
 }
 
 /// What the rules say.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gate {
     /// Findings of this severity or worse break the rule.
@@ -83,7 +83,7 @@ pub struct Gate {
 }
 
 /// A rule that is broken.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BrokenRule {
     /// The rule: `severity`, `exploited`, `gaps` or `database-age`.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use oci_image::{Descriptor, Digest, ImageSource};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog;
 use crate::component::{Component, Found};
@@ -15,6 +15,7 @@ use crate::limits;
 use crate::os_release::{self, OsRelease};
 use crate::purl::purl;
 use crate::tree::Path;
+use crate::vendor;
 use crate::walk::{Content, Kept, Walk, WalkError};
 use crate::wanted::Wanted;
 
@@ -52,7 +53,7 @@ pub struct Inventory {
 }
 
 /// A layer, as it was read.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LayerInfo {
     /// The digest of the compressed bytes, as in the manifest.
@@ -71,7 +72,7 @@ pub struct LayerInfo {
 }
 
 /// A file that should have been read and was not.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unread {
     /// The layer that has it.
@@ -284,6 +285,7 @@ fn component(
     os: Option<&OsRelease>,
 ) -> Component {
     let purl = purl(&found, os);
+    let vendor = vendor::other_than(&found, os);
     let mut path = format!("/{}", String::from_utf8_lossy(path));
     if let Some(inside) = &found.inside {
         path.push('!');
@@ -300,6 +302,8 @@ fn component(
         layer,
         path,
         owner,
+        guess: found.guess,
+        vendor,
     }
 }
 

@@ -13,6 +13,7 @@ mod archive;
 mod catalog;
 mod component;
 mod config;
+mod diff;
 mod ecosystem;
 mod engines;
 mod error;
@@ -27,11 +28,15 @@ mod purl;
 mod report;
 mod tree;
 mod unpack;
+mod vendor;
 mod vex;
 mod walk;
 mod wanted;
 
-pub use component::{Component, Kind, Source};
+pub use component::{Component, Guess, Kind, Source};
+pub use diff::{
+    Because, ComponentChange, ComponentChanges, Diff, FindingChange, FindingChanges, SeverityChange, Side,
+};
 pub use ecosystem::{Ecosystem, Query};
 pub use engines::{Engine, Foreign};
 pub use error::{ArchiveError, ScanError};

@@ -49,8 +49,16 @@ pub(crate) const METADATA_MAX: u64 = 4 * 1024 * 1024;
 /// A program, or an archive of Java classes. One at a time is in memory.
 pub(crate) const PROGRAM_MAX: u64 = 256 * 1024 * 1024;
 
+/// The most bytes that come of all archives and lists of crates within the files of an image: each is bounded by itself,
+/// and a layer has room for a hundred thousand bombs. Applications of gigabytes have a tenth of it.
+pub(crate) const INFLATED_MAX: u64 = 8 * 1024 * 1024 * 1024;
+
 /// The most components of one image: what a report can still be read from.
 pub(crate) const COMPONENTS_MAX: usize = 1_000_000;
+
+/// The most packages of one database: whole distributions have some 70,000. Short stanzas, and rows that lie on top of each
+/// other, would make millions of a small file.
+pub(crate) const PACKAGES_MAX: usize = 200_000;
 
 /// The longest name or version of a component.
 pub(crate) const NAME_MAX: usize = 1024;

@@ -62,6 +62,9 @@ pub struct Known {
     pub references: Vec<String>,
 }
 
+/// Why packages by others than the distribution aren't looked up: their versions are in no order with its own.
+const OTHERS: &str = "packaged by others than the distribution, of whom there are no advisories";
+
 /// Who finds what is found here.
 const ENGINE: &str = "hallmark";
 
@@ -91,11 +94,14 @@ impl Report {
                     continue;
                 }
             };
-            let why = advisories.no_data(&query.ecosystem);
+            let why = match &component.vendor {
+                Some(_) => Some(OTHERS.to_owned()),
+                None => advisories.no_data(&query.ecosystem),
+            };
             let status = if why.is_some() { CoverageStatus::NoData } else { CoverageStatus::Matched };
             coverage.count(query.ecosystem.clone(), component.kind, status, why);
             if status == CoverageStatus::Matched {
-                let answer = known.affecting(advisories, &query)?;
+                let (query, answer) = known.first(advisories, named(component, query))?;
                 self.findings.extend(answer.known.iter().map(|known| finding(component, &query, known)));
                 self.undecided.extend(answer.undecided.iter().map(|one| undecided(component, one)));
             }
@@ -120,11 +126,33 @@ impl Report {
     }
 }
 
+/// Under which names a component is asked for: its own, or those that it may have.
+fn named(component: &Component, query: Query) -> Vec<Query> {
+    match component.guess.as_ref().filter(|guess| !guess.names.is_empty()) {
+        None => vec![query],
+        Some(guess) => guess.names.iter().map(|name| Query { name: name.clone(), ..query.clone() }).collect(),
+    }
+}
+
 /// What was asked already: of many binary packages of one source, the same is asked but for the binary's name.
 #[derive(Default)]
 struct Cache(HashMap<(String, String, Option<String>, Option<String>), Answer>);
 
 impl Cache {
+    /// What is said under the first name of which anything is; nothing, where there is no name.
+    fn first(&mut self, advisories: &dyn Advisories, queries: Vec<Query>) -> Result<(Query, Answer), String> {
+        let mut last = None;
+        for query in queries {
+            let answer = self.affecting(advisories, &query)?.clone();
+            let says = !answer.known.is_empty() || !answer.undecided.is_empty();
+            last = Some((query, answer));
+            if says {
+                break;
+            }
+        }
+        last.ok_or_else(|| "a component without a name".to_owned())
+    }
+
     fn affecting(&mut self, advisories: &dyn Advisories, query: &Query) -> Result<&Answer, String> {
         let name = format!("{}/{}", query.ecosystem, query.name);
         let key = (name, query.version.clone(), query.binary.clone(), query.module.clone());
@@ -141,7 +169,7 @@ fn finding(component: &Component, query: &Query, known: &Known) -> Finding {
         aliases: known.aliases.clone(),
         ecosystem: query.ecosystem.to_string(),
         package: component.name.clone(),
-        source_package: component.source.as_ref().map(|source| source.name.clone()),
+        source_package: source_package(component, query),
         version: component.version.clone(),
         fixed: known.fixed.clone(),
         fixed_for_some: known.fixed_for_some.clone(),
@@ -160,6 +188,12 @@ fn finding(component: &Component, query: &Query, known: &Known) -> Finding {
         suppressed: None,
         engines: vec![ENGINE.to_owned()],
     }
+}
+
+/// What advisories name, where that isn't the component.
+fn source_package(component: &Component, query: &Query) -> Option<String> {
+    let guessed = component.guess.as_ref().filter(|_| query.name != component.name).map(|_| &query.name);
+    component.source.as_ref().map(|source| &source.name).or(guessed).cloned()
 }
 
 fn undecided(component: &Component, (id, why): &(String, String)) -> Undecided {

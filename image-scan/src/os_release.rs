@@ -1,12 +1,12 @@
 //! Which distribution an image is of: `os-release(5)`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where it may be, first match wins (`os-release(5)`).
 pub(crate) const PLACES: [&[u8]; 2] = [b"etc/os-release", b"usr/lib/os-release"];
 
 /// The distribution, as the image says itself.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OsRelease {
     /// `ID`, such as `debian`.

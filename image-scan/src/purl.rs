@@ -8,6 +8,10 @@ use crate::os_release::OsRelease;
 /// The package URL of a component; empty if there can be none.
 pub(crate) fn purl(found: &Found, os: Option<&OsRelease>) -> String {
     let (namespace, name) = namespaced(found, os);
+    // Without its group, an artifact is none in particular.
+    if found.kind == Kind::Maven && namespace.is_empty() {
+        return String::new();
+    }
     let Ok(mut purl) = PackageUrl::new(found.kind.name(), name) else { return String::new() };
     let (epoch, version) = match found.version.split_once(':') {
         Some((epoch, version)) if found.kind == Kind::Rpm => (Some(epoch), version),

@@ -3,19 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::component::{Component, Kind};
 use crate::engines::Engine;
 use crate::gate::{Gate, Suppression};
 use crate::inventory::{Inventory, LayerInfo, Unread};
+use crate::limits;
 use crate::os_release::OsRelease;
 
 /// The version of the JSON form. It grows only by new members.
 const REPORT_VERSION: u32 = 1;
 
 /// The answer of `verify scan`. Schema: `docs/schema/verify-scan.json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
     /// The version of this form.
@@ -29,7 +30,7 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub os: Option<OsRelease>,
     /// Which other engines looked at the image.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub engines: Vec<Engine>,
     /// The layers, the lowest first.
     pub layers: Vec<LayerInfo>,
@@ -51,7 +52,7 @@ pub struct Report {
 }
 
 /// Which image the report is about, and on whose word.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImageInfo {
     /// The name, as it was asked for.
@@ -71,7 +72,7 @@ pub struct ImageInfo {
 }
 
 /// Which advisories were used.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DatabaseInfo {
     /// When it was made.
@@ -85,7 +86,7 @@ pub struct DatabaseInfo {
 }
 
 /// One source of advisories.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SourceInfo {
     /// Whose advisories.
@@ -98,7 +99,7 @@ pub struct SourceInfo {
 }
 
 /// How bad it is: the order is that of the variants.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -136,7 +137,7 @@ impl Severity {
 }
 
 /// An advisory that applies to a component.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
     /// The advisory: the CVE where it has one, else its own id.
@@ -194,7 +195,7 @@ pub struct Finding {
 }
 
 /// An advisory of which it can't be told whether it applies.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Undecided {
     /// The advisory.
@@ -212,7 +213,7 @@ pub struct Undecided {
 }
 
 /// What could be said of an ecosystem.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Coverage {
     /// The ecosystem, with the release of a distribution: `Alpine:v3.19`.
@@ -229,7 +230,7 @@ pub struct Coverage {
 }
 
 /// Whether components were looked up.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CoverageStatus {
@@ -261,6 +262,31 @@ impl Report {
             unread: inventory.unread,
             unread_more: inventory.unread_more,
             gate: None,
+        }
+    }
+
+    /// Reads a report that `verify scan --format json` printed. Nobody vouches for what it says.
+    ///
+    /// # Errors
+    /// When it isn't one, is of another version, or has more components than an image may.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let expected = |why: serde_json::Error| format!("expected a report of a scan, got {why}");
+        // First: of another version, the rest may be anything.
+        let Version { version } = serde_json::from_slice(bytes).map_err(expected)?;
+        if version != REPORT_VERSION {
+            return Err(format!("expected a report of version {REPORT_VERSION}, got {version}"));
+        }
+        let report: Self = serde_json::from_slice(bytes).map_err(expected)?;
+        let most = limits::COMPONENTS_MAX;
+        match report.components.len().max(report.findings.len()) {
+            count if count > most => {
+                Err(format!("expected at most {most} components and findings, got {count}"))
+            }
+            _ => Ok(report),
         }
     }
 

@@ -66,7 +66,7 @@ impl Report {
             let latest = statements
                 .iter()
                 .filter(|statement| statement.is_about(finding, &digests))
-                .max_by_key(|statement| (statement.time, statement.status));
+                .max_by_key(|statement| (statement.time, statement.status, statement.reason.is_none()));
             if let Some(statement) = latest {
                 finding.suppressed = statement.suppression();
             }

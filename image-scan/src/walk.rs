@@ -43,6 +43,8 @@ impl Kept {
     /// Roughly what it takes in memory.
     pub(crate) fn size(&self) -> usize {
         match &self.content {
+            // Of a database comes no more than so many packages; of any number of files, more than there are bytes.
+            Content::Bytes(bytes) if self.wanted == Wanted::DpkgPart => bytes.len().saturating_mul(16),
             Content::Bytes(bytes) => bytes.len(),
             Content::Found(found) => found.len().saturating_mul(256),
         }
@@ -74,6 +76,8 @@ pub(crate) struct Walk {
     layer: usize,
     entries: u64,
     kept: usize,
+    /// How many bytes may still come of what is packed within files.
+    inflatable: u64,
     /// Programs are looked at one at a time, in the same memory.
     scratch: Vec<u8>,
 }
@@ -90,6 +94,7 @@ impl Walk {
             layer: 0,
             entries: 0,
             kept: 0,
+            inflatable: limits::INFLATED_MAX,
             scratch: Vec::new(),
         }
     }
@@ -270,7 +275,7 @@ impl Walk {
         if wanted.is_database() || matches!(wanted, Wanted::OsRelease | Wanted::DpkgFiles) {
             return Ok(Some(Kept { wanted, content: Content::Bytes(scratch.clone()) }));
         }
-        Ok(match catalog::components(wanted, scratch) {
+        Ok(match catalog::components(wanted, place, scratch, &mut self.inflatable) {
             Ok(found) if found.is_empty() => None,
             Ok(found) => Some(Kept { wanted, content: Content::Found(found) }),
             Err(why) => {

@@ -22,6 +22,10 @@ pub(crate) enum Wanted {
     Gemspec,
     Composer,
     Jar,
+    /// A package in yarn's cache, from which Plug'n'Play loads it.
+    YarnCache,
+    /// A Python distribution in one file, as setuptools installed them.
+    Egg,
     /// A program, if its first bytes say so.
     Program,
 }
@@ -45,7 +49,7 @@ impl Wanted {
             Self::DpkgPart | Self::DpkgFiles => limits::LIST_MAX,
             Self::OsRelease | Self::Python | Self::Npm | Self::Gemspec => limits::METADATA_MAX,
             Self::Composer => limits::LIST_MAX,
-            Self::Jar | Self::Program => limits::PROGRAM_MAX,
+            Self::Jar | Self::YarnCache | Self::Egg | Self::Program => limits::PROGRAM_MAX,
         }
     }
 
@@ -100,6 +104,8 @@ fn by_extension(dir: &[u8], name: &[u8]) -> Option<Wanted> {
         // distutils wrote a file of this name, not a folder.
         b".egg-info" => Some(Wanted::Python),
         b".gemspec" if is_specifications(dir) => Some(Wanted::Gemspec),
+        b".egg" => Some(Wanted::Egg),
+        b".zip" if is_yarn_cache(dir) => Some(Wanted::YarnCache),
         b".jar" | b".war" | b".ear" | b".jpi" | b".hpi" | b".par" | b".sar" => Some(Wanted::Jar),
         _ => None,
     }
@@ -112,6 +118,15 @@ fn is_specifications(dir: &[u8]) -> bool {
     name == b"specifications" || name == b"default" && split(above).1 == b"specifications"
 }
 
+/// A project's own cache, or the one that all of a user's projects share.
+fn is_yarn_cache(dir: &[u8]) -> bool {
+    let (above, name) = split(dir);
+    name == b"cache" && (split(above).1 == b".yarn" || above.ends_with(b".yarn/berry"))
+}
+
+/// Folders of `node_modules` in which package managers keep each package apart: pnpm, bun, npm.
+const STORES: [&[u8]; 3] = [b".pnpm", b".bun", b".store"];
+
 /// Whether a package of this folder is installed: in `node_modules` directly, or in its scope there. Packages
 /// carry others as test data, and those are not.
 fn is_node_module(dir: &[u8]) -> bool {
@@ -121,7 +136,9 @@ fn is_node_module(dir: &[u8]) -> bool {
     let (_, mut modules) = (after.next(), after.peekable());
     modules.peek().is_some()
         && modules.all(|module| match module {
-            [scope, _] => scope.starts_with(b"@") || *scope == b".pnpm",
+            // yarn's own linker leaves `node_modules` out within its store.
+            [b".store", _, b"package"] => true,
+            [scope, _] => scope.starts_with(b"@") || STORES.contains(scope),
             [name] => !name.starts_with(b".") && !name.starts_with(b"@"),
             _ => false,
         })
@@ -149,6 +166,15 @@ mod tests {
             ("app/node_modules/@s/a/package.json", Some(Npm)),
             ("app/node_modules/a/node_modules/b/package.json", Some(Npm)),
             ("app/node_modules/.pnpm/a@1.0.0/node_modules/a/package.json", Some(Npm)),
+            ("app/node_modules/.bun/a@1.0.0/node_modules/@s/a/package.json", Some(Npm)),
+            ("app/node_modules/.store/a@1.0.0-x/node_modules/a/package.json", Some(Npm)),
+            ("app/node_modules/.store/a-npm-1.0.0-x/package/package.json", Some(Npm)),
+            ("app/node_modules/.cache/a/package.json", None),
+            ("app/.yarn/unplugged/a-npm-1.0.0-x/node_modules/a/package.json", Some(Npm)),
+            ("app/.yarn/cache/a-npm-1.0.0-x.zip", Some(YarnCache)),
+            ("root/.yarn/berry/cache/a-npm-1.0.0-x.zip", Some(YarnCache)),
+            ("app/cache/a.zip", None),
+            ("x/site-packages/a-1.0-py3.9.egg", Some(Egg)),
             ("app/node_modules/a/test/fixtures/package.json", None),
             ("app/node_modules/a/test/node_modules/b/package.json", None),
             ("app/node_modules/a/lib/package.json", None),

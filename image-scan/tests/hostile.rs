@@ -131,6 +131,62 @@ fn names_that_would_write_on_a_terminal_are_no_names() {
 }
 
 #[test]
+fn ten_million_entries_are_refused_at_the_bound() {
+    let mut layer = Layer::new();
+    for number in 0..10_000 {
+        layer = layer.folder(&format!("{number}"));
+    }
+    let mut bytes = layer.bytes();
+    // Without its end, the archive goes on with the next frame.
+    bytes.truncate(10_000 * 512);
+    let frame = zstd::encode_all(&bytes[..], 1).unwrap();
+    let mut image = Image::default();
+    image.add(frame.repeat(1000), Digest::of(b""));
+    let why = image.refused();
+    assert!(why.contains("files") && why.contains("5000000"), "{why}");
+}
+
+#[test]
+fn an_archive_in_an_image_that_is_a_bomb_is_said_to_be_unread() {
+    let zip = |name: &str, content: &[u8]| {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(content).unwrap();
+        zip.finish().unwrap().into_inner()
+    };
+    let mut nested = zip("a.class", b"");
+    for _ in 0..6 {
+        nested = zip("a.jar", &nested);
+    }
+    let wide = zip("META-INF/maven/a/b/pom.properties", &vec![b' '; 1 << 20]);
+    let cut = zip("a/b.class", &[7; 5000]);
+    let image = Image::of([Layer::new()
+        .file("a/nested.jar", &nested)
+        .file("a/wide.jar", &wide)
+        .file("a/cut.jar", &cut[..cut.len() / 2])
+        .file("a/.yarn/cache/a.zip", b"PK")
+        .python("x", "still-found", "1")]);
+    let inventory = image.scan().unwrap();
+    let unread: Vec<_> = inventory.unread.iter().map(|one| one.path.as_str()).collect();
+    assert_eq!(unread, ["/a/nested.jar", "/a/wide.jar", "/a/cut.jar", "/a/.yarn/cache/a.zip"]);
+    assert_eq!(inventory.components.len(), 1);
+}
+
+#[test]
+fn sizes_that_no_file_has_are_refused() {
+    for size in ["77777777777\0", "-1\0\0\0\0\0\0\0\0\0\0"] {
+        let mut bytes = Layer::new().file("a", "x").bytes();
+        bytes[124..136].copy_from_slice(size.as_bytes());
+        bytes[148..156].fill(b' ');
+        let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
+        bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let mut image = Image::default();
+        image.add(gzip(&bytes), Digest::of(&bytes));
+        assert!(image.scan().is_err(), "{size:?}");
+    }
+}
+
+#[test]
 fn a_hundred_thousand_files_that_name_no_component_are_passed_over() {
     let mut layer = Layer::new();
     for number in 0..100_000 {

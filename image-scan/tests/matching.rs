@@ -156,6 +156,43 @@ fn a_file_that_a_later_layer_replaced_is_nobodys_but_its_own() {
 }
 
 #[test]
+fn a_package_from_elsewhere_is_not_compared_with_the_distributions() {
+    let foreign = format!("{}Vendor: NGINX\n", deb("nginx", "1.24.0-1"));
+    let layer = Layer::new().file("etc/os-release", DEBIAN_12).dpkg(&[
+        &deb("postgresql-15", "15.1-1.pgdg120+1"),
+        &foreign,
+        &deb("bash", "1.0"),
+    ]);
+    let report = report(layer, vec![]);
+    assert_eq!(asked(&report), ["Debian:12 bash 1.0 (bash)"]);
+    let of_others = &report.coverage[1];
+    assert_eq!((of_others.components, of_others.status), (2, CoverageStatus::NoData), "said, and not clean");
+    assert!(of_others.why.as_deref().unwrap().starts_with("packaged by others than the distribution"));
+    let vendors: Vec<_> = report.components.iter().map(|one| one.vendor.as_deref()).collect();
+    assert_eq!(vendors, [None, Some("NGINX"), Some("apt.postgresql.org")]);
+    let gaps = Rules { fail_on_gaps: true, ..Rules::default() };
+    assert!(!broken(&report, &gaps).is_empty());
+}
+
+#[test]
+fn an_archive_without_a_record_is_looked_up_by_the_names_that_it_may_have() {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("org/springframework/core/A.class", zip::write::SimpleFileOptions::default()).unwrap();
+    let jar = zip.finish().unwrap().into_inner();
+    let image = Image::of([Layer::new().file("app/spring-core-1.3.17.jar", jar)]);
+    let report = report_of(&image, vec![]);
+    let component = &report.components[0];
+    assert_eq!((component.name.as_str(), component.version.as_str()), ("spring-core", "1.3.17"));
+    assert_eq!((component.path.as_str(), component.purl.as_str()), ("/app/spring-core-1.3.17.jar", ""));
+    let names = &component.guess.as_ref().unwrap().names;
+    assert!(names.contains(&"org.springframework:spring-core".to_owned()), "{names:?}");
+    // The fake knows every name: one is enough.
+    assert_eq!(report.findings.len(), 1);
+    assert_eq!(report.findings[0].source_package.as_ref(), names.first());
+    assert_eq!(report.findings[0].package, "spring-core");
+}
+
+#[test]
 fn what_cant_be_told_is_said() {
     let report = report(Layer::new().npm("node_modules/a", "a", "?"), vec![]);
     assert!(report.findings.is_empty());

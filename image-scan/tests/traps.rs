@@ -227,6 +227,95 @@ fn what_alpine_brought_is_alpines_and_origins_are_known() {
     assert_eq!(image.scan().unwrap().components[0].source.clone().unwrap().name, "py-yaml");
 }
 
+/// An rpm package as its own database has it: name, version, and one file.
+fn rpm_header(entries: &[(u32, u32, &[u8])]) -> Vec<u8> {
+    let (mut index, mut data) = (Vec::new(), Vec::new());
+    for (tag, kind, bytes) in entries {
+        for word in [*tag, *kind, data.len() as u32, 1] {
+            index.extend_from_slice(&word.to_be_bytes());
+        }
+        data.extend_from_slice(bytes);
+    }
+    let sizes = [(entries.len() as u32).to_be_bytes(), (data.len() as u32).to_be_bytes()].concat();
+    [sizes, index, data].concat()
+}
+
+/// `Packages.db` with one package.
+fn rpm_database(header: &[u8]) -> Vec<u8> {
+    let mut bytes = b"RpmP".to_vec();
+    bytes.resize(4096, 0);
+    bytes[12..16].copy_from_slice(&1_u32.to_le_bytes());
+    for slot in bytes[32..].chunks_mut(16) {
+        slot[..4].copy_from_slice(b"Slot");
+    }
+    let blocks = (header.len() as u32 + 16).div_ceil(16);
+    for (from, word) in [(36, 1), (40, 256), (44, blocks)] {
+        bytes[from..from + 4].copy_from_slice(&u32::to_le_bytes(word));
+    }
+    bytes.extend_from_slice(b"BlbS");
+    for word in [1, 1, header.len() as u32] {
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
+    bytes.extend_from_slice(header);
+    bytes.resize(4096 + blocks as usize * 16, 0);
+    bytes
+}
+
+#[test]
+fn what_rpm_brought_is_rpms_and_others_packages_are_said_to_be_others() {
+    let header = |vendor: &[u8]| {
+        rpm_header(&[
+            (1000, 6, b"python3-setuptools\0"),
+            (1001, 6, b"53.0.0\0"),
+            (1002, 6, b"12.el9\0"),
+            (1011, 6, vendor),
+            (1116, 4, &[0, 0, 0, 0]),
+            (1117, 8, b"METADATA\0"),
+            (1118, 8, b"/usr/lib/setuptools-53.0.0.dist-info/\0"),
+        ])
+    };
+    for (vendor, other) in [(&b"AlmaLinux\0"[..], None), (b"Fedora Project\0", Some("Fedora Project"))] {
+        let image = Image::of([Layer::new()
+            .file("etc/os-release", "ID=\"almalinux\"\nVERSION_ID=\"9.3\"\n")
+            .file("var/lib/rpm/Packages.db", rpm_database(&header(vendor)))
+            .python("usr/lib", "setuptools", "53.0.0")]);
+        assert_eq!(image.components(), ["rpm python3-setuptools 53.0.0-12.el9 0"]);
+        let components = image.scan().unwrap().components;
+        assert_eq!(components[0].vendor.as_deref(), other);
+        assert_eq!(components[1].owner.as_deref(), Some("python3-setuptools"));
+    }
+}
+
+#[test]
+fn packages_are_found_where_each_package_manager_keeps_them() {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("node_modules/lodash/package.json", zip::write::SimpleFileOptions::default()).unwrap();
+    std::io::Write::write_all(&mut zip, br#"{"name":"lodash","version":"4.17.20"}"#).unwrap();
+    let zip = zip.finish().unwrap().into_inner();
+    let image = Image::of([Layer::new()
+        // pnpm, bun, npm and yarn each keep them apart in their own way.
+        .npm("a/node_modules/.pnpm/b@1.0.0/node_modules/b", "b", "1.0.0")
+        .npm("a/node_modules/.bun/c@1.0.0/node_modules/@s/c", "@s/c", "1.0.0")
+        .npm("a/node_modules/.store/d@1.0.0-x/node_modules/d", "d", "1.0.0")
+        .npm("a/node_modules/.store/e-npm-1.0.0-x/package", "e", "1.0.0")
+        .file("a/.yarn/cache/lodash-npm-4.17.20-x.zip", &zip)
+        .file("a/cache/lodash-npm-4.17.20-x.zip", &zip)
+        // An editable install leaves the description with the source.
+        .file("usr/lib/python3/site-packages/f.egg-link", "/src/f\n.")
+        .file("src/f/f.egg-info/PKG-INFO", "Name: f\nVersion: 1.0\n")]);
+    assert_eq!(
+        image.components(),
+        [
+            "pypi f 1.0 0",
+            "npm @s/c 1.0.0 0",
+            "npm b 1.0.0 0",
+            "npm d 1.0.0 0",
+            "npm e 1.0.0 0",
+            "npm lodash 4.17.20 0"
+        ]
+    );
+}
+
 #[test]
 fn test_data_is_not_installed() {
     let image = Image::of([Layer::new()

@@ -63,6 +63,26 @@ pub fn tag_of(role: &str, top: &str) -> String {
     if plain { role.to_owned() } else { format!("{ENCODED}{}", Digest::of(role.as_bytes()).hex()) }
 }
 
+/// The prefix of tags for targets whose name can't be one.
+const TARGET_ENCODED: &str = "target-sha256-";
+
+/// The tag of a target in the repository of targets, by its name there: its name, as docker/attest has it, where that is
+/// a tag; else the name's SHA-256 behind a prefix.
+pub fn target_tag(name: &str) -> String {
+    let plain = name.parse::<Tag>().is_ok() && !is_target_encoded(name);
+    if plain { name.to_owned() } else { format!("{TARGET_ENCODED}{}", Digest::of(name.as_bytes()).hex()) }
+}
+
+/// Whether a tag is, or looks like, that of a target whose name can't be one.
+pub fn is_target_encoded(tag: &str) -> bool {
+    tag.starts_with(TARGET_ENCODED)
+}
+
+/// The repository of the targets, beside that of the metadata.
+pub fn targets_of(metadata: &str) -> String {
+    format!("{metadata}-targets")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

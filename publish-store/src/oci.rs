@@ -84,7 +84,7 @@ impl OciStore {
     pub fn new(name: &ImageName, tag: &Tag, options: RegistryOptions) -> Result<Self, StoreError> {
         let text = format!("oci://{name}:{tag}");
         let malformed = |why: String| StoreError::Malformed { at: text.clone(), why };
-        let targets: ImageName = format!("{}/{}-targets", name.registry(), name.repository())
+        let targets: ImageName = tuf_layout::targets_of(&name.to_string())
             .parse()
             .map_err(|why: oci_image::BadReference| malformed(why.to_string()))?;
         let repository = |name, options| match Registry::new(name, options) {

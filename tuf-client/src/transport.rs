@@ -16,7 +16,7 @@ pub use dir::DirTransport;
 pub use http::HttpTransport;
 pub use location::{BadLocation, RepoLocation, TransportOptions};
 pub use memory::MemoryTransport;
-use oci::OciTransport;
+use oci::{OciTargets, OciTransport};
 
 /// One file that is asked for.
 #[derive(Clone, Copy, Debug)]

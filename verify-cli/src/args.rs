@@ -7,6 +7,7 @@ use oci_image::{Location, Platform, Reference};
 use tuf_client::RepoLocation;
 
 use crate::config_args::ConfigArgs;
+use crate::diff_args::ScanCall;
 use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 use crate::gate_args::GateArgs;
@@ -32,7 +33,7 @@ pub(crate) struct Verify {
 pub(crate) enum Command {
     Image(ImageArgs),
     Pull(PullArgs),
-    Scan(ScanArgs),
+    Scan(Box<ScanCall>),
     Evidence(EvidenceArgs),
     Provenance(ProvenanceArgs),
     Db(DbArgs),
@@ -103,6 +104,7 @@ Examples:
   verify scan oci:./web:1.4 --unverified --db advisories.db --format json
   verify scan oci:./web:1.4 --unverified --db advisories.db --format html > report.html
   verify scan registry.example.com/acme/web:1.4 --plugin trivy --plugin oscap=debian-12.oval.xml
+  verify scan diff registry.example.com/acme/web:1.3 registry.example.com/acme/web:1.4 --fail-on high
 
 stdout has the report and nothing else")]
 pub(crate) struct ScanArgs {

@@ -9,7 +9,7 @@ use clap::Args;
 use url::Url;
 
 /// Which other engines look at the image, and how much they may use.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Other engines")]
 pub(crate) struct EngineArgs {
     /// Let another engine look too: a plug-in's NAME or PATH, trivy, grype, oscap=OVAL.xml, atomic=FILE or clair=URL

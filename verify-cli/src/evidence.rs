@@ -169,10 +169,15 @@ pub(crate) fn vex(
 /// A statement as the scan reads it. Where it names no product, it is about what was attested.
 fn statement(said: image_evidence::VexStatement, about: &str, by: &str) -> VexStatement {
     let whole = || VexProduct { names: vec![about.to_owned()], ..VexProduct::default() };
+    // A part without a name stays one that is nothing: without any part, all of the product would be meant.
+    let named = |part: image_evidence::VexProduct| match part.names.is_empty() {
+        true => vec![String::new()],
+        false => part.names,
+    };
     let product = |product: image_evidence::VexProduct| VexProduct {
         names: product.names,
         sha256: product.sha256,
-        parts: product.parts.into_iter().flat_map(|part| part.names).collect(),
+        parts: product.parts.into_iter().flat_map(named).collect(),
     };
     VexStatement {
         vulnerability: std::iter::once(said.vulnerability).chain(said.aliases).collect(),

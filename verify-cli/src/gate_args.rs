@@ -15,7 +15,7 @@ use crate::files;
 const IGNORE_MAX: u64 = 4 * 1024 * 1024;
 
 /// What an image must keep to.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Scan")]
 pub(crate) struct GateArgs {
     /// The advisories to look its components up in [default: those of `verify db update`, if any]
@@ -39,7 +39,7 @@ pub(crate) struct GateArgs {
     /// Findings that somebody answers for (TOML): [[ignore]] with id, package, reason, expires
     #[arg(long, value_name = "FILE")]
     pub(crate) ignore_file: Option<PathBuf>,
-    /// A public key (PEM) whose holder may say which findings don't touch the image: in OpenVEX attestations of it
+    /// A public key (PEM) whose holder may say which findings don't touch the image: in OpenVEX or CSAF attestations of it
     #[arg(long = "vex-key", value_name = "FILE")]
     pub(crate) vex_keys: Vec<PathBuf>,
 }
@@ -73,17 +73,24 @@ impl GateArgs {
             let what = "a rule needs advisories to look components up in, and there are none";
             return Err(Failure::usage(what).hint("give --db FILE, or fetch them with `verify db update`"));
         }
+        Ok((db, self.rules()?))
+    }
+
+    /// The rules alone, where something was looked up before; none where nothing is demanded.
+    pub(crate) fn rules(&self) -> Result<Option<Rules>, Failure> {
+        if !self.has_rule() {
+            return Ok(None);
+        }
         let ignore = self.ignore_file.as_deref().map(ignored).transpose()?.unwrap_or_default();
         let age = self.max_db_age.map(|age| u64::try_from(age.num_seconds()).unwrap_or(0));
-        let rules = Rules {
+        Ok(Some(Rules {
             fail_on: self.fail_on.map(severity),
             fixable_only: self.fixable_only,
             fail_on_exploited: self.fail_on_exploited,
             fail_on_gaps: self.fail_on_gaps,
             max_database_age: age,
             ignore,
-        };
-        Ok((db, Some(rules)))
+        }))
     }
 }
 

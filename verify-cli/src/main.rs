@@ -11,6 +11,8 @@ mod args;
 mod commands;
 mod config_args;
 mod db_args;
+mod diff_args;
+mod diff_text;
 mod engine_args;
 mod evidence;
 mod evidence_args;
@@ -32,6 +34,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Command, Verify};
+use crate::diff_args::ScanCall;
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
@@ -46,7 +49,10 @@ fn main() -> ExitCode {
     let done = match &verify.command {
         Command::Image(image) => commands::image::run(image),
         Command::Pull(pull) => commands::pull::run(pull),
-        Command::Scan(scan) => commands::scan::run(scan),
+        Command::Scan(call) => match &**call {
+            ScanCall::One(scan) => commands::scan::run(scan),
+            ScanCall::Diff(diff) => commands::diff::run(diff),
+        },
         Command::Evidence(evidence) => commands::evidence::run(evidence),
         Command::Provenance(provenance) => commands::provenance::run(provenance),
         Command::Db(db) => commands::db::run(db),

@@ -5,6 +5,8 @@
 //! that, and so shows that a harness reaches what it is about. Functions that are long here are tables.
 
 mod documents;
+mod images;
+mod said;
 mod stories;
 
 use tuf_core::hash::{hex, unhex};
@@ -20,9 +22,12 @@ pub type Seed = (&'static str, String, Vec<u8>);
 pub fn all() -> Vec<Seed> {
     let mut seeds = Vec::new();
     for (target, of_target) in [
+        ("advisories", said::databases()),
         ("canonical", canonical()),
+        ("catalog", images::files()),
         ("engine", engines()),
         ("envelope", documents::envelopes()),
+        ("layer", images::layers()),
         ("root", documents::roots()),
         ("timestamp", documents::timestamps()),
         ("snapshot", documents::snapshots()),
@@ -34,6 +39,7 @@ pub fn all() -> Vec<Seed> {
         ("name", names()),
         ("authoring", authored()),
         ("receipt", documents::receipts()),
+        ("vex", said::documents()),
         ("workflow", stories::all()),
     ] {
         seeds.extend(of_target.into_iter().map(|(name, bytes)| (target, name, bytes)));

@@ -2,6 +2,7 @@
 //!
 //! To be read is not to be believed: who signed is weighed before, and nothing here decides.
 
+mod csaf;
 mod provenance;
 mod sbom;
 mod verdicts;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 pub use provenance::{Builder, Material, Provenance, Source};
 pub use sbom::{Sbom, SbomFormat};
-pub use verdicts::{Vex, VexProduct, VexStatement, Vsa, Vulnerabilities};
+pub use verdicts::{Vex, VexFormat, VexProduct, VexStatement, Vsa, Vulnerabilities};
 
 use crate::limits::ENTRIES_MAX;
 use crate::refusal::Refusal;
@@ -55,6 +56,8 @@ impl Predicate {
             _ if is("https://spdx.dev/Document") => Self::Sbom(Sbom::spdx(&document(text)?)?),
             _ if is("https://cyclonedx.org/bom") => Self::Sbom(Sbom::cyclone_dx(&document(text)?)?),
             _ if is("https://openvex.dev/ns") => Self::Vex(Vex::read(text)?),
+            // Whichever file of the standard names it: its schema's, as a rule.
+            _ if is("https://docs.oasis-open.org/csaf/csaf/v2.0") => Self::Vex(csaf::vex(&document(text)?)?),
             "https://cosign.sigstore.dev/attestation/vuln/v1"
             | "https://in-toto.io/attestation/vulns/v0.1"
             | "https://in-toto.io/attestation/vulns/v0.2" => {
@@ -72,6 +75,7 @@ impl Predicate {
             Self::Vsa(_) => "verification summary",
             Self::Sbom(Sbom { format: SbomFormat::Spdx, .. }) => "SPDX",
             Self::Sbom(_) => "CycloneDX",
+            Self::Vex(Vex { format: VexFormat::Csaf, .. }) => "CSAF",
             Self::Vex(_) => "OpenVEX",
             Self::Vulnerabilities(_) => "vulnerabilities",
             Self::Other(kind) => kind,

@@ -63,15 +63,26 @@ impl Vsa {
     }
 }
 
-/// Which vulnerabilities touch an image, and which don't (OpenVEX 0.2.0).
+/// Which vulnerabilities touch an image, and which don't (OpenVEX 0.2.0, or CSAF 2.0's profile VEX).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Vex {
+    /// In which form it was said.
+    pub format: VexFormat,
     /// Who says so. Whether the signer may speak for it is for whoever asks.
     pub author: String,
     /// When.
     pub timestamp: Option<String>,
     /// About each vulnerability.
     pub statements: Vec<VexStatement>,
+}
+
+/// The form of a VEX document.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum VexFormat {
+    /// OpenVEX.
+    OpenVex,
+    /// CSAF.
+    Csaf,
 }
 
 /// What is said about one vulnerability.
@@ -157,7 +168,7 @@ impl Vex {
             })
         };
         let statements = wire.statements.into_iter().map(one).collect::<Result<_, _>>()?;
-        Ok(Self { author: wire.author, timestamp: wire.timestamp, statements })
+        Ok(Self { format: VexFormat::OpenVex, author: wire.author, timestamp: wire.timestamp, statements })
     }
 }
 

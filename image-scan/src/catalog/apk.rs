@@ -2,6 +2,7 @@
 
 use super::Packages;
 use crate::component::{Found, Kind, Source};
+use crate::limits::PATH_MAX;
 
 /// The packages installed. The origin is what they were built from: advisories name it.
 pub(super) fn installed(bytes: &[u8]) -> Packages {
@@ -15,7 +16,10 @@ pub(crate) fn owned_files(bytes: &[u8], file: &mut dyn FnMut(&[u8], &str)) {
         match line.split_at_checked(2) {
             Some((b"P:", name)) => package = str::from_utf8(name).unwrap_or_default(),
             Some((b"F:", path)) => folder = path,
-            Some((b"R:", name)) => file(&[folder, b"/", name].concat(), package),
+            // A long folder for many short names would be written anew for each.
+            Some((b"R:", name)) if folder.len().saturating_add(name.len()) < PATH_MAX => {
+                file(&[folder, b"/", name].concat(), package)
+            }
             _ => {}
         }
     }
@@ -60,7 +64,7 @@ mod tests {
 
     #[test]
     fn packages_have_their_origin() {
-        let Packages { found, unreadable } = installed(TEXT);
+        let Packages { found, unreadable, .. } = installed(TEXT);
         assert_eq!(unreadable, 1, "one has no version");
         let brief: Vec<_> =
             found.iter().map(|one| (one.name.as_str(), one.source.clone().unwrap().name)).collect();

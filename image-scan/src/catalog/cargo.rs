@@ -27,11 +27,12 @@ struct Package {
 }
 
 /// The crates from a registry that are part of the program.
-pub(super) fn crates(section: &[u8]) -> Result<Vec<Found>, String> {
+pub(super) fn crates(section: &[u8], left: &mut u64) -> Result<Vec<Found>, String> {
     let mut json = Vec::new();
     let limit = LIST_MAX.saturating_add(1);
     let read = ZlibDecoder::new(section).take(limit).read_to_end(&mut json);
     let unreadable = |why: String| format!("its list of crates can't be read: {why}");
+    *left = left.saturating_sub(u64::try_from(json.len()).unwrap_or(u64::MAX));
     read.map_err(|error| unreadable(error.to_string()))?;
     if u64::try_from(json.len()).unwrap_or(u64::MAX) > LIST_MAX {
         return Err(unreadable(format!("expected at most {LIST_MAX} bytes, got more")));
@@ -65,7 +66,7 @@ mod tests {
             {"name":"app","version":"0.1.0","source":"local","root":true,"dependencies":[1,2]},
             {"name":"time","version":"0.1.43","source":"REGISTRY"},
             {"name":"cc","version":"1.0.0","source":"REGISTRY","kind":"build"}]}"#;
-        let found = crates(&section(&json.replace("REGISTRY", CRATES_IO))).unwrap();
+        let found = crates(&section(&json.replace("REGISTRY", CRATES_IO)), &mut 1000).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].name.as_str(), found[0].version.as_str()), ("time", "0.1.43"));
     }
@@ -73,7 +74,9 @@ mod tests {
     #[test]
     fn a_bomb_is_told() {
         let bomb = section(&" ".repeat(9 * 1024 * 1024));
-        assert!(crates(&bomb).unwrap_err().contains("at most 8388608 bytes"));
-        assert!(crates(b"x").is_err());
+        let mut left = 10_000_000;
+        assert!(crates(&bomb, &mut left).unwrap_err().contains("at most 8388608 bytes"));
+        assert!(left < 2_000_000, "what came of it counts, though it was of no use: {left}");
+        assert!(crates(b"x", &mut left).is_err());
     }
 }

@@ -42,6 +42,7 @@ struct Stanza<'a> {
     status: Option<&'a str>,
     architecture: Option<&'a str>,
     source: Option<&'a str>,
+    vendor: Option<&'a str>,
 }
 
 fn stanzas(bytes: &[u8]) -> impl Iterator<Item = Stanza<'_>> {
@@ -55,6 +56,7 @@ fn stanzas(bytes: &[u8]) -> impl Iterator<Item = Stanza<'_>> {
             status: None,
             architecture: None,
             source: None,
+            vendor: None,
         };
         for line in lines.by_ref() {
             if line.trim_ascii().is_empty() {
@@ -81,6 +83,8 @@ impl<'a> Stanza<'a> {
             b"status" => &mut self.status,
             b"architecture" => &mut self.architecture,
             b"source" => &mut self.source,
+            // Tools that make packages outside of a distribution write the one, archives of others the other.
+            b"vendor" | b"origin" => &mut self.vendor,
             _ => return,
         };
         *field = str::from_utf8(value.get(1..).unwrap_or_default()).ok().map(str::trim);
@@ -105,6 +109,7 @@ impl<'a> Stanza<'a> {
         let mut found = Found::new(Kind::Deb, self.package?, self.version?)?;
         found.architecture = self.architecture.map(str::to_owned);
         found.source = Some(self.source_package(&found));
+        found.vendor = self.vendor.map(str::to_owned);
         Some(found)
     }
 

@@ -12,24 +12,24 @@ const GO: &str = ".go.buildinfo";
 const CARGO: &str = ".dep-v0";
 
 /// What a program says of itself. One that can't be read says nothing: it can't be run either.
-pub(super) fn components(bytes: &[u8]) -> Result<Vec<Found>, String> {
+pub(super) fn components(bytes: &[u8], left: &mut u64) -> Result<Vec<Found>, String> {
     if let Ok(file) = ElfFile64::<Endianness>::parse(bytes) {
-        return of_file(&file);
+        return of_file(&file, left);
     }
     match ElfFile32::<Endianness>::parse(bytes) {
-        Ok(file) => of_file(&file),
+        Ok(file) => of_file(&file, left),
         Err(_) => Ok(Vec::new()),
     }
 }
 
-fn of_file<'d>(file: &impl Object<'d>) -> Result<Vec<Found>, String> {
+fn of_file<'d>(file: &impl Object<'d>, left: &mut u64) -> Result<Vec<Found>, String> {
     let section = |name: &str| file.section_by_name(name)?.data().ok();
     let mut found = match section(GO) {
         Some(info) => go::build_info(info, &|address, length| memory(file, address, length))?,
         None => Vec::new(),
     };
     if let Some(crates) = section(CARGO) {
-        found.extend(cargo::crates(crates)?);
+        found.extend(cargo::crates(crates, left)?);
     }
     Ok(found)
 }

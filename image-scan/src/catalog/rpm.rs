@@ -10,18 +10,18 @@ mod sqlite;
 
 use super::Packages;
 use crate::component::{Found, Kind, Source};
+use crate::limits::PATH_MAX;
 use crate::wanted::Wanted;
 use header::{Header, Tag};
 
 /// The packages installed. A header that is broken is counted, and hides no other.
 pub(super) fn packages(wanted: Wanted, bytes: &[u8]) -> Result<Packages, String> {
-    let mut all = Vec::new();
+    let mut packages = Packages::default();
     let broken = headers(wanted, bytes, &mut |header| {
         if !is_key(header) {
-            all.push(package(header));
+            packages.add(package(header));
         }
     })?;
-    let mut packages = Packages::of(all.into_iter());
     packages.unreadable = packages.unreadable.saturating_add(broken);
     Ok(packages)
 }
@@ -34,7 +34,9 @@ pub(crate) fn owned_files(wanted: Wanted, bytes: &[u8], file: &mut dyn FnMut(&[u
         let folders = header.texts(Tag::DirNames);
         for (base, folder) in header.texts(Tag::BaseNames).into_iter().zip(header.numbers(Tag::DirIndexes)) {
             let folder = usize::try_from(folder).ok().and_then(|index| folders.get(index));
-            if let Some(folder) = folder {
+            // A long folder for many short names would be written anew for each.
+            if let Some(folder) = folder.filter(|folder| folder.len().saturating_add(base.len()) <= PATH_MAX)
+            {
                 file(format!("{folder}{base}").as_bytes(), name);
             }
         }
@@ -72,6 +74,7 @@ fn package(header: &Header<'_>) -> Option<Found> {
     found.architecture = header.text(Tag::Arch).map(str::to_owned);
     found.module = header.text(Tag::ModularityLabel).and_then(stream);
     found.source = header.text(Tag::SourceRpm).and_then(source);
+    found.vendor = header.text(Tag::Vendor).map(str::to_owned);
     Some(found)
 }
 
@@ -89,6 +92,21 @@ fn stream(label: &str) -> Option<String> {
     let mut parts = label.split(':');
     let (name, stream) = (parts.next()?, parts.next()?);
     (!name.is_empty()).then(|| format!("{name}:{stream}"))
+}
+
+/// How many bytes may be read of a database, all its values together: values that lie on top of each other would be more
+/// than the file has.
+struct Budget(usize);
+
+impl Budget {
+    fn of(bytes: &[u8]) -> Self {
+        Self(bytes.len())
+    }
+
+    fn spend(&mut self, count: usize) -> Option<()> {
+        self.0 = self.0.checked_sub(count)?;
+        Some(())
+    }
 }
 
 /// The bytes at an offset.
@@ -164,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_package_is_read_with_epoch_source_and_module() {
-        let Packages { found, unreadable } = packages(Wanted::RpmNdb, &ndb(&bash())).unwrap();
+        let Packages { found, unreadable, .. } = packages(Wanted::RpmNdb, &ndb(&bash())).unwrap();
         assert_eq!(unreadable, 0);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].name.as_str(), found[0].version.as_str()), ("bash", "1:5.1.8-6.el9"));
@@ -207,6 +225,19 @@ mod tests {
         let key = header(&[(1000, 6, 1, b"gpg-pubkey\0")]);
         let read = packages(Wanted::RpmNdb, &ndb(&key)).unwrap();
         assert_eq!((read.found.len(), read.unreadable), (0, 0));
+    }
+
+    #[test]
+    fn packages_that_lie_on_top_of_each_other_are_told() {
+        let blob = bash();
+        let mut bytes = ndb(&blob);
+        // Every slot leads to the one package.
+        for at in 3..200_usize {
+            let (from, first) = (at * 16, bytes[32..48].to_vec());
+            bytes[from..from + 16].copy_from_slice(&first);
+        }
+        let why = packages(Wanted::RpmNdb, &bytes).unwrap_err();
+        assert_eq!(why, "a package of the database can't be read");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use oci_image::Digest;
 
 use crate::report::{CoverageStatus, Finding, Report, Severity, counts};
 
-const STYLE: &str = include_str!("report.css");
+pub(super) const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
 /// The report as a page of its own.
@@ -280,7 +280,9 @@ fn components(page: &mut String, report: &Report) {
         report.components.len()
     );
     for one in &report.components {
-        let owner = one.owner.as_ref().map(|owner| format!(" (of {})", escaped(owner))).unwrap_or_default();
+        let owner = one.owner.as_ref().map(|owner| format!(" (of {})", escaped(owner)));
+        let guess = one.guess.as_ref().map(|guess| format!(" (a guess by its {})", escaped(&guess.from)));
+        let owner = owner.or(guess).unwrap_or_default();
         let _ = writeln!(
             page,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code>{owner}</td></tr>",
@@ -337,7 +339,7 @@ fn megabytes(bytes: u64) -> String {
 }
 
 /// Text for a page, in an element and in an attribute. What turns the order of letters around is shown by its name.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for one in text.chars() {
         match one {

@@ -26,6 +26,8 @@ fn hostile() -> Report {
         layer: 0,
         path: "/a b".into(),
         owner: Some(evil.into()),
+        guess: None,
+        vendor: None,
     };
     let inventory = Inventory {
         os: None,

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use oci_image::tuf_layout::{Asked, ENCODED, FILE_NAME};
+pub(super) use oci_image::tuf_layout::target_tag;
+use oci_image::tuf_layout::{Asked, ENCODED, FILE_NAME, is_target_encoded};
 use oci_image::{Descriptor, Digest, Manifest, Tag, media};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -14,8 +15,6 @@ use serde_json::{Value, json};
 pub(super) const CONFIG: &[u8] = b"{}";
 /// The manifest that stood under the tag before.
 pub(super) const PREVIOUS: &str = "hallmark.previous";
-/// The prefix of tags for targets whose name can't be one.
-const TARGET: &str = "target-sha256-";
 /// What RFC 3986 leaves as it is, as in the names of files (TUF 6.2).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -106,16 +105,10 @@ pub(super) fn delegated(name: &str) -> Option<&str> {
     }
 }
 
-/// The tag of a target: its name, as docker/attest has it, where that is a tag; else the name's SHA-256.
-pub(super) fn target_tag(name: &str) -> String {
-    let plain = name.parse::<Tag>().is_ok() && !name.starts_with(TARGET);
-    if plain { name.to_owned() } else { format!("{TARGET}{}", Digest::of(name.as_bytes()).hex()) }
-}
-
 /// The tag of the index of the targets in a folder: the folder's name up to the first `/`, where that is a tag.
 pub(super) fn folder_tag(name: &str) -> Option<Tag> {
     let (folder, _) = name.split_once('/')?;
-    folder.parse().ok().filter(|_| !folder.starts_with(TARGET))
+    folder.parse().ok().filter(|_| !is_target_encoded(folder))
 }
 
 /// What a timestamp or a snapshot says of other files. Nothing is verified: whoever signed it did.

@@ -68,7 +68,7 @@ fn inside(name: &str) -> bool {
 }
 
 /// A segment as it was before it was percent-encoded (RFC 3986, section 2.1).
-fn decoded(segment: &str) -> Option<Cow<'_, str>> {
+pub(super) fn decoded(segment: &str) -> Option<Cow<'_, str>> {
     if !segment.contains('%') {
         return Some(segment.into());
     }

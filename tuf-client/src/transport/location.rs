@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use oci_image::tuf_layout::targets_of;
 use oci_image::{
     Credentials, HttpFetcher, HttpOptions, ImageName, Location, Reference, Registry, RegistryOptions, Tag,
 };
 use url::Url;
 
 use super::oci::Place;
-use super::{DirTransport, HttpTransport, OciTransport, Transport};
+use super::{DirTransport, HttpTransport, OciTargets, OciTransport, Transport};
 
 /// How repositories are reached.
 #[derive(Clone, Debug, Default)]
@@ -162,8 +163,8 @@ impl RepoLocation {
         }
     }
 
-    /// The transport for its target files, which are beside the metadata; `None` where there is no folder of them: in
-    /// a registry the images themselves are the targets. Nothing is fetched yet.
+    /// The transport for its target files, which are beside the metadata: in a folder, in a second repository of the
+    /// registry, or in the same layout. `None` where there is no folder of them. Nothing is fetched yet.
     #[must_use]
     pub fn targets(&self, options: &TransportOptions) -> Option<Arc<dyn Transport>> {
         match self {
@@ -180,7 +181,14 @@ impl RepoLocation {
                 let above = above.into_iter().find(|above| above.join("metadata").is_dir())?;
                 Some(Arc::new(DirTransport::of_targets(above.join("targets"))))
             }
-            Self::Registry { .. } | Self::Layout { .. } => None,
+            Self::Registry { name, .. } => {
+                let place = match targets_of(&name.to_string()).parse() {
+                    Ok(targets) => Place::registry(&targets, registry_options(options)),
+                    Err(why) => Place::nowhere_for(name, &why),
+                };
+                Some(Arc::new(OciTargets::new(place)))
+            }
+            Self::Layout { dir, .. } => Some(Arc::new(OciTargets::new(Place::Layout(dir.clone())))),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! the versions in the files give away (TUF 5.4.3, 5.5.5, 5.6.4).
 
 mod place;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -17,6 +18,7 @@ use oci_image::{BlobError, Descriptor, SourceError, Tag, VerifyingReader};
 
 use super::{Fetch, Fetched, Transport};
 pub(super) use place::Place;
+pub(super) use targets::OciTargets;
 
 /// The files that one manifest holds, by their names.
 pub(super) type Files = BTreeMap<String, Descriptor>;
@@ -104,26 +106,10 @@ impl OciTransport {
 
     /// What the manifest under this tag holds; `None` if there is none.
     fn files(&self, tag: &str, until: Until) -> Result<Option<Files>, SourceError> {
-        match self.place.layers(tag, until.expect(self)?) {
+        match self.place.layers(tag, until.expect(&self.place)?) {
             Ok(layers) => by_name(layers).map(Some).map_err(|why| self.malformed(why)),
             Err(SourceError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
-        }
-    }
-
-    fn read(&self, file: &Descriptor, limit: u64, until: Until) -> Result<Vec<u8>, SourceError> {
-        let at = || self.describe();
-        if file.size > limit {
-            return Err(SourceError::TooLarge { at: at(), limit, got: Some(file.size) });
-        }
-        let blob = self.place.blob(file, until.expect(self)?)?;
-        // The size is a stranger's word: memory grows with what comes.
-        let mut bytes = Vec::new();
-        match VerifyingReader::for_blob(blob, file).read_to_end(&mut bytes).map_err(BlobError::from) {
-            Ok(_) => Ok(bytes),
-            Err(BlobError::Source(error)) => Err(error),
-            Err(BlobError::Read(error)) => Err(SourceError::from_read(error, at())),
-            Err(wrong) => Err(self.malformed(format!("blob {}: {wrong}", file.digest))),
         }
     }
 
@@ -146,7 +132,7 @@ impl Transport for OciTransport {
         if wanted.known == Some(&tag) {
             return Ok(Fetched::Unchanged);
         }
-        let bytes = self.read(&file, wanted.limit, until)?;
+        let bytes = read(&self.place, &file, wanted.limit, until)?;
         Ok(Fetched::File { bytes, tag: Some(tag) })
     }
 
@@ -168,9 +154,26 @@ impl Until {
     }
 
     /// The time that is left, if there is any.
-    fn expect(self, transport: &OciTransport) -> Result<Duration, SourceError> {
-        let overdue = || SourceError::Overdue { at: transport.describe(), limit: self.time, got: 0 };
+    fn expect(self, place: &Place) -> Result<Duration, SourceError> {
+        let overdue = || SourceError::Overdue { at: place.describe(), limit: self.time, got: 0 };
         Some(self.left()).filter(|left| !left.is_zero()).ok_or_else(overdue)
+    }
+}
+
+/// A file, hashed against the manifest that names it.
+fn read(place: &Place, file: &Descriptor, limit: u64, until: Until) -> Result<Vec<u8>, SourceError> {
+    let at = || place.describe();
+    if file.size > limit {
+        return Err(SourceError::TooLarge { at: at(), limit, got: Some(file.size) });
+    }
+    let blob = place.blob(file, until.expect(place)?)?;
+    // The size is a stranger's word: memory grows with what comes.
+    let mut bytes = Vec::new();
+    match VerifyingReader::for_blob(blob, file).read_to_end(&mut bytes).map_err(BlobError::from) {
+        Ok(_) => Ok(bytes),
+        Err(BlobError::Source(error)) => Err(error),
+        Err(BlobError::Read(error)) => Err(SourceError::from_read(error, at())),
+        Err(wrong) => Err(SourceError::Malformed { at: at(), why: format!("blob {}: {wrong}", file.digest) }),
     }
 }
 

@@ -288,7 +288,8 @@ fn says(predicate: &Predicate) -> String {
             format!("{} {version}: {components} components{}", predicate.name(), at(created))
         }
         Predicate::Vex(vex) => {
-            format!("OpenVEX by {}: {} statements{}", vex.author, vex.statements.len(), at(&vex.timestamp))
+            let (what, count) = (predicate.name(), vex.statements.len());
+            format!("{what} by {}: {count} statements{}", vex.author, at(&vex.timestamp))
         }
         Predicate::Vulnerabilities(found) => {
             let count =

@@ -31,6 +31,23 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     }
     // Before anything is read: a wrong database is no reason to wait for an image.
     let (db, rules) = args.gate.open(&args.chain, !args.engines.plugin.is_empty())?;
+    let report = match scanned(args, db.as_ref(), rules.as_ref())? {
+        Ok(report) => report,
+        Err(exit) => return Ok(exit),
+    };
+    print(&report, args.format, now(&args.chain));
+    Ok(match &report.gate {
+        Some(gate) if !gate.passed => Exit::Gate,
+        _ => Exit::Trusted,
+    })
+}
+
+/// The report of an image; or how it ended, where the image isn't trusted.
+pub(crate) fn scanned(
+    args: &ScanArgs,
+    db: Option<&AdvisoryDb>,
+    rules: Option<&Rules>,
+) -> Result<Result<Report, Exit>, Failure> {
     if args.unverified && !args.gate.vex_keys.is_empty() {
         let what = "--vex-key is about an image that is verified, and --unverified was given";
         return Err(Failure::usage(what).hint("leave one of them out"));
@@ -39,20 +56,15 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         true => (unverified(&args.chain)?, Vec::new()),
         false => match verified(args)? {
             Ok(verified) => verified,
-            Err(exit) => return Ok(exit),
+            Err(exit) => return Ok(Err(exit)),
         },
     };
-    let report = looked_up(report, db.as_ref())?;
+    let report = looked_up(report, db)?;
     let report = engines::run(&args.engines, &args.chain, report)?.with_vex(&vex);
-    let report = match &rules {
+    Ok(Ok(match rules {
         Some(rules) => report.gated(rules, now(&args.chain)),
         None => report,
-    };
-    print(&report, args.format, now(&args.chain));
-    Ok(match &report.gate {
-        Some(gate) if !gate.passed => Exit::Gate,
-        _ => Exit::Trusted,
-    })
+    }))
 }
 
 fn print(report: &Report, format: ScanFormat, now: DateTime<Utc>) {

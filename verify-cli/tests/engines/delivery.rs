@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{TimeDelta, Utc};
 use test_repos::http::{Server, folder};
+use test_repos::registry::Registry;
 use test_repos::simulator::Simulator;
 use test_repos::tree::Tree;
 use tuf_core::consistent_target_name;
@@ -120,6 +121,63 @@ fn the_newest_database_is_fetched_once_remembered_and_used_by_scans() {
         entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "db")
     });
     assert_eq!(databases.count(), 1, "the one before it is gone");
+}
+
+/// Puts files under a tag, as publishers do: each is a layer that says its name.
+fn push(registry: &Registry, repo: &str, tag: &str, files: &[(String, Vec<u8>)]) {
+    let layer = |(name, bytes): &(String, Vec<u8>)| {
+        serde_json::json!({
+            "mediaType": "application/octet-stream", "digest": registry.put_blob(repo, bytes), "size": bytes.len(),
+            "annotations": { "tuf.io/filename": name },
+        })
+    };
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let empty = oci_image::Digest::of(b"{}");
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": kind, "layers": files.iter().map(layer).collect::<Vec<_>>(),
+        "config": { "mediaType": "application/vnd.oci.empty.v1+json", "digest": empty, "size": 2 },
+    });
+    registry.put_manifest(repo, tag, kind, manifest.to_string().as_bytes());
+}
+
+#[test]
+fn a_database_is_fetched_from_a_registry_and_what_else_is_there_is_refused() {
+    let mut desk = Desk::new();
+    let registry = Registry::start().unwrap();
+    let stored = desk.publish(1);
+    let metadata = |desk: &Desk| -> Vec<(String, Vec<u8>)> {
+        desk.repo
+            .names()
+            .into_iter()
+            .map(|name| (name.clone(), desk.repo.fetch(&name).unwrap().unwrap()))
+            .collect()
+    };
+    push(&registry, "acme/trust", "latest", &metadata(&desk));
+    let target = |stored: &Path, bytes: Vec<u8>| {
+        let file = stored.file_name().unwrap().to_str().unwrap().to_owned();
+        let tag = oci_image::tuf_layout::target_tag(&format!("advisories/{file}"));
+        push(&registry, "acme/trust-targets", &tag, &[(file, bytes)]);
+    };
+    let root = desk.path("repo/metadata/1.root.json").display().to_string();
+    let repo = format!("oci://{}/acme/trust", registry.host());
+    let first = || desk.verify(&["db", "update", "--repo", &repo, "--root", &root, "--format", "json"]);
+    first().failed(1, &["refused the database", TARGET]);
+    target(&stored, b"something else".to_vec());
+    first().failed(1, &["refused the database", TARGET]);
+    target(&stored, fs::read(&stored).unwrap());
+    let run = first();
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(run.json()["delivered"]["fetched"], true);
+    assert_eq!(desk.scanned(), ["CVE-2026-1"]);
+
+    // What is newer is fetched; what isn't there leaves the one before in use.
+    let stored = desk.publish(2);
+    push(&registry, "acme/trust", "latest", &metadata(&desk));
+    assert_ne!(desk.update().code, 0);
+    assert_eq!(desk.scanned(), ["CVE-2026-1"]);
+    target(&stored, fs::read(&stored).unwrap());
+    assert_eq!(desk.update().json()["delivered"]["fetched"], true);
+    assert_eq!(desk.scanned(), ["CVE-2026-2"]);
 }
 
 #[test]

@@ -215,3 +215,81 @@ fn what_cosign_attests_of_findings_counts_by_keys_that_may_speak_and_for_what_it
     assert_eq!(scan("scan", &key).0, 4);
     assert_eq!(scan("scan", &["--vex-key", "gone.pub"]).0, 2);
 }
+
+#[test]
+fn what_cosign_attests_as_csaf_counts_for_the_image_and_the_package_that_it_names() {
+    let (Some(cosign), Some(story)) = (program("cosign2"), Story::begin()) else { return };
+    for name in ["ours", "other"] {
+        story.run(&cosign, &["generate-key-pair"]);
+        fs::rename(story.path("cosign.pub"), story.path(&format!("{name}.pub"))).unwrap();
+        fs::rename(story.path("cosign.key"), story.path(&format!("{name}.key"))).unwrap();
+    }
+    let image = vulnerable(&story);
+    let (name, pinned) =
+        (format!("{}/acme/web:2", story.host), format!("{}/acme/web@{}", story.host, image.digest));
+    let scan = |more: &[&str]| {
+        let trust = ["--repo", "trust", "--root", "trust/metadata/1.root.json", "--platform", "linux/amd64"];
+        let rules =
+            ["--db", "advisories.db", "--fail-on", "any", "--vex-key", "ours.pub", "--format", "json"];
+        let output = Command::new(env!("CARGO_BIN_EXE_verify"))
+            .args([&["scan", &name][..], &trust, &rules, more].concat())
+            .env_clear()
+            .env("HOME", story.home.path())
+            .current_dir(story.home.path())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    let attest = |key: &str, hash: &str, purl: &str, status: &str, flags: Value, date: &str| {
+        let helper = |helper: Value| json!({ "product_identification_helper": helper });
+        let product = |id: &str, with: Value| {
+            let mut product = json!({ "name": id, "product_id": id });
+            product.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
+            product
+        };
+        let hashes = json!({ "hashes": [{ "filename": "manifest.json", "file_hashes": [
+            { "algorithm": "sha256", "value": hash }] }] });
+        let csaf = json!({
+            "document": {
+                "category": "csaf_vex", "csaf_version": "2.0", "title": "bash in web",
+                "publisher": { "category": "vendor", "name": "Acme", "namespace": "https://acme.example" },
+                "tracking": { "id": "ACME-1", "status": "final", "version": "1", "initial_release_date": date,
+                    "current_release_date": date, "revision_history": [{ "date": date, "number": "1", "summary": "s" }] },
+            },
+            "product_tree": {
+                "full_product_names": [
+                    product("web", helper(hashes)), product("bash", helper(json!({ "purl": purl }))),
+                ],
+                "relationships": [{ "category": "default_component_of", "product_reference": "bash",
+                    "relates_to_product_reference": "web", "full_product_name": product("bash in web", json!({})) }],
+            },
+            "vulnerabilities": [{ "cve": "CVE-2026-7", "product_status": { status: ["bash in web"] }, "flags": flags }],
+        });
+        fs::write(story.path("csaf.json"), csaf.to_string()).unwrap();
+        let by = ["attest", "--yes", "--tlog-upload=false", "--allow-http-registry", "--key", key];
+        let kind = "https://docs.oasis-open.org/csaf/csaf/v2.0/csaf_json_schema.json";
+        story.run(&cosign, &[&by[..], &["--type", kind, "--predicate", "csaf.json", &pinned]].concat());
+    };
+    let flag = || json!([{ "label": "vulnerable_code_not_in_execute_path", "product_ids": ["bash in web"] }]);
+    let (this, other) = (image.digest.hex(), story.image.digest.hex());
+    let bash = "pkg:deb/debian/bash";
+    // Of another image or package, by another key, without a reason, or under investigation: the finding stands.
+    attest("ours.key", &other, bash, "known_not_affected", flag(), "2026-01-01T00:00:00Z");
+    attest("ours.key", &this, "pkg:deb/debian/dash", "known_not_affected", flag(), "2026-01-02T00:00:00Z");
+    attest("other.key", &this, bash, "known_not_affected", flag(), "2026-01-03T00:00:00Z");
+    attest("ours.key", &this, bash, "known_not_affected", json!([]), "2026-01-04T00:00:00Z");
+    let (code, out, err) = scan(&[]);
+    assert_eq!(code, 4, "{out}{err}");
+    attest("ours.key", &this, bash, "known_not_affected", flag(), "2026-01-05T00:00:00Z");
+    let (code, out, err) = scan(&[]);
+    assert_eq!(code, 0, "{out}{err}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let suppressed = &report["findings"][0]["suppressed"];
+    assert_eq!(suppressed["by"], "vex by ours.pub");
+    assert_eq!(suppressed["reason"], "not affected: vulnerable_code_not_in_execute_path");
+    attest("ours.key", &this, bash, "under_investigation", json!([]), "2026-01-06T00:00:00Z");
+    assert_eq!(scan(&[]).0, 4, "the latest word counts");
+    attest("ours.key", &this, bash, "fixed", json!([]), "2026-01-07T00:00:00Z");
+    assert_eq!(scan(&[]).0, 0);
+}

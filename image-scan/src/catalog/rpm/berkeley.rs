@@ -1,7 +1,7 @@
 //! Berkeley DB, `Packages`: a hash table whose values are headers, mostly in pages of their own (Berkeley DB's
 //! `dbinc/db_page.h`).
 
-use super::{be32, le32, part, size};
+use super::{Budget, be32, le32, part, size};
 
 /// What a hash table's first page says.
 const MAGIC: u32 = 0x0006_1561;
@@ -21,8 +21,8 @@ const OFF_PAGE: u8 = 3;
 /// Calls `each` with every header's bytes.
 pub(super) fn blobs(bytes: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     let table = Table::open(bytes).ok_or("expected a hash table of Berkeley DB")?;
-    // A page can't be part of two values: what follows pages in a ring runs out of them.
-    let mut budget = table.pages();
+    // A byte can't be part of two values: pages in a ring run out of them.
+    let mut budget = Budget::of(bytes);
     for page in (1..table.pages()).filter_map(|number| table.page(number)) {
         if !matches!(page.get(25), Some(&HASH | &HASH_UNSORTED)) {
             continue;
@@ -83,7 +83,7 @@ impl<'a> Table<'a> {
     }
 
     /// A header; `Some(None)` for what is none.
-    fn value(&self, page: &[u8], (from, to): (usize, usize), budget: &mut usize) -> Option<Option<Vec<u8>>> {
+    fn value(&self, page: &[u8], (from, to): (usize, usize), budget: &mut Budget) -> Option<Option<Vec<u8>>> {
         match *page.get(from)? {
             OFF_PAGE => {
                 let (first, length) =
@@ -92,18 +92,22 @@ impl<'a> Table<'a> {
             }
             // The table counts its packages under a key of its own: four bytes.
             IN_PAGE => {
-                Some(page.get(from.checked_add(1)?..to).filter(|value| value.len() > 8).map(<[u8]>::to_vec))
+                let value = page.get(from.checked_add(1)?..to).filter(|value| value.len() > 8);
+                budget.spend(value.map_or(0, <[u8]>::len))?;
+                Some(value.map(<[u8]>::to_vec))
             }
             _ => None,
         }
     }
 
-    fn overflow(&self, mut number: usize, length: usize, budget: &mut usize) -> Option<Vec<u8>> {
+    fn overflow(&self, mut number: usize, length: usize, budget: &mut Budget) -> Option<Vec<u8>> {
         let mut value = Vec::new();
         while number != 0 && value.len() < length {
-            *budget = budget.checked_sub(1)?;
             let page = self.page(number).filter(|page| page.get(25) == Some(&OVERFLOW))?;
-            value.extend_from_slice(part(page, PAGE_HEADER, self.half(page, 22)?)?);
+            let bytes = part(page, PAGE_HEADER, self.half(page, 22)?)?;
+            // An empty page in a ring must run out, too.
+            budget.spend(bytes.len().max(PAGE_HEADER))?;
+            value.extend_from_slice(bytes);
             number = size(self.word(page, 16)?)?;
         }
         (value.len() == length).then_some(value)

@@ -10,6 +10,7 @@ pub(super) enum Tag {
     Version = 1001,
     Release = 1002,
     Epoch = 1003,
+    Vendor = 1011,
     Arch = 1022,
     SourceRpm = 1044,
     DirIndexes = 1116,

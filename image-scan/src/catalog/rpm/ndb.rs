@@ -1,6 +1,6 @@
 //! rpm's own database, `Packages.db`: slots that point to blobs (rpm's `lib/backend/ndb/rpmpkg.c`).
 
-use super::{le32, part, size};
+use super::{Budget, le32, part, size};
 
 /// What slots and blobs are counted in.
 const BLOCK: usize = 16;
@@ -17,13 +17,15 @@ pub(super) fn blobs(bytes: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Str
     let end = pages.saturating_mul(PAGE).min(bytes.len());
     // The database's header takes the place of the first two slots.
     let slots = bytes.get(32..end).unwrap_or_default();
+    let mut budget = Budget::of(bytes);
     for slot in slots.as_chunks::<BLOCK>().0 {
         if !slot.starts_with(b"Slot") {
             return Err("a slot of the database can't be read".to_owned());
         }
         // A slot without a package is free.
         if le32(slot, 4) != Some(0) && le32(slot, 8) != Some(0) {
-            each(blob(bytes, slot).ok_or("a package of the database can't be read")?);
+            let blob = blob(bytes, slot).filter(|blob| budget.spend(blob.len()).is_some());
+            each(blob.ok_or("a package of the database can't be read")?);
         }
     }
     Ok(())

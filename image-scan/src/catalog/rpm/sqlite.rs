@@ -1,6 +1,6 @@
 //! SQLite, `rpmdb.sqlite`: the table `Packages`, whose rows are a number and a header (sqlite.org/fileformat2.html).
 
-use super::{be32, part, size};
+use super::{Budget, be32, part, size};
 
 /// The first bytes of every database.
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -17,7 +17,8 @@ pub(super) fn blobs(bytes: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Str
     let database = Database::open(bytes).ok_or("expected a database of SQLite")?;
     let broken = "a page of the database can't be read";
     let mut root = None;
-    let mut budget = database.pages().saturating_mul(2);
+    // Each page once, and each byte of one record; the first page also has the header of all.
+    let mut budget = Budget(bytes.len().saturating_mul(2));
     database
         .rows(1, 0, &mut budget, &mut |row| {
             if let Some(page) = root_of(row) {
@@ -65,10 +66,6 @@ impl<'a> Database<'a> {
         sound.then_some(Self { bytes, page_size, usable })
     }
 
-    fn pages(&self) -> usize {
-        self.bytes.len().checked_div(self.page_size).unwrap_or_default()
-    }
-
     /// A page by its number, from 1 on.
     fn page(&self, number: usize) -> Option<&'a [u8]> {
         part(self.bytes, number.checked_sub(1)?.checked_mul(self.page_size)?, self.page_size)
@@ -79,10 +76,10 @@ impl<'a> Database<'a> {
         &self,
         number: usize,
         depth: usize,
-        budget: &mut usize,
+        budget: &mut Budget,
         each: &mut dyn FnMut(&[u8]),
     ) -> Option<()> {
-        *budget = budget.checked_sub(1)?;
+        budget.spend(self.page_size)?;
         let page = self.page(number)?;
         // The first page begins with the database's own header.
         let start = if number == 1 { 100 } else { 0 };
@@ -106,16 +103,17 @@ impl<'a> Database<'a> {
     }
 
     /// The record of a cell of a leaf: its length, its row's number, and what of it is in this page.
-    fn record(&self, page: &[u8], at: usize, budget: &mut usize) -> Option<Vec<u8>> {
+    fn record(&self, page: &[u8], at: usize, budget: &mut Budget) -> Option<Vec<u8>> {
         let (length, after) = varint(page, at)?;
         let (_, from) = varint(page, after)?;
         let length = usize::try_from(length).ok().filter(|length| *length <= self.bytes.len())?;
         let local = self.local(length)?;
+        // An empty record takes a byte all the same: there may be many in one place.
+        budget.spend(length.max(1))?;
         let mut record = part(page, from, local)?.to_vec();
         if local < length {
             let mut next = size(be32(page, from.checked_add(local)?)?)?;
             while next != 0 && record.len() < length {
-                *budget = budget.checked_sub(1)?;
                 let overflow = self.page(next)?;
                 let left = length.checked_sub(record.len())?.min(self.usable.checked_sub(4)?);
                 record.extend_from_slice(part(overflow, 4, left)?);

@@ -30,6 +30,11 @@ impl Place {
         }
     }
 
+    /// A place for a name that can be no address.
+    pub(in crate::transport) fn nowhere_for(name: &ImageName, why: &dyn std::fmt::Display) -> Self {
+        Self::Nowhere { name: name.clone(), why: why.to_string() }
+    }
+
     /// The layers of the manifest that this tag names.
     pub(super) fn layers(&self, tag: &str, time: Duration) -> Result<Vec<Descriptor>, SourceError> {
         let tag = Selector::Tag(tag);

@@ -109,7 +109,7 @@ fn client(args: &DbUpdateArgs, shelf: &Shelf, root: &Root, now: DateTime<Utc>) -
     let options = transport_options(repo, &args.access)?;
     let targets = repo.targets(&options).ok_or_else(|| {
         let what = format!("{repo} has no folder of target files");
-        Failure::usage(what).hint("expected a repository in a folder or on a web server: --repo DIR|URL")
+        Failure::usage(what).hint("expected a repository with target files: --repo DIR|URL|oci://HOST/NAME")
     })?;
     let store = DirStore::open(shelf.metadata(&root.chosen.sha256)).map_err(Failure::unknown)?;
     let client = Client::new(root.chosen.bytes.clone(), repo.transport(&options), Box::new(store), now);

@@ -1,0 +1,36 @@
+//! A file of advisories, of which the sums are not looked at: a fuzzer would find nothing behind them. The first byte
+//! chooses what is asked. What is found is told the same way twice.
+
+use advisories::{Coverage, Database, Ecosystem, Package};
+
+/// What is asked of it.
+const QUESTIONS: [(&str, &str, &str); 6] = [
+    ("Debian:12", "bash", "5.2-1"),
+    ("Alpine:v3.18", "musl", "1.2.4-r0"),
+    ("AlmaLinux:9", "bash", "5.1.8-6.el9"),
+    ("PyPI", "a", "1.0"),
+    ("npm", "@s/a", "1.0.0"),
+    ("Go", "example.com/a", "v1.0.0"),
+];
+
+/// Opens it and asks.
+pub fn run(bytes: &[u8]) -> bool {
+    let Some((which, file)) = bytes.split_first() else { return false };
+    let Ok(database) = Database::from_bytes_without_sums(file.to_vec()) else { return false };
+    let _ = database.info();
+    let (ecosystem, name, version) = QUESTIONS[usize::from(*which) % QUESTIONS.len()];
+    let package = Package {
+        ecosystem: Ecosystem::parse(ecosystem),
+        name: name.into(),
+        version: version.into(),
+        binary: None,
+        architecture: None,
+        module: None,
+    };
+    let covered = database.coverage(&package.ecosystem) == Coverage::HasData;
+    let answer = database.affecting(&package);
+    assert_eq!(format!("{answer:?}"), format!("{:?}", database.affecting(&package)));
+    let Ok(answer) = answer else { return false };
+    assert!(answer.matches.iter().all(|one| !one.id.is_empty()), "{answer:?}");
+    covered && !answer.matches.is_empty()
+}
