@@ -13,6 +13,7 @@ pub mod authoring;
 pub mod canonical;
 pub mod engine;
 pub mod envelope;
+pub mod evidence;
 pub mod ground;
 pub mod key;
 pub mod name;
@@ -35,7 +36,7 @@ pub mod workflow;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 22] = [
     ("engine", engine::run),
     ("canonical", canonical::run),
     ("envelope", envelope::run),
@@ -51,4 +52,11 @@ pub const TARGETS: [Target; 15] = [
     ("authoring", authoring::run),
     ("receipt", receipt::run),
     ("workflow", workflow::run),
+    ("bundle", evidence::bundle),
+    ("attestation", evidence::attestation),
+    ("simple", evidence::simple),
+    ("jws", evidence::jws),
+    ("cose", evidence::cose),
+    ("time_stamp", evidence::time_stamp),
+    ("trust_policy", evidence::trust_policy),
 ];

@@ -5,6 +5,7 @@
 //! that, and so shows that a harness reaches what it is about. Functions that are long here are tables.
 
 mod documents;
+mod evidence;
 mod stories;
 
 use tuf_core::hash::{hex, unhex};
@@ -35,6 +36,13 @@ pub fn all() -> Vec<Seed> {
         ("authoring", authored()),
         ("receipt", documents::receipts()),
         ("workflow", stories::all()),
+        ("bundle", evidence::bundles()),
+        ("attestation", evidence::attestations()),
+        ("simple", evidence::simple()),
+        ("jws", evidence::jws()),
+        ("cose", evidence::cose()),
+        ("time_stamp", evidence::time_stamps()),
+        ("trust_policy", evidence::trust_policies()),
     ] {
         seeds.extend(of_target.into_iter().map(|(name, bytes)| (target, name, bytes)));
     }
