@@ -213,7 +213,7 @@ impl<'a> Token<'a> {
         let bag = bag.map(|bag| bag.0).unwrap_or_default().into_iter().filter(|one| one.is(Tag::Sequence));
         let certificates: Vec<_> = bag.map(|one| one.whole).collect();
         Refusal::expect_size("a list of certificates", TOKEN_CERTIFICATES_MAX, certificates.len())?;
-        drop(signed.optional(CONTEXT_1));
+        let _ = signed.optional(CONTEXT_1);
         let signers = Parts::of(signed.next(Tag::Set)?.value)?;
         let [signer] = signers.0.as_slice() else {
             return Err(bad(format!("expected 1 signer, got {}", signers.0.len())));

@@ -127,7 +127,7 @@ fn nothing_that_was_signed_can_be_changed() {
     }
     for (bytes, says) in [
         (good[..good.len() - 1].to_vec(), ""),
-        ([good.as_slice(), b"\0\0"].concat(), "expected one value, got 2"),
+        ([good.as_slice(), b"\x05\0"].concat(), "expected one value, got 2"),
         (Vec::new(), "got none"),
         (b"\x30\x80\x00\x00".to_vec(), ""),
         ([b"\x30\x82\x03\xe8".as_slice(), &b"\x05\x00".repeat(500)].concat(), ""),
