@@ -15,6 +15,7 @@ pub mod canonical;
 pub mod catalog;
 pub mod engine;
 pub mod envelope;
+pub mod evidence;
 pub mod ground;
 pub mod image;
 pub mod key;
@@ -40,7 +41,7 @@ pub mod workflow;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All targets.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 26] = [
     ("advisories", advisories::run),
     ("catalog", catalog::run),
     ("layer", layer::run),
@@ -60,4 +61,11 @@ pub const TARGETS: [Target; 19] = [
     ("authoring", authoring::run),
     ("receipt", receipt::run),
     ("workflow", workflow::run),
+    ("bundle", evidence::bundle),
+    ("attestation", evidence::attestation),
+    ("simple", evidence::simple),
+    ("jws", evidence::jws),
+    ("cose", evidence::cose),
+    ("time_stamp", evidence::time_stamp),
+    ("trust_policy", evidence::trust_policy),
 ];

@@ -8,7 +8,7 @@ use coset::cbor::value::Value;
 use coset::iana::{self, EnumI64 as _};
 use coset::{ContentType, CoseSign1, Label, RegisteredLabelWithPrivate, TaggedCborSerializable as _};
 
-use crate::notation::{AUTHENTIC_TIME, EXPIRY, Envelope, Protected, SCHEME, SIGNING_TIME};
+use crate::notation::{AUTHENTIC_TIME, EXPIRY, Envelope, Protected, SCHEME, SIGNING_TIME, TIME_STAMP};
 use crate::refusal::Refusal;
 
 const WHAT: &str = "a COSE envelope of notation";
@@ -27,9 +27,13 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Envelope, Refusal> {
     let payload = sign1.payload.clone().ok_or_else(|| Refusal::malformed(WHAT, "it has no payload"))?;
     let protected = protected(header)?;
     let certificates = certificates(&sign1.unprotected.rest)?;
+    let is_stamp = |label: &Label| matches!(label, Label::Text(name) if name == TIME_STAMP);
+    let stamp = sign1.unprotected.rest.iter().find(|(label, _)| is_stamp(label));
+    let time_stamp = stamp.and_then(|(_, value)| value.as_bytes().cloned());
     // Over the bytes of the protected header as they came.
     let message = sign1.tbs_data(&[]);
-    Ok(Envelope { certificates, protected, payload, algorithm, message, signature: sign1.signature })
+    let signature = sign1.signature;
+    Ok(Envelope { certificates, protected, payload, algorithm, message, signature, time_stamp })
 }
 
 /// The name by which RFC 7518 calls it. notation knows no others.

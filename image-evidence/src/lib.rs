@@ -24,6 +24,7 @@ mod refusal;
 mod simple;
 mod statement;
 mod strict;
+mod time_stamp;
 mod trust;
 mod trust_policy;
 

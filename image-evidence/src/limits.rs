@@ -29,5 +29,11 @@ pub const STATED_MAX: usize = 64 * 1024 * 1024;
 /// The most bytes of what a build was told from outside. BuildKit's have some kilobytes.
 pub const PARAMETERS_MAX: usize = 1024 * 1024;
 
+/// The most certificates within a time stamp. Real ones have two to four.
+pub const TOKEN_CERTIFICATES_MAX: u64 = 20;
+
+/// The most parts of one value within a time stamp: attributes and certificates number some ten.
+pub const TOKEN_PARTS_MAX: u64 = 100;
+
 /// The largest trust policy or trusted root. sigstore's own has 10 KiB.
 pub const TRUST_MAX: u64 = 1024 * 1024;

@@ -1,8 +1,8 @@
 //! notation's envelopes, JWS and COSE (notary signature specification 1.1), by its own rules for certificates and by a
 //! trust policy.
 //!
-//! Not here: revocation and RFC 3161 time stamps, which need others to be asked. Where a policy asks for
-//! either and there is something to ask, the signature is refused.
+//! Not here: revocation, for which others would have to be asked. Where a policy asks for it and there is something to
+//! ask, the signature is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use image_signatures::{CertificateChain, ChainError, Jws, is_signed_by};
+use oci_image::Digest;
 use serde::Deserialize;
 use serde_json::Value;
 use tuf_core::key::Key;
@@ -19,6 +20,7 @@ use crate::limits::SIGNATURE_MAX;
 use crate::piece::Context;
 use crate::refusal::Refusal;
 use crate::strict;
+use crate::time_stamp::{self, TimeStamp};
 use crate::trust::{Signer, Trust, key_id};
 use crate::trust_policy::{Action, NotationTrust, Policy, StoreKind};
 
@@ -27,6 +29,8 @@ pub(crate) const SCHEME: &str = "io.cncf.notary.signingScheme";
 pub(crate) const EXPIRY: &str = "io.cncf.notary.expiry";
 pub(crate) const SIGNING_TIME: &str = "io.cncf.notary.signingTime";
 pub(crate) const AUTHENTIC_TIME: &str = "io.cncf.notary.authenticSigningTime";
+/// Not signed: it is over the signature.
+pub(crate) const TIME_STAMP: &str = "io.cncf.notary.timestampSignature";
 const PLUGIN: &str = "io.cncf.notary.verificationPlugin";
 
 /// What was signed with the payload.
@@ -73,6 +77,8 @@ pub(crate) struct Envelope {
     /// The bytes that are signed.
     pub(crate) message: Vec<u8>,
     pub(crate) signature: Vec<u8>,
+    /// A time stamp over the signature, by whomever.
+    pub(crate) time_stamp: Option<Vec<u8>>,
 }
 
 /// An envelope whose signature is that of its first certificate. Who that is, is still to be weighed.
@@ -81,6 +87,8 @@ struct Signed {
     key: Key,
     protected: Protected,
     payload: Payload,
+    signature: Vec<u8>,
+    time_stamp: Option<Vec<u8>>,
 }
 
 /// Who signed a JWS, of those whom the policy trusts for this repository.
@@ -111,13 +119,21 @@ fn verify(
     let policy = notation.policy(context.repository)?;
     let signer = signed.signer()?;
     signed.expect_trusted(notation, policy)?;
-    signed.expect_times(policy, context.now)?;
+    signed.expect_times(notation, policy, context.now)?;
     signed.expect_not_revoked(policy)?;
     Ok(vec![signer])
 }
 
+/// Whether an envelope says that it is about this manifest, whoever may have written it.
+pub(crate) fn is_about(read: fn(&[u8]) -> Result<Envelope, Refusal>, bytes: &[u8], image: Digest) -> bool {
+    let is_small = Refusal::expect_size("a signature in bytes", SIGNATURE_MAX, bytes.len()).is_ok();
+    let envelope = is_small.then(|| read(bytes).ok()).flatten();
+    let payload = envelope.and_then(|one| strict::read::<Payload>("a payload of notation", &one.payload).ok());
+    payload.is_some_and(|payload| payload.target_artifact.digest == image.to_string())
+}
+
 /// A JWS in flattened JSON (RFC 7515, section 7.2.2).
-fn jws(bytes: &[u8]) -> Result<Envelope, Refusal> {
+pub(crate) fn jws(bytes: &[u8]) -> Result<Envelope, Refusal> {
     const WHAT: &str = "a JWS envelope of notation";
     const HEADER: &str = "a protected header";
     let jws: Jws = strict::read(WHAT, bytes)?;
@@ -131,7 +147,10 @@ fn jws(bytes: &[u8]) -> Result<Envelope, Refusal> {
     let certificates = jws.header.x5c.iter().map(|text| STANDARD.decode(text)).collect::<Result<_, _>>();
     let certificates = certificates.map_err(|why| Refusal::malformed("certificates in base64", why))?;
     let message = jws.signing_input().into_bytes();
-    Ok(Envelope { certificates, protected, payload, algorithm, message, signature })
+    let stamp = Some(&jws.header.time_stamp).filter(|text| !text.is_empty());
+    let time_stamp = stamp.map(|text| STANDARD.decode(text)).transpose();
+    let time_stamp = time_stamp.map_err(|why| Refusal::malformed("a time stamp in base64", why))?;
+    Ok(Envelope { certificates, protected, payload, algorithm, message, signature, time_stamp })
 }
 
 fn certificate(why: ChainError) -> Refusal {
@@ -181,7 +200,7 @@ impl Protected {
 
 impl Signed {
     fn by_its_certificate(envelope: Envelope) -> Result<Self, Refusal> {
-        let Envelope { certificates, protected, payload, algorithm, message, signature } = envelope;
+        let Envelope { certificates, protected, payload, algorithm, message, signature, time_stamp } = envelope;
         let chain = CertificateChain::from_der(&certificates).map_err(certificate)?;
         let key = chain.leaf_key().map_err(certificate)?;
         let material = key.material().map_err(|why| Refusal::Certificate { why: why.to_string() })?;
@@ -192,7 +211,7 @@ impl Signed {
         }
         protected.expect_understood()?;
         let payload = strict::read("a payload of notation", &payload)?;
-        Ok(Self { chain, key, protected, payload })
+        Ok(Self { chain, key, protected, payload, signature, time_stamp })
     }
 
     fn signer(&self) -> Result<Signer, Refusal> {
@@ -227,27 +246,31 @@ impl Signed {
         Err(Refusal::Signer { expected: policy.identities(), got })
     }
 
-    /// The certificates hold now; or when an authority says that it signed. The signature's own end hasn't come.
-    fn expect_times(&self, policy: &Policy, now: DateTime<Utc>) -> Result<(), Refusal> {
+    /// The certificates hold now; or when an authority says that it signed; or when a time stamp says that it was
+    /// signed. The signature's own end hasn't come.
+    fn expect_times(
+        &self,
+        notation: &NotationTrust,
+        policy: &Policy,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
         let usable = |at| self.chain.expect_usable(&self.key, at);
-        let at = self.protected.authentic_time.unwrap_or(now);
-        if at > now {
-            return Err(Refusal::Certificate { why: format!("expected a time before {now}, got {at}") });
-        }
-        // An authority that says when it signed is believed without a time stamp.
-        let stamped = self.protected.authentic_time.is_none();
-        match (usable(at), self.protected.signing_time) {
-            (Ok(()), _) if !(stamped && policy.wants_time_stamp(false)) => {}
-            (Err(ChainError::Time { .. }), Some(then)) if policy.timestamp != Action::Enforce => {
-                usable(then).map_err(certificate)?;
+        match (self.protected.authentic_time, self.protected.signing_time) {
+            (Some(at), _) if at > now => {
+                return Err(Refusal::Certificate { why: format!("expected a time before {now}, got {at}") });
             }
-            (Ok(()), _) => return Err(Refusal::Unchecked { got: "an RFC 3161 time stamp".into() }),
-            (Err(ChainError::Time { .. }), _) if policy.wants_time_stamp(true) => {
-                return Err(Refusal::Unchecked {
-                    got: "an RFC 3161 time stamp of an expired certificate".into(),
-                });
-            }
-            (Err(why), _) => return Err(certificate(why)),
+            // An authority that says when it signed is believed without a time stamp.
+            (Some(at), _) => usable(at).map_err(certificate)?,
+            (None, then) => match (usable(now), then) {
+                (Err(ChainError::Time { .. }), Some(then)) if policy.timestamp != Action::Enforce => {
+                    usable(then).map_err(certificate)?;
+                }
+                (Err(ChainError::Time { .. }), _) if policy.wants_time_stamp(true) => {
+                    self.expect_stamped(notation, policy, now)?;
+                }
+                (Ok(()), _) if policy.wants_time_stamp(false) => self.expect_stamped(notation, policy, now)?,
+                (result, _) => result.map_err(certificate)?,
+            },
         }
         match self.protected.expiry {
             Some(at) if at <= now && policy.expiry == Action::Enforce => Err(Refusal::Expired { at, now }),
@@ -255,13 +278,42 @@ impl Signed {
         }
     }
 
-    /// Without asking anybody: certificates that say where to ask can't be told to hold.
-    fn expect_not_revoked(&self, policy: &Policy) -> Result<(), Refusal> {
-        match self.chain.revocable() {
-            Some(subject) if policy.revocation == Action::Enforce => {
-                Err(Refusal::Unchecked { got: format!("whether the certificate of {subject} was revoked") })
-            }
-            _ => Ok(()),
+    /// A time stamp over the signature, by an authority that the policy trusts, of a time when the certificates held
+    /// (notary trust policy 1.0, "Authentic timestamp").
+    fn expect_stamped(
+        &self,
+        notation: &NotationTrust,
+        policy: &Policy,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        let bad = |why: String| Refusal::TimeStamp { why };
+        let token = self.time_stamp.as_ref().ok_or_else(|| bad("got none".into()))?;
+        let roots = notation.certificates(policy, StoreKind::TimeStamping);
+        let TimeStamp { earliest, latest, authority } = time_stamp::verify(token, &self.signature, &roots)?;
+        if earliest > now {
+            return Err(bad(format!("expected a time before {now}, got {earliest}")));
         }
+        // By however much the authority may be wrong: what wasn't there yet can't have been seen.
+        if let Some(then) = self.protected.signing_time.filter(|then| latest < *then) {
+            return Err(bad(format!("expected a time after the signature's own, {then}, got {latest}")));
+        }
+        for at in [earliest, latest] {
+            self.chain.expect_usable(&self.key, at).map_err(certificate)?;
+        }
+        expect_not_revoked(&authority, policy)
+    }
+
+    fn expect_not_revoked(&self, policy: &Policy) -> Result<(), Refusal> {
+        expect_not_revoked(&self.chain, policy)
+    }
+}
+
+/// Without asking anybody: certificates that say where to ask can't be told to hold.
+fn expect_not_revoked(chain: &CertificateChain, policy: &Policy) -> Result<(), Refusal> {
+    match chain.revocable() {
+        Some(subject) if policy.revocation == Action::Enforce => {
+            Err(Refusal::Unchecked { got: format!("whether the certificate of {subject} was revoked") })
+        }
+        _ => Ok(()),
     }
 }

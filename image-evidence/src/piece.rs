@@ -7,13 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use chrono::{DateTime, Utc};
 use image_signatures::{COSIGN_SIGN, Dsse};
-use oci_image::Descriptor;
+use oci_image::{Descriptor, Digest};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::refusal::Refusal;
 use crate::statement::Statement;
 use crate::trust::{Signer, Trust};
-use crate::{bundle, dsse, notation, simple, strict};
+use crate::{annotations, bundle, cose, dsse, notation, simple, strict};
 
 /// In which form something is said.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -52,6 +53,36 @@ impl Form {
             _ if is("application/vnd.in-toto.") && media_type.ends_with("+dsse") => Self::Envelope,
             _ => return None,
         })
+    }
+
+    /// What these bytes are, where they say so themselves, without a media type: a hint, as that is one. Simple signing
+    /// has its signature elsewhere, and so is none of these.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Members {
+            #[serde(default)]
+            dsse_envelope: Option<IgnoredAny>,
+            #[serde(default)]
+            payload_type: Option<IgnoredAny>,
+            #[serde(default, rename = "_type")]
+            kind: Option<IgnoredAny>,
+            #[serde(default)]
+            protected: Option<IgnoredAny>,
+        }
+        // A tagged COSE_Sign1 (RFC 9052, section 2).
+        if bytes.first() == Some(&0xd2) {
+            return Some(Self::NotationCose);
+        }
+        let members: Members = serde_json::from_slice(bytes).ok()?;
+        match members {
+            Members { dsse_envelope: Some(_), .. } => Some(Self::Bundle),
+            Members { payload_type: Some(_), .. } => Some(Self::Envelope),
+            Members { protected: Some(_), .. } => Some(Self::NotationJws),
+            Members { kind: Some(_), .. } => Some(Self::Statement),
+            _ => None,
+        }
     }
 }
 
@@ -152,6 +183,29 @@ impl Piece<'_> {
             false => Claim::Statement(statement),
         };
         Ok(Verified { claim, signers })
+    }
+
+    /// Whether the annotations have no part in what it is worth, so that the bytes alone say all.
+    #[must_use]
+    pub fn stands_by_itself(&self) -> bool {
+        match self.form {
+            Form::SimpleSigning => false,
+            Form::Envelope => !annotations::are_keyless(self.annotations),
+            Form::Bundle | Form::NotationJws | Form::NotationCose | Form::Statement => true,
+        }
+    }
+
+    /// Whether it says that it is about this manifest, whoever may have written it.
+    #[must_use]
+    pub fn is_about(&self, image: Digest) -> bool {
+        match self.form {
+            Form::SimpleSigning => simple::expect_about(self.bytes, image).is_ok(),
+            Form::NotationJws => notation::is_about(notation::jws, self.bytes, image),
+            Form::NotationCose => notation::is_about(cose::read, self.bytes, image),
+            Form::Envelope | Form::Bundle | Form::Statement => {
+                self.unverified().is_some_and(|statement| statement.expect_about(image).is_ok())
+            }
+        }
     }
 
     /// The statement that is in there, whoever may have written it: to be shown as such, and to decide nothing.

@@ -108,6 +108,12 @@ pub enum Refusal {
         /// What is wrong with it.
         why: String,
     },
+    /// A time stamp that a policy asks for: there is none, or it doesn't hold.
+    #[error("expected an RFC 3161 time stamp that holds: {why}")]
+    TimeStamp {
+        /// What was expected, and what came.
+        why: String,
+    },
     /// A check that is asked for and that can't be made here.
     #[error("expected something that can be checked here, got {got}")]
     Unchecked {
@@ -135,6 +141,7 @@ impl Refusal {
             Self::Signer { .. } => "other-signer",
             Self::Expired { .. } => "expired",
             Self::Log { .. } => "log",
+            Self::TimeStamp { .. } => "time-stamp",
             Self::Unchecked { .. } => "unchecked",
         }
     }

@@ -88,7 +88,7 @@ fn keyless(
 }
 
 /// The payload, after its signature was verified: about this image, and of this kind.
-fn expect_about(payload: &[u8], image: Digest) -> Result<(), Refusal> {
+pub(crate) fn expect_about(payload: &[u8], image: Digest) -> Result<(), Refusal> {
     let Payload { critical } = strict::read("a payload of simple signing", payload)?;
     if critical.kind != KIND {
         let expected = KIND.into();

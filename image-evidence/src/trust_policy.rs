@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 use crate::strict;
 use crate::trust::BadTrust;
 
-/// Certificates in DER, by the name of their store: `ca:acme`, `signingAuthority:acme`.
+/// Certificates in DER, by the name of their store: `ca:acme`, `signingAuthority:acme`, `tsa:acme`.
 pub type TrustStores = BTreeMap<String, Vec<Vec<u8>>>;
 
 /// The attributes of a distinguished name: kind and value.
@@ -29,6 +29,7 @@ pub struct NotationTrust {
 pub(crate) enum StoreKind {
     Ca,
     SigningAuthority,
+    TimeStamping,
 }
 
 /// What becomes of a check that fails.
@@ -110,9 +111,7 @@ impl NotationTrust {
             if let Some(twice) = policy.scopes.iter().find(|scope| !scopes.insert(*scope)) {
                 return Err(bad(format!("scope {twice:?} is there twice")));
             }
-            // A store of time stamp authorities is only ever a reason to refuse here.
-            let mut wanted = policy.stores.iter().filter(|store| !store.starts_with("tsa:"));
-            if let Some(missing) = wanted.find(|store| !stores.contains_key(*store)) {
+            if let Some(missing) = policy.stores.iter().find(|store| !stores.contains_key(*store)) {
                 return Err(bad(format!(
                     "policy {:?} names the trust store {missing}, which isn't there",
                     policy.name
@@ -159,9 +158,13 @@ impl NotationTrust {
 
     /// Whether one of these certificates is in a store of this kind that the policy names.
     pub(crate) fn trusts(&self, policy: &Policy, kind: StoreKind, certificates: &[&[u8]]) -> bool {
+        self.certificates(policy, kind).iter().any(|one| certificates.contains(one))
+    }
+
+    /// The certificates in the stores of this kind that the policy names.
+    pub(crate) fn certificates(&self, policy: &Policy, kind: StoreKind) -> Vec<&[u8]> {
         let stores = policy.stores.iter().filter(|store| store.starts_with(kind.prefix()));
-        let mut trusted = stores.filter_map(|store| self.stores.get(store)).flatten();
-        trusted.any(|one| certificates.contains(&one.as_slice()))
+        stores.filter_map(|store| self.stores.get(store)).flatten().map(Vec::as_slice).collect()
     }
 }
 
@@ -170,6 +173,7 @@ impl StoreKind {
         match self {
             Self::Ca => "ca:",
             Self::SigningAuthority => "signingAuthority:",
+            Self::TimeStamping => "tsa:",
         }
     }
 }

@@ -197,11 +197,31 @@ impl CertificateChain {
     /// # Errors
     /// The first thing that it would refuse.
     pub fn expect_usable(&self, key: &Key, now: DateTime<Utc>) -> Result<(), ChainError> {
+        self.expect(now, |certificate| expect_leaf(certificate, key), true)
+    }
+
+    /// Whether notation would take a time stamp by the holder of the first certificate, made then (RFC 3161,
+    /// section 2.3).
+    ///
+    /// # Errors
+    /// The first thing that it would refuse.
+    pub fn expect_time_stamping(&self, then: DateTime<Utc>) -> Result<(), ChainError> {
+        self.expect(then, expect_stamping_leaf, false)
+    }
+
+    /// Each link of the chain. notation asks that authorities' key usage be critical where they are for signing, and
+    /// not where they are for time stamps.
+    fn expect(
+        &self,
+        now: DateTime<Utc>,
+        expect_leaf: impl Fn(&Certificate) -> Result<(), ChainError>,
+        critical: bool,
+    ) -> Result<(), ChainError> {
         for (place, (certificate, _)) in self.0.iter().enumerate() {
             expect_time(certificate, now)?;
             match place.checked_sub(1) {
-                None => expect_leaf(certificate, key)?,
-                Some(below) => expect_issuer(certificate, below)?,
+                None => expect_leaf(certificate)?,
+                Some(below) => expect_issuer(certificate, below, critical)?,
             }
             let next = place.checked_add(1).and_then(|next| self.0.get(next));
             match next {
@@ -249,17 +269,7 @@ fn expect_leaf(certificate: &Certificate, key: &Key) -> Result<(), ChainError> {
     if ours.is_none() || pem != ours {
         return Err(ChainError::OtherKey { subject: subject(certificate) });
     }
-    let (usage, critical) = extension::<KeyUsage>(certificate)?
-        .ok_or_else(|| wrong(certificate, "expected a key usage of digitalSignature, got none"))?;
-    if !critical || usage.0 != KeyUsages::DigitalSignature {
-        return Err(wrong(
-            certificate,
-            "expected a critical key usage of digitalSignature alone, got another",
-        ));
-    }
-    if extension::<BasicConstraints>(certificate)?.is_some_and(|(constraints, _)| constraints.ca) {
-        return Err(wrong(certificate, "expected the key's own certificate, got that of an authority"));
-    }
+    expect_signing(certificate, true)?;
     let purposes = extension::<ExtendedKeyUsage>(certificate)?.map(|(usage, _)| usage.0).unwrap_or_default();
     let other = NOT_FOR.iter().find(|(oid, _)| purposes.iter().any(|purpose| purpose.to_string() == *oid));
     match other {
@@ -270,8 +280,42 @@ fn expect_leaf(certificate: &Certificate, key: &Key) -> Result<(), ChainError> {
     }
 }
 
+/// A certificate for signing, and not that of an authority.
+fn expect_signing(certificate: &Certificate, must_be_critical: bool) -> Result<(), ChainError> {
+    let (usage, critical) = extension::<KeyUsage>(certificate)?
+        .ok_or_else(|| wrong(certificate, "expected a key usage of digitalSignature, got none"))?;
+    if (must_be_critical && !critical) || usage.0 != KeyUsages::DigitalSignature {
+        let what = if must_be_critical { "a critical key usage" } else { "a key usage" };
+        return Err(wrong(certificate, format!("expected {what} of digitalSignature alone, got another")));
+    }
+    match extension::<BasicConstraints>(certificate)? {
+        Some((constraints, _)) if constraints.ca => {
+            Err(wrong(certificate, "expected the key's own certificate, got that of an authority"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whoever makes time stamps: for them alone, and whoever reads it must heed that.
+fn expect_stamping_leaf(certificate: &Certificate) -> Result<(), ChainError> {
+    const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
+    expect_signing(certificate, false)?;
+    let purposes = extension::<ExtendedKeyUsage>(certificate)?;
+    let only = |usage: &ExtendedKeyUsage| {
+        matches!(usage.0.as_slice(), [one] if one.to_string() == TIME_STAMPING)
+    };
+    match purposes {
+        Some((usage, true)) if only(&usage) => Ok(()),
+        _ => Err(wrong(certificate, "expected a critical extended use of timeStamping alone, got another")),
+    }
+}
+
 /// An authority with `below` other authorities under it.
-fn expect_issuer(certificate: &Certificate, below: usize) -> Result<(), ChainError> {
+fn expect_issuer(
+    certificate: &Certificate,
+    below: usize,
+    must_be_critical: bool,
+) -> Result<(), ChainError> {
     let (constraints, _) = extension::<BasicConstraints>(certificate)?
         .filter(|(constraints, _)| constraints.ca)
         .ok_or_else(|| wrong(certificate, "expected an authority's certificate, got none"))?;
@@ -283,10 +327,11 @@ fn expect_issuer(certificate: &Certificate, below: usize) -> Result<(), ChainErr
     }
     let (usage, critical) = extension::<KeyUsage>(certificate)?
         .ok_or_else(|| wrong(certificate, "expected a key usage of keyCertSign, got none"))?;
-    if critical && usage.0.contains(KeyUsages::KeyCertSign) {
+    if (critical || !must_be_critical) && usage.0.contains(KeyUsages::KeyCertSign) {
         return Ok(());
     }
-    Err(wrong(certificate, "expected a critical key usage of keyCertSign, got another"))
+    let what = if must_be_critical { "a critical key usage" } else { "a key usage" };
+    Err(wrong(certificate, format!("expected {what} of keyCertSign, got another")))
 }
 
 /// An extension, and whether it is critical.

@@ -47,6 +47,13 @@ pub struct JwsHeader {
     /// Who made it.
     #[serde(rename = "io.cncf.notary.signingAgent", default, skip_serializing_if = "String::is_empty")]
     pub signing_agent: String,
+    /// That an authority saw the signature, and when: a time stamp token of RFC 3161 in base64.
+    #[serde(
+        rename = "io.cncf.notary.timestampSignature",
+        default,
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub time_stamp: String,
 }
 
 impl Jws {
@@ -116,6 +123,7 @@ pub(crate) fn make(
         header: JwsHeader {
             x5c: chain.certificates().map(|der| STANDARD.encode(der)).collect(),
             signing_agent: concat!("hallmark/", env!("CARGO_PKG_VERSION")).into(),
+            time_stamp: String::new(),
         },
         signature: String::new(),
     };

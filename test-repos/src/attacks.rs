@@ -8,7 +8,8 @@ use std::fmt;
 
 use crate::simulator::Keyholder;
 use crate::surface::SurfaceKind;
-use crate::world::{Setback, World};
+use crate::sha256_digest;
+use crate::world::{APPROVAL, BUNDLE, Setback, World, bundle, statement};
 
 mod catalogue;
 mod child_flipped;
@@ -18,6 +19,18 @@ mod config_flipped;
 mod config_missing;
 mod delegation_rekeyed;
 mod duplicate_keys;
+mod evidence_by_one_twice;
+mod evidence_by_stranger;
+mod evidence_drowned;
+mod evidence_flooded;
+mod evidence_for_a_list;
+mod evidence_hidden;
+mod evidence_of_another_platform;
+mod evidence_oversized;
+mod evidence_replayed;
+mod evidence_tampered;
+mod evidence_unsigned;
+mod evidence_with_extra_signatures;
 mod index_endless;
 mod index_flipped;
 mod layer_dripped;
@@ -48,6 +61,7 @@ mod snapshot_rolled_back;
 mod tag_moved;
 mod tag_moved_back;
 mod tag_moved_back_by_replay;
+mod tag_moved_back_with_evidence;
 mod targets_below_threshold;
 mod targets_endless;
 mod targets_expired;
@@ -65,7 +79,7 @@ mod wrong_key_targets;
 mod wrong_key_timestamp;
 
 pub use catalogue::catalogue;
-pub use run::{Failure, Outcome, Report, run};
+pub use run::{Failure, Outcome, Report, run, run_attested};
 
 /// What the good publisher does.
 pub type Act = fn(&mut World) -> Result<(), Setback>;
@@ -100,8 +114,8 @@ pub struct Attack {
 pub enum Expected {
     /// Refused at a link of the chain.
     Refused {
-        /// The link: `root`, `timestamp`, `snapshot`, `targets`, `target`, `manifest`, `child`, `config`
-        /// or `layer`.
+        /// The link: `root`, `timestamp`, `snapshot`, `targets`, `target`, `manifest`, `child`, `config`,
+        /// `layer` or `evidence`.
         link: &'static str,
         /// What the text says, among other things.
         says: &'static [&'static str],
@@ -148,4 +162,32 @@ fn delegated(world: &mut World) -> Result<(), Setback> {
     world.withdraw();
     world.announce_as("acme", "1.4", &world.index())?;
     Ok(world.repo.publish()?)
+}
+
+/// Who must have signed the image, where signatures are demanded.
+fn release() -> Keyholder {
+    Keyholder::named("release")
+}
+
+/// The image is signed, and must be.
+fn signed(world: &mut World) -> Result<(), Setback> {
+    world.demand(1, &[release()]);
+    let index = world.index();
+    world.attest(&index, APPROVAL, &release()).map(drop)
+}
+
+/// The signature of a manifest by whom it must be signed: its digest and bytes, the same at every time.
+fn approval(subject: &str) -> Result<(String, Vec<u8>), Setback> {
+    let bytes = bundle(&statement(subject, APPROVAL), &[release()])?;
+    Ok((sha256_digest(&bytes), bytes))
+}
+
+/// Puts more beside the image than anybody looks into.
+fn flood(world: &mut World) -> Result<(), Setback> {
+    const MANY: usize = 1100;
+    let index = world.index();
+    for number in 0..MANY {
+        world.images.attach(&index, BUNDLE, format!("junk {number}").as_bytes())?;
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 mod access;
 mod fault;
+mod listing;
 mod read;
 mod route;
 mod store;
@@ -23,9 +24,11 @@ mod upload;
 
 pub use access::{Access, Credentials};
 pub use fault::{Fault, Place};
+pub use listing::Listing;
 
 use crate::http::{LoggedRequest, Request, Response, Server, locked, percent_decoded};
 use access::Tokens;
+use fault::Planned;
 use route::Route;
 use store::{Manifest, Store};
 
@@ -132,6 +135,11 @@ impl Registry {
         repo.remove(reference);
     }
 
+    /// Forgets everything in a repository.
+    pub fn forget(&self, repo: &str) {
+        locked(&self.state.store).forget(repo);
+    }
+
     /// Switches the referrers API; it is on at first. Off, its addresses are a plain 404, as in
     /// docker-registry 2.8.
     pub fn set_referrers(&self, on: bool) {
@@ -140,7 +148,12 @@ impl Registry {
 
     /// Adds a fault. Several at one place spoil the answer one after the other.
     pub fn set_fault(&self, place: Place, fault: Fault) {
-        locked(&self.state.faults).push((place, fault));
+        self.set_fault_times(place, fault, u64::MAX);
+    }
+
+    /// Adds a fault that happens so often, and then no more.
+    pub fn set_fault_times(&self, place: Place, fault: Fault, times: u64) {
+        locked(&self.state.faults).push(Planned { place, fault, times });
     }
 
     /// Honest again.
@@ -186,7 +199,7 @@ struct State {
     store: Mutex<Store>,
     access: Access,
     tokens: Mutex<Tokens>,
-    faults: Mutex<Vec<(Place, Fault)>>,
+    faults: Mutex<Vec<Planned>>,
     /// Writes of others that come after the next one: repository, tag, manifest.
     others: Mutex<Vec<(String, String, Manifest)>>,
     referrers: AtomicBool,
@@ -213,7 +226,7 @@ impl State {
             return challenge;
         }
         let honest = self.honest(request, &route);
-        let faults = locked(&self.faults).clone();
+        let faults = fault::happening(&mut locked(&self.faults), request, &route, &honest);
         fault::spoil(&faults, request, &route, honest)
     }
 

@@ -10,7 +10,7 @@ use tuf_core::Instant;
 
 use crate::http::{Body, Request, Response, Server, locked};
 use crate::registry::{Access, Credentials, Registry};
-use crate::world::{Conduct, DRIP, Setback, World, write_endless};
+use crate::world::{Conduct, DRIP, Demand, Setback, World, write_endless};
 
 /// The image's name in a registry, below its host.
 const REPOSITORY: &str = "acme/web";
@@ -53,6 +53,8 @@ pub struct Endpoints {
     pub now: Instant,
     /// What the registry at `image`, and nobody else, may be told.
     pub credentials: Option<Credentials>,
+    /// Who must have signed the image besides, if anybody.
+    pub demand: Option<Demand>,
 }
 
 /// A world and the servers in front of it. They end with it.
@@ -107,6 +109,7 @@ impl Surface {
             platform: "linux/amd64",
             now,
             credentials: self.registry.as_ref().map(|_| credentials()),
+            demand: world.demand.clone(),
         })
     }
 

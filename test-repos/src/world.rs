@@ -16,9 +16,11 @@ use tuf_core::authoring::AuthorError;
 use tuf_core::canonical::JsonError;
 use tuf_core::schema::Target;
 
+mod evidence;
 mod images;
 
 pub(crate) use images::{DRIP, write_endless};
+pub use evidence::{APPROVAL, BUNDLE, Demand, STATEMENT, bundle, statement};
 pub use images::{Images, Spoil};
 
 use crate::images::{ImageBuilder, Index, IndexBuilder};
@@ -53,6 +55,8 @@ pub struct World {
     pub conduct: BTreeMap<String, Conduct>,
     /// Whether nothing answers where the metadata should be.
     pub unreachable: bool,
+    /// Who must have signed the image besides, if anybody.
+    pub demand: Option<Demand>,
     current: Index,
     older: Index,
     unsigned: Index,
@@ -73,6 +77,7 @@ impl World {
             now,
             conduct: BTreeMap::new(),
             unreachable: false,
+            demand: None,
             current: image("web, the second build")?,
             older: image("web, the first build")?,
             unsigned: image("something else")?,

@@ -12,10 +12,14 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use test_repos::attacks::{Attack, Expected, Failure, Outcome, catalogue, run};
 use test_repos::sha256_digest;
 use test_repos::surface::{Endpoints, SurfaceKind};
+use test_repos::world::{APPROVAL, Demand, STATEMENT};
+use tuf_core::key::Key;
 use tuf_core::schema::{MetaFile, Target};
 use tuf_core::{CurrentRoot, FreshSnapshot, FreshTimestamp, Refusal, Step, TrustedRoot, crypto, limits};
 
@@ -42,7 +46,12 @@ impl Client<'_> {
         let root = self.root()?;
         let snapshot = self.snapshot(&self.timestamp(&root)?)?;
         let target = self.target(&snapshot)?;
-        Layout::of(&self.endpoints.image).verify(&target, self.endpoints.platform)
+        let layout = Layout::of(&self.endpoints.image);
+        let digest = layout.verify(&target, self.endpoints.platform)?;
+        match &self.endpoints.demand {
+            Some(demand) => layout.expect_signed(&digest, self.endpoints.platform, demand).map(|()| digest),
+            None => Ok(digest),
+        }
     }
 
     fn served(&self, role: &str, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Broken> {
@@ -146,17 +155,76 @@ impl Layout {
     fn verify(&self, target: &Target, platform: &str) -> Result<String, Broken> {
         let digest = format!("sha256:{}", target.hashes["sha256"]);
         let index = self.blob("manifest", &self.top(), &digest, target.length, limits::ROOT_BYTES)?;
-        let (os, architecture) = platform.split_once('/').unwrap();
-        let wanted = |child: &&Value| {
-            child["platform"]["os"] == os && child["platform"]["architecture"] == architecture
-        };
-        let child = index["manifests"].as_array().unwrap().iter().find(wanted).unwrap();
+        let child = child_for(&index, platform);
         let manifest = self.named("child", child)?;
         self.named("config", &manifest["config"])?;
         for layer in manifest["layers"].as_array().unwrap() {
             self.named("layer", layer)?;
         }
         Ok(digest)
+    }
+
+    /// As many distinct keys as are demanded have signed the index, or the image of it that will run.
+    fn expect_signed(&self, index: &str, platform: &str, demand: &Demand) -> Result<(), Broken> {
+        let broken = |text: String| ("evidence".to_owned(), text);
+        let document = self.json(&format!("blobs/sha256/{}", index.trim_start_matches("sha256:")));
+        let child = child_for(&document, platform)["digest"].as_str().unwrap();
+        let listed = self.json("index.json")["manifests"].as_array().unwrap().clone();
+        if listed.len() > 1000 {
+            let text = format!("signed by {}, got none: expected at most 1000 manifests", demand.count);
+            return Err(broken(text));
+        }
+        let (mut signers, mut whys) = (BTreeSet::new(), String::new());
+        for entry in &listed {
+            let manifest = self.named("evidence", entry)?;
+            let subject = manifest["subject"]["digest"].as_str().unwrap_or_default();
+            if ![index, child].contains(&subject) {
+                continue;
+            }
+            match self.signer(&manifest["layers"][0], subject, demand) {
+                Ok(key) => drop(signers.insert(key)),
+                Err(why) => whys.push_str(&format!("; {why}")),
+            }
+        }
+        if signers.len() >= usize::try_from(demand.count).unwrap() {
+            return Ok(());
+        }
+        let got = if signers.is_empty() { "none".to_owned() } else { signers.len().to_string() };
+        Err(broken(format!("expected {APPROVAL} signed by {}, got {got}{whys}", demand.count)))
+    }
+
+    /// Which of the keys signed that the manifest is approved of.
+    fn signer(&self, blob: &Value, subject: &str, demand: &Demand) -> Result<usize, String> {
+        if blob["size"].as_u64().unwrap() > 1 << 20 {
+            return Err(format!("expected a piece of evidence in bytes of at most 1048576, got {}", blob["size"]));
+        }
+        let document = self.named("evidence", blob).map_err(|(_, why)| why)?;
+        if document.get("_type").is_some() {
+            return Err("got one without a signature".into());
+        }
+        let envelope = &document["dsseEnvelope"];
+        let [signature] = envelope["signatures"].as_array().unwrap().as_slice() else {
+            let got = envelope["signatures"].as_array().unwrap().len();
+            return Err(format!("expected 1 signature in the envelope, got {got}"));
+        };
+        let decoded = |text: &Value| STANDARD.decode(text.as_str().unwrap()).unwrap();
+        let payload = decoded(&envelope["payload"]);
+        let mut message = format!("DSSEv1 {} {STATEMENT} {} ", STATEMENT.len(), payload.len()).into_bytes();
+        message.extend(&payload);
+        let verifies = |pem: &String| {
+            let key = Key::from_pem(pem).unwrap().material().unwrap();
+            crypto::default().verify(&key, &message, &decoded(&signature["sig"]))
+        };
+        let key = demand.keys.iter().position(verifies).ok_or("by none of them")?;
+        let statement: Value = serde_json::from_slice(&payload).unwrap();
+        let about = format!("sha256:{}", statement["subject"][0]["digest"]["sha256"].as_str().unwrap());
+        if about != subject {
+            return Err(format!("expected a statement about {subject}, got one about {about}"));
+        }
+        match statement["predicateType"] == APPROVAL {
+            true => Ok(key),
+            false => Err("it approves of nothing".into()),
+        }
     }
 
     fn named(&self, link: &str, descriptor: &Value) -> Result<Value, Broken> {
@@ -186,6 +254,15 @@ impl Layout {
         }
         Ok(serde_json::from_slice(&bytes).unwrap_or_default())
     }
+}
+
+/// The entry of an index for a platform.
+fn child_for<'a>(index: &'a Value, platform: &str) -> &'a Value {
+    let (os, architecture) = platform.split_once('/').unwrap();
+    let wanted = |child: &&Value| {
+        child["platform"]["os"] == os && child["platform"]["architecture"] == architecture
+    };
+    index["manifests"].as_array().unwrap().iter().find(wanted).unwrap()
 }
 
 fn careful(endpoints: &Endpoints, state: &Path) -> Outcome {
@@ -252,7 +329,7 @@ fn every_attack_has_a_name_of_its_own_and_a_story_and_a_step() {
     assert_eq!(names.len(), catalogue().len());
     for attack in catalogue() {
         assert!(!attack.story.is_empty() && !attack.story.ends_with('.'), "{}", attack.name);
-        assert!(attack.step.starts_with("TUF ") || attack.step.starts_with("OCI "), "{}", attack.name);
+        assert!(["TUF ", "OCI ", "DSSE ", "in-toto "].iter().any(|one| attack.step.starts_with(one)), "{}", attack.name);
         assert!(!attack.surfaces.is_empty(), "{}", attack.name);
         if let Expected::Refused { says, .. } = attack.expected {
             assert!(says.iter().all(|words| !words.is_empty()), "{}", attack.name);

@@ -193,7 +193,7 @@ pub struct Found {
     pub place: Place,
     /// What it should be about.
     pub subject: Descriptor,
-    /// The manifest that holds it.
+    /// The manifest that holds it; the blob itself, where the metadata names that and no manifest was met.
     pub manifest: Digest,
     /// Its blob.
     pub blob: Descriptor,
@@ -396,8 +396,10 @@ pub fn demand(
             Verdict::Trusted(image)
         }
         Err(few) => {
-            let unreached = gaps.iter().find(|gap| gap.unreachable);
-            let status = if unreached.is_some() { Status::Unknown } else { Status::Broken };
+            let unreached = gaps.iter().filter(|gap| gap.unreachable);
+            let others = gaps.iter().filter(|gap| !gap.unreachable);
+            let unseen = unreached.clone().chain(others).take(SHOWN);
+            let status = if unreached.count() > 0 { Status::Unknown } else { Status::Broken };
             let refused = judged.iter().filter_map(|one| match &one.outcome {
                 Outcome::Refused(why) => {
                     Some(format!("; {} in {}: {why}", one.found.form, one.found.place.name()))
@@ -406,7 +408,7 @@ pub fn demand(
             });
             let mut detail = few.to_string();
             detail.extend(refused.take(SHOWN));
-            detail.extend(unreached.map(|gap| format!("; {}: {}", gap.what, gap.why)));
+            detail.extend(unseen.map(|gap| format!("; {}: {}", gap.what, gap.why)));
             let detail = in_a_line(&detail);
             let expected = format!("{} by {}", few.wanted, few.expected);
             let got = if few.got.is_empty() { "none".to_owned() } else { few.got.join(", ") };
@@ -428,5 +430,5 @@ fn in_a_line(text: &str) -> String {
     text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
 }
 
-/// How many refused pieces an answer names: a flood of them says nothing more.
+/// How many refused pieces an answer names, and how much that was not seen: a flood says nothing more.
 const SHOWN: usize = 5;

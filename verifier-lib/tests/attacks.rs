@@ -3,17 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
+use image_evidence::{Demand, Trust, TrustedKey, Wanted};
 use oci_image::{
-    Credentials, HttpLimits, HttpOptions, ImageSource, LayoutSource, Location, Platform, Reference, Registry,
+    Credentials, HttpLimits, HttpOptions, LayoutSource, Location, Platform, Reference, Registry,
     RegistryOptions, Secret, Selector,
 };
-use test_repos::attacks::{Outcome, catalogue, run};
+use test_repos::attacks::{Attack, Failure, Outcome, Report, catalogue, run, run_attested};
 use test_repos::surface::{Endpoints, SurfaceKind};
 use tuf_client::{Client, DirStore, RepoLocation, TransportOptions};
-use verifier_lib::{Broken, Layers, Platforms, Verdict, Verification};
+use verifier_lib::evidence::{self, EvidenceSource, Subjects};
+use verifier_lib::{Broken, Layers, Platforms, Verdict, Verification, VerifiedImage};
 
 /// Short enough for a test to wait for, long enough for a loaded machine to answer in.
 fn limits() -> HttpLimits {
@@ -26,7 +29,7 @@ fn limits() -> HttpLimits {
     }
 }
 
-fn source(endpoints: &Endpoints) -> (Box<dyn ImageSource>, String) {
+fn source(endpoints: &Endpoints) -> (Box<dyn EvidenceSource>, String) {
     match endpoints.image.parse().unwrap() {
         Location::Layout { dir, tag, .. } => (Box::new(LayoutSource::open(dir).unwrap()), tag.unwrap()),
         Location::Registry(reference) => {
@@ -60,6 +63,10 @@ fn judge(endpoints: &Endpoints, state: &Path) -> Outcome {
         .platforms(Platforms::One(platform))
         .layers(Layers::Hash)
         .run(&mut |_| ());
+    let verdict = match (verdict, &endpoints.demand) {
+        (Verdict::Trusted(image), Some(demand)) => demanded(demand, source.as_ref(), endpoints, image),
+        (verdict, _) => verdict,
+    };
     let told = |broken: &Broken| (broken.link.stage.to_string(), broken.to_string());
     match verdict {
         Verdict::Trusted(image) => Outcome::Trusted { digest: image.digest().to_string() },
@@ -74,31 +81,65 @@ fn judge(endpoints: &Endpoints, state: &Path) -> Outcome {
     }
 }
 
-fn every_attack_on(kind: SurfaceKind) {
+/// The verdict on an image whose chain held, where it must be signed too.
+fn demanded(
+    demand: &test_repos::world::Demand,
+    source: &dyn EvidenceSource,
+    endpoints: &Endpoints,
+    image: Box<VerifiedImage>,
+) -> Verdict {
+    let key = |(number, pem): (usize, &String)| TrustedKey::from_pem(&format!("key {number}"), pem).unwrap();
+    let trust = Trust { keys: demand.keys.iter().enumerate().map(key).collect(), ..Trust::default() };
+    let subjects = Subjects::of(&image);
+    let found = evidence::collect(source, &subjects);
+    let judged = evidence::judge(found.pieces, &image.name().name().to_string(), &trust, endpoints.now);
+    let signers = NonZeroU32::new(demand.count).unwrap();
+    let demand = Demand { wanted: Wanted::Approval, signers };
+    evidence::demand(image, &demand, &subjects, &judged, &found.gaps)
+}
+
+type Play = fn(
+    &'static Attack,
+    SurfaceKind,
+    &Path,
+    &mut dyn FnMut(&Endpoints, &Path) -> Outcome,
+) -> Result<Report, Failure>;
+
+fn every_attack_on(kind: SurfaceKind, play: Play) {
     let mut failed = Vec::new();
     let attacks: Vec<_> = catalogue().iter().filter(|attack| attack.surfaces.contains(&kind)).collect();
     let count = attacks.len();
     for attack in attacks {
         let scratch = tempfile::tempdir().unwrap();
-        if let Err(failure) = run(attack, kind, scratch.path(), &mut judge) {
+        if let Err(failure) = play(attack, kind, scratch.path(), &mut judge) {
             failed.push(format!("{}: {failure}", attack.name));
         }
     }
     assert!(failed.is_empty(), "{} of {count} on {kind}:\n{}", failed.len(), failed.join("\n"));
-    assert!(count >= 45, "expected the whole catalogue on {kind}, got {count}");
+    assert!(count >= 57, "expected the whole catalogue on {kind}, got {count}");
 }
 
 #[test]
 fn every_attack_on_folders_is_refused() {
-    every_attack_on(SurfaceKind::Directory);
+    every_attack_on(SurfaceKind::Directory, run);
 }
 
 #[test]
 fn every_attack_over_http_is_refused() {
-    every_attack_on(SurfaceKind::Http);
+    every_attack_on(SurfaceKind::Http, run);
 }
 
 #[test]
 fn every_attack_on_a_registry_is_refused() {
-    every_attack_on(SurfaceKind::Registry);
+    every_attack_on(SurfaceKind::Registry, run);
+}
+
+#[test]
+fn good_signatures_make_up_for_no_attack_on_folders() {
+    every_attack_on(SurfaceKind::Directory, run_attested);
+}
+
+#[test]
+fn good_signatures_make_up_for_no_attack_on_a_registry() {
+    every_attack_on(SurfaceKind::Registry, run_attested);
 }

@@ -269,7 +269,7 @@ fn stores(policy: &Path, text: &str) -> Result<TrustStores, Failure> {
         .map_err(|why| Failure::usage(format!("{}: {why}", policy.display())))?;
     let beside = policy.parent().unwrap_or(Path::new("."));
     let mut stores = BTreeMap::new();
-    for store in named.into_iter().filter(|store| !store.starts_with("tsa:")) {
+    for store in named {
         let Some((kind, name)) = store.split_once(':') else { continue };
         let plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(['/', '\\']);
         if !plain(kind) || !plain(name) {

@@ -5,6 +5,7 @@
 //! that, and so shows that a harness reaches what it is about. Functions that are long here are tables.
 
 mod documents;
+mod evidence;
 mod images;
 mod said;
 mod stories;
@@ -41,6 +42,13 @@ pub fn all() -> Vec<Seed> {
         ("receipt", documents::receipts()),
         ("vex", said::documents()),
         ("workflow", stories::all()),
+        ("bundle", evidence::bundles()),
+        ("attestation", evidence::attestations()),
+        ("simple", evidence::simple()),
+        ("jws", evidence::jws()),
+        ("cose", evidence::cose()),
+        ("time_stamp", evidence::time_stamps()),
+        ("trust_policy", evidence::trust_policies()),
     ] {
         seeds.extend(of_target.into_iter().map(|(name, bytes)| (target, name, bytes)));
     }

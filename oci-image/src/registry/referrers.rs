@@ -3,7 +3,7 @@
 //!
 //! A list is a hint where to look. Whoever decides fetches what it names and looks inside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
@@ -21,6 +21,9 @@ use crate::source::{ImageSource, Selector, SourceError};
 
 /// The most referrers that are listed: cosign takes 1000 signatures of an image.
 const REFERRERS_MAX: usize = 1000;
+
+/// The most pages of a list. Registries put 10 to 1000 on one.
+const PAGES_MAX: usize = 100;
 
 /// Where a list of referrers came from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -102,7 +105,12 @@ impl Registry {
         let deadline = self.whole();
         let first = self.referrers_address(subject, kind, deadline)?;
         let (mut found, mut next) = (Vec::new(), Some(first.clone()));
+        let mut pages = BTreeSet::new();
         while let Some(url) = next {
+            if !pages.insert(url.to_string()) || pages.len() > PAGES_MAX {
+                let why = "expected a list of referrers that ends, got one that leads back";
+                return Err(self.malformed(format!("{why}, or has more than {PAGES_MAX} pages")));
+            }
             // Some registries lead to a page for people there, or have another error than 404. Who isn't let
             // in hears so when the tag is asked for.
             let answer = match self.request(&url, HeaderMap::new(), Action::GetHere, deadline) {

@@ -1,4 +1,4 @@
-//! The list of all attacks: what is done to images, then to metadata, then on the wire.
+//! The list of all attacks: what is done to images, then to metadata, then on the wire, then to signatures.
 
 use super::Attack;
 
@@ -60,4 +60,17 @@ const CATALOGUE: &[Attack] = &[
     super::redirect_with_credentials::ATTACK,
     super::repository_unreachable::ATTACK,
     super::registry_unavailable::ATTACK,
+    super::tag_moved_back_with_evidence::ATTACK,
+    super::evidence_hidden::ATTACK,
+    super::evidence_tampered::ATTACK,
+    super::evidence_replayed::ATTACK,
+    super::evidence_of_another_platform::ATTACK,
+    super::evidence_unsigned::ATTACK,
+    super::evidence_by_stranger::ATTACK,
+    super::evidence_with_extra_signatures::ATTACK,
+    super::evidence_by_one_twice::ATTACK,
+    super::evidence_oversized::ATTACK,
+    super::evidence_drowned::ATTACK,
+    super::evidence_flooded::ATTACK,
+    super::evidence_for_a_list::ATTACK,
 ];

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::attacks::{Attack, Expected};
+use crate::attacks::{Act, Attack, Expected};
 use crate::surface::{Endpoints, Surface, SurfaceKind};
 use crate::tree::Tree;
 use crate::world::Setback;
@@ -141,7 +141,32 @@ pub fn run(
     scratch: &Path,
     verify: &mut dyn FnMut(&Endpoints, &Path) -> Outcome,
 ) -> Result<Report, Failure> {
+    play(attack, kind, scratch, verify, |_| Ok(()))
+}
+
+/// As [`run()`], with an image that is signed and must be: whatever is done to the chain, good signatures make
+/// up for nothing, and are no hindrance where it holds.
+///
+/// # Errors
+/// Says what went otherwise.
+pub fn run_attested(
+    attack: &'static Attack,
+    kind: SurfaceKind,
+    scratch: &Path,
+    verify: &mut dyn FnMut(&Endpoints, &Path) -> Outcome,
+) -> Result<Report, Failure> {
+    play(attack, kind, scratch, verify, super::signed)
+}
+
+fn play(
+    attack: &'static Attack,
+    kind: SurfaceKind,
+    scratch: &Path,
+    verify: &mut dyn FnMut(&Endpoints, &Path) -> Outcome,
+    set_up: Act,
+) -> Result<Report, Failure> {
     let surface = Surface::start(kind, &scratch.join("served"))?;
+    set_up(&mut surface.world())?;
     let mut stage = Stage { surface, state: scratch.join("state"), verify };
     stage.trusted("at first")?;
     (attack.before)(&mut stage.surface.world())?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::listing::Listing;
 use super::route::Route;
 use super::{error, text};
 use crate::digest::sha256_digest;
@@ -14,6 +15,9 @@ use crate::http::{Body, Request, Response};
 
 /// The header by which a registry claims what it sends.
 const DIGEST: &str = "Docker-Content-Digest";
+
+/// What marks a request that was sent here by a redirect.
+const SEEN: &str = "seen";
 
 /// Which answers a fault spoils.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +115,18 @@ pub enum Fault {
         /// Its URL, without a path.
         to: String,
     },
+    /// 303 to the same path at a server, marked so that it is answered there; with no URL, at this one.
+    SeeOther {
+        /// Its URL, without a path.
+        to: String,
+    },
+    /// 429.
+    TooManyRequests {
+        /// The seconds after which to ask again.
+        retry_after: u32,
+    },
+    /// A list of referrers that isn't as it should be. Does nothing to other answers.
+    List(Listing),
     /// The honest bytes, then spaces for ever.
     Endless,
     /// One byte at a time.
@@ -140,15 +156,32 @@ pub enum Fault {
     },
 }
 
-/// The answer after every fault that holds at its place.
-pub(super) fn spoil(
-    faults: &[(Place, Fault)],
+/// A fault at a place, and how often it is still to happen.
+#[derive(Clone, Debug)]
+pub(super) struct Planned {
+    pub(super) place: Place,
+    pub(super) fault: Fault,
+    pub(super) times: u64,
+}
+
+/// The faults that happen to this answer: each once less from now on.
+pub(super) fn happening(
+    planned: &mut [Planned],
     request: &Request,
     route: &Route<'_>,
-    honest: Response,
-) -> Response {
-    let here: Vec<_> = faults.iter().filter(|(place, _)| place.holds(request, route, &honest)).collect();
-    here.into_iter().fold(honest, |response, (_, fault)| fault.apply(request, route, response))
+    honest: &Response,
+) -> Vec<Fault> {
+    let here = planned.iter_mut().filter(|one| one.times > 0 && one.place.holds(request, route, honest));
+    here.map(|one| {
+        one.times = one.times.saturating_sub(1);
+        one.fault.clone()
+    })
+    .collect()
+}
+
+/// The answer after these faults.
+pub(super) fn spoil(faults: &[Fault], request: &Request, route: &Route<'_>, honest: Response) -> Response {
+    faults.iter().fold(honest, |response, fault| fault.apply(request, route, response))
 }
 
 impl Fault {
@@ -156,6 +189,16 @@ impl Fault {
         match self {
             Self::LieInDigestHeader { digest } => lie(response, digest),
             Self::RedirectElsewhere { to } => Response::redirect(&format!("{to}{}", request.target)),
+            Self::SeeOther { to } => match request.query(SEEN) {
+                Some(_) => response,
+                None => Response::new(303).header("Location", &format!("{to}{}?{SEEN}=1", request.target)),
+            },
+            Self::TooManyRequests { retry_after } => error(429, "TOOMANYREQUESTS", "slow down")
+                .header("Retry-After", &retry_after.to_string()),
+            Self::List(listing) => match route {
+                Route::Referrers { .. } => listing.apply(request, response),
+                _ => response,
+            },
             Self::Endless => reframed(response, Body::Endless),
             Self::Drip { every } => reframed(response, |bytes| Body::Drip { bytes, every: *every }),
             Self::FlipByte => changed(response, |bytes| flip(bytes)),

@@ -24,6 +24,10 @@ impl Store {
         self.repos.entry(name.into()).or_default()
     }
 
+    pub(super) fn forget(&mut self, name: &str) {
+        self.repos.remove(name);
+    }
+
     /// Starts an upload and names it.
     pub(super) fn start_upload(&mut self) -> String {
         self.started = self.started.saturating_add(1);

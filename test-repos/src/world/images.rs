@@ -1,6 +1,6 @@
 //! What a registry or layout holds, and how it is spoilt on its way to a client.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -52,8 +52,10 @@ pub struct Images {
     pub spoilt: BTreeMap<String, Spoil>,
     /// Whether the registry says that it can't answer now. Registry only.
     pub unavailable: bool,
-    manifests: BTreeMap<String, Part>,
-    blobs: BTreeMap<String, Part>,
+    pub(super) manifests: BTreeMap<String, Part>,
+    pub(super) blobs: BTreeMap<String, Part>,
+    /// The manifests that lie beside others.
+    pub(super) attached: BTreeSet<String>,
 }
 
 impl Images {
@@ -125,7 +127,11 @@ impl Images {
             Ok(json!({ "mediaType": part.media_type, "digest": digest, "size": part.bytes.len(),
                        "annotations": { REF_NAME: tag } }))
         });
-        let entries: Vec<_> = entries.collect::<Result<_, Setback>>()?;
+        let attached = self.attached.iter().map(|digest| {
+            let part = self.part(digest)?;
+            Ok(json!({ "mediaType": part.media_type, "digest": digest, "size": part.bytes.len() }))
+        });
+        let entries: Vec<_> = entries.chain(attached).collect::<Result<_, Setback>>()?;
         let index = json!({ "schemaVersion": 2, "mediaType": Format::Oci.index(), "manifests": entries });
         fs::write(dir.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         Ok(fs::write(dir.join("index.json"), serde_json::to_vec(&index)?)?)
@@ -133,6 +139,7 @@ impl Images {
 
     /// Makes a registry's repository hold the same. `elsewhere` is where redirects lead.
     pub(crate) fn fill(&self, registry: &Registry, repo: &str, elsewhere: &str) {
+        registry.forget(repo);
         for (digest, part) in &self.manifests {
             registry.put_manifest(repo, digest, &part.media_type, &part.bytes);
         }

@@ -1,10 +1,10 @@
 //! Where evidence is looked for, and how much of it: nothing here believes what a registry says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 
-use image_evidence::{Form, Refusal, limits};
+use image_evidence::{Form, Piece, Refusal, limits};
 use oci_image::{
     BlobError, Descriptor, Digest, ImageManifest, Manifest, ManifestError, Selector, SourceError,
     VerifyingReader,
@@ -13,8 +13,11 @@ use oci_image::{
 use super::{EvidenceSource, Found, Place, Subjects};
 
 /// The most manifests that are looked into for one image. Real ones have a handful; cosign stops at 1000. What
-/// the publisher names comes first, so that a flood hides nothing of it.
+/// the publisher names, manifests or blobs, is fetched first: no flood hides anything of it.
 const MANIFESTS_MAX: usize = 300;
+
+/// The most digests that the metadata may name: each is fetched.
+const NAMED_MAX: usize = 100;
 
 /// The most pieces: cosign's older form has a layer a signature.
 const PIECES_MAX: usize = 1000;
@@ -73,6 +76,8 @@ struct Search<'a> {
     source: &'a dyn EvidenceSource,
     subjects: &'a Subjects,
     named: BTreeSet<Digest>,
+    /// The blobs that the metadata names, hashed: fetched before anything that others may have put there.
+    blobs: BTreeMap<Digest, Vec<u8>>,
     seen: BTreeSet<Digest>,
     /// Manifests that weren't looked into, since there were too many.
     left: usize,
@@ -91,11 +96,18 @@ impl<'a> Search<'a> {
             collection.gaps.push(Gap { what, why, unreachable: false });
         }
         let until = Instant::now().checked_add(TIME_MAX);
-        let (named, seen) = (digests.into_iter().collect(), BTreeSet::new());
-        Self { source, subjects, named, seen, left: 0, bytes: 0, until, collection }
+        let mut named: BTreeSet<_> = digests.into_iter().collect();
+        if named.len() > NAMED_MAX {
+            let why = format!("at most {NAMED_MAX} are fetched, and {} are named", named.len());
+            collection.gaps.push(Gap { what: "evidence that the metadata names".into(), why, unreachable: false });
+            named = named.into_iter().take(NAMED_MAX).collect();
+        }
+        let (blobs, seen) = (BTreeMap::new(), BTreeSet::new());
+        Self { source, subjects, named, blobs, seen, left: 0, bytes: 0, until, collection }
     }
 
     fn end(mut self) -> Collection {
+        self.loose();
         if self.left > 0 {
             let why = format!("at most {MANIFESTS_MAX} are looked into, and {} are left", self.left);
             self.gap("what refers to the image", why);
@@ -133,7 +145,7 @@ impl<'a> Search<'a> {
         self.collection.gaps.push(gap);
     }
 
-    /// What the metadata names: manifests by digest. Blobs are found in theirs.
+    /// What the metadata names: manifests by digest, or blobs, whose manifest may be met later.
     fn named(&mut self) {
         let named: Vec<_> = self.named.iter().copied().collect();
         for digest in named {
@@ -147,10 +159,79 @@ impl<'a> Search<'a> {
                         self.gap(&format!("evidence {digest} that the metadata names"), why);
                     }
                 },
-                // It may be the digest of a blob.
-                Ok(None) | Err(SourceError::NotFound { .. }) => {}
+                Ok(None) => {}
+                // It may be the digest of a blob; a layout has both in one place.
+                Err(
+                    SourceError::NotFound { .. } | SourceError::Malformed { .. } | SourceError::TooLarge { .. },
+                ) => self.named_blob(digest),
                 Err(why) => self.failed(&format!("evidence {digest} that the metadata names"), &why),
             }
+        }
+    }
+
+    /// A blob of which nothing but the digest is known.
+    fn named_blob(&mut self, digest: Digest) {
+        let most = BYTES_MAX.saturating_sub(self.bytes).min(limits::ATTESTATION_MAX.saturating_mul(2));
+        let want = Descriptor { digest, size: most, ..Descriptor::of("application/octet-stream", b"") };
+        let mut bytes = Vec::new();
+        let opened = self.expect_time().and_then(|()| self.source.blob(&want));
+        let read = opened.and_then(|reader| {
+            let read = reader.take(most.saturating_add(1)).read_to_end(&mut bytes);
+            read.map_err(|error| match BlobError::from(error) {
+                BlobError::Source(why) => why,
+                other => SourceError::Malformed { at: self.source.describe(), why: other.to_string() },
+            })
+        });
+        let got = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.bytes = self.bytes.saturating_add(got);
+        let what = format!("evidence {digest} that the metadata names");
+        match read {
+            Err(SourceError::NotFound { .. }) => {}
+            Err(why) => self.failed(&what, &why),
+            Ok(_) if got > most => self.gap(&what, format!("expected at most {most} bytes, got more")),
+            Ok(_) if Digest::of(&bytes) != digest => {
+                self.gap(&what, format!("expected bytes with that digest, got {}", Digest::of(&bytes)));
+            }
+            Ok(_) => drop(self.blobs.insert(digest, bytes)),
+        }
+    }
+
+    /// The blobs that the metadata names, of which no manifest was met, or one that says something else of them than
+    /// they do: whoever keeps the registry may hide or flood its list, and write any manifest. What holds its own
+    /// signature says by itself what it is.
+    fn loose(&mut self) {
+        for (digest, bytes) in std::mem::take(&mut self.blobs) {
+            let Some(form) = Form::of_bytes(&bytes) else {
+                if !self.is_found(digest) {
+                    let why = "it is met in no manifest, and is of no form that is known by itself".into();
+                    self.gap(&format!("evidence {digest} that the metadata names"), why);
+                }
+                continue;
+            };
+            let piece = Piece { form, bytes: &bytes, annotations: &BTreeMap::new() };
+            let mut all = std::iter::once(&self.subjects.top).chain(&self.subjects.parts);
+            // About none of them: it is refused as such.
+            let about = all.find(|subject| piece.is_about(subject.digest)).unwrap_or(&self.subjects.top);
+            let is_there = |one: &Found| {
+                let piece = Piece { form, bytes: &bytes, annotations: &one.blob.annotations };
+                one.blob.digest == digest
+                    && one.form == form
+                    && one.subject.digest == about.digest
+                    && piece.stands_by_itself()
+            };
+            if self.collection.pieces.iter().any(is_there) {
+                continue;
+            }
+            let found = Found {
+                form,
+                place: Place::Named,
+                subject: about.clone(),
+                manifest: digest,
+                blob: Descriptor::of("application/octet-stream", &bytes),
+                fresh: self.subjects.verified,
+                bytes: Ok(bytes),
+            };
+            self.collection.pieces.push(found);
         }
     }
 
@@ -266,13 +347,15 @@ impl<'a> Search<'a> {
             return self
                 .gap(&format!("{digest} of type {kind}"), "it holds nothing of a form that is known".into());
         }
+        let mut left = 0_usize;
         for (layer, form) in known {
             let Some(form) = form else { continue };
-            if self.collection.pieces.len() >= PIECES_MAX {
-                return self
-                    .gap(&format!("more of {digest}"), format!("at most {PIECES_MAX} pieces are looked at"));
-            }
             let named = self.named.contains(&digest) || self.named.contains(&layer.digest);
+            // What the metadata names is never among what is left out.
+            if !self.named.contains(&layer.digest) && self.collection.pieces.len() >= PIECES_MAX {
+                left = left.saturating_add(1);
+                continue;
+            }
             let fresh = self.subjects.verified && (named || place == Place::Index);
             let found = Found {
                 form,
@@ -285,6 +368,10 @@ impl<'a> Search<'a> {
             };
             self.collection.pieces.push(found);
         }
+        if left > 0 {
+            let why = format!("at most {PIECES_MAX} pieces are looked at, and {left} are left");
+            self.gap(&format!("more of {digest}"), why);
+        }
     }
 
     /// What says that it is a signature of notation, and holds something else.
@@ -296,6 +383,15 @@ impl<'a> Search<'a> {
     }
 
     fn blob(&mut self, form: Form, blob: &Descriptor) -> Result<Vec<u8>, Refusal> {
+        if let Some(bytes) = self.blobs.get(&blob.digest) {
+            return match u64::try_from(bytes.len()) {
+                Ok(got) if got == blob.size => Ok(bytes.clone()),
+                _ => Err(Refusal::Malformed {
+                    what: "the bytes that the manifest names",
+                    why: format!("expected {} bytes, got {}", blob.size, bytes.len()),
+                }),
+            };
+        }
         let most = match form {
             Form::SimpleSigning | Form::NotationJws | Form::NotationCose => limits::SIGNATURE_MAX,
             // In base64 a third is added.

@@ -2,14 +2,17 @@
 //!
 //! The catalogue is the one that the tests run. Nothing here decides: each verdict is the library's.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 
+use image_evidence::{Demand, Trust, TrustedKey, Wanted};
 use oci_image::{LayoutSource, Location, Platform, Reference, Selector};
 use serde::Serialize;
 use test_repos::attacks::{Attack, Outcome, catalogue, run as run_attack};
 use test_repos::surface::{Endpoints, Surface, SurfaceKind};
 use tuf_client::{Client, DirStore, RepoLocation, TransportOptions};
-use verifier_lib::{Layers, Platforms, Verdict, Verification};
+use verifier_lib::evidence::{self, Subjects};
+use verifier_lib::{Layers, Platforms, Verdict, Verification, VerifiedImage};
 
 use crate::args::{DemoArgs, Format};
 use crate::exit::Exit;
@@ -132,6 +135,10 @@ fn verify(endpoints: &Endpoints, state: &Path) -> Result<Outcome, String> {
         .platforms(Platforms::One(platform))
         .layers(Layers::Hash)
         .run(&mut |_| ());
+    let verdict = match (verdict, &endpoints.demand) {
+        (Verdict::Trusted(image), Some(demand)) => demanded(demand, &source, endpoints, image)?,
+        (verdict, _) => verdict,
+    };
     let told = |broken: &verifier_lib::Broken| (broken.link.stage.to_string(), broken.to_string());
     Ok(match verdict {
         Verdict::Trusted(image) => Outcome::Trusted { digest: image.digest().to_string() },
@@ -144,6 +151,24 @@ fn verify(endpoints: &Endpoints, state: &Path) -> Result<Outcome, String> {
             Outcome::Unknown { link, text }
         }
     })
+}
+
+/// The verdict on an image whose chain held, where it must be signed too.
+fn demanded(
+    demand: &test_repos::world::Demand,
+    source: &LayoutSource,
+    endpoints: &Endpoints,
+    image: Box<VerifiedImage>,
+) -> Result<Verdict, String> {
+    let key = |pem: &String| TrustedKey::from_pem("the signer's key", pem);
+    let keys = demand.keys.iter().map(key).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let trust = Trust { keys, ..Trust::default() };
+    let signers = NonZeroU32::new(demand.count).unwrap_or(NonZeroU32::MIN);
+    let subjects = Subjects::of(&image);
+    let found = evidence::collect(source, &subjects);
+    let judged = evidence::judge(found.pieces, &image.name().name().to_string(), &trust, endpoints.now);
+    let demand = Demand { wanted: Wanted::Approval, signers };
+    Ok(evidence::demand(image, &demand, &subjects, &judged, &found.gaps))
 }
 
 fn print_accepted(accepted: &Accepted) {

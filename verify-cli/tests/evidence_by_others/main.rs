@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod doors;
 mod others;
+mod stamps;
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -36,6 +38,7 @@ struct Story {
     child: Child,
     home: tempfile::TempDir,
     host: String,
+    options: RegistryOptions,
     image: Descriptor,
 }
 
@@ -48,11 +51,19 @@ impl Drop for Story {
 
 impl Story {
     fn begin() -> Option<Self> {
+        Self::begin_with(|_, port| {
+            (format!("http: {{addr: '127.0.0.1:{port}'}}\n"), RegistryOptions::default())
+        })
+    }
+
+    /// `set_up` gets the home and the port, and returns what follows the storage section, and how to get in.
+    fn begin_with(set_up: impl FnOnce(&Path, u16) -> (String, RegistryOptions)) -> Option<Self> {
         let home = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let storage = home.path().join("storage");
+        let (more, options) = set_up(home.path(), port);
         let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
+            "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n{more}",
             storage.display(),
         );
         let config = home.path().join("registry.yml");
@@ -66,7 +77,7 @@ impl Story {
             .spawn();
         let Ok(child) = started else { return skip("docker-registry is not installed") };
         let host = format!("127.0.0.1:{port}");
-        let mut story = Self { child, home, host, image: Descriptor::of(media::OCI_MANIFEST, b"") };
+        let mut story = Self { child, home, host, options, image: Descriptor::of(media::OCI_MANIFEST, b"") };
         let up = (0..100).any(|_| {
             std::thread::sleep(Duration::from_millis(50));
             TcpStream::connect(("127.0.0.1", port)).is_ok()
@@ -76,9 +87,13 @@ impl Story {
         Some(story)
     }
 
-    fn push(&self) -> Descriptor {
+    fn registry(&self) -> Registry {
         let name = format!("{}/acme/web", self.host).parse().unwrap();
-        let registry = Registry::new(&name, RegistryOptions::default()).unwrap();
+        Registry::new(&name, self.options.clone()).unwrap()
+    }
+
+    fn push(&self) -> Descriptor {
+        let registry = self.registry();
         let layer = registry.push_blob(&[0; 1024]).unwrap();
         let config = json!({
             "architecture": "amd64", "os": "linux", "config": {}, "rootfs": { "type": "layers", "diff_ids": [layer] },
