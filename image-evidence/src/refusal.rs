@@ -108,6 +108,9 @@ pub enum Refusal {
         /// What is wrong with it.
         why: String,
     },
+    /// Only what the publisher's metadata names today was asked for.
+    #[error("expected evidence that the publisher's metadata names today, got what is only signed")]
+    NotFresh,
     /// A check that is asked for and that can't be made here.
     #[error("expected something that can be checked here, got {got}")]
     Unchecked {
@@ -135,6 +138,7 @@ impl Refusal {
             Self::Signer { .. } => "other-signer",
             Self::Expired { .. } => "expired",
             Self::Log { .. } => "log",
+            Self::NotFresh => "not-fresh",
             Self::Unchecked { .. } => "unchecked",
         }
     }

@@ -26,6 +26,7 @@ mod progress;
 mod report;
 mod scan_text;
 mod style;
+mod verifier_args;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Pull(pull) => commands::pull::run(pull),
         Command::Scan(scan) => commands::scan::run(scan),
         Command::Evidence(evidence) => commands::evidence::run(evidence),
+        Command::Attest(attest) => commands::attest::run(attest),
         Command::Provenance(provenance) => commands::provenance::run(provenance),
         Command::Db(db) => commands::db::run(db),
         Command::Policy(policy) => commands::policy::run(policy),

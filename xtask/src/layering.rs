@@ -21,9 +21,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("signing-keys", &["tuf-core"]),
     ("tuf-client", &["tuf-core", "oci-image"]),
     ("verifier-lib", &["tuf-core", "tuf-client", "oci-image", "image-evidence"]),
+    // image-evidence: what is signed is read as others will read it (docs/src/adr/0022).
     (
         "signer-cli",
-        &["tuf-core", "tuf-client", "oci-image", "image-signatures", "publish-store", "signing-keys"],
+        &[
+            "tuf-core",
+            "tuf-client",
+            "oci-image",
+            "image-evidence",
+            "image-signatures",
+            "publish-store",
+            "signing-keys",
+        ],
     ),
     // test-repos: `verify demo` runs the attack catalogue (docs/src/adr/0002).
     (
@@ -38,6 +47,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "image-scan",
             "image-signatures",
             "scan-engines",
+            // `verify attest` signs verdicts (docs/src/adr/0022).
+            "signing-keys",
             "verifier-lib",
             "test-repos",
         ],
