@@ -22,11 +22,13 @@ mod installed_db;
 mod pins;
 mod policy;
 mod policy_args;
+mod private_key;
 mod progress;
 mod report;
 mod scan_text;
 mod style;
 mod verifier_args;
+mod verifiers;
 
 use std::process::ExitCode;
 

@@ -88,6 +88,16 @@ pub(crate) fn print(reference: &str, verdict: &Verdict, printing: PrintingArgs) 
     }
 }
 
+/// How a verdict ends the program.
+pub(crate) fn exit_of(verdict: &Verdict) -> Exit {
+    match verdict {
+        Verdict::Trusted(_) => Exit::Trusted,
+        Verdict::Refused(broken) if broken.link.stage == Stage::Scan => Exit::Gate,
+        Verdict::Refused(_) => Exit::Refused,
+        Verdict::Unknown(_) => Exit::Unknown,
+    }
+}
+
 fn trusted(reference: &str, image: &VerifiedImage, printing: PrintingArgs) -> Exit {
     let links = &image.proof().links;
     match printing.format {
