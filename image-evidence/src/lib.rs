@@ -40,4 +40,4 @@ pub use refusal::Refusal;
 pub use statement::{IN_TOTO_V0_1, IN_TOTO_V1, Statement, Subject};
 pub use trust::{BadTrust, Identity, Signer, SignerId, Trust, TrustedKey};
 pub use trust_policy::{NotationTrust, TrustStores};
-pub use verifiers::{Asked, NoVerdict, Passed, SummaryDemand, Verifier};
+pub use verifiers::{Asked, NoVerdict, Passed, SummaryDemand, VERIFICATION_SUMMARY, Verifier};

@@ -13,6 +13,9 @@ use crate::piece::{Claim, Verified};
 use crate::predicate::{Predicate, Vsa};
 use crate::trust::{Signer, SignerId};
 
+/// The predicate type of a verification summary (SLSA 1.2, "Verification Summary Attestation").
+pub const VERIFICATION_SUMMARY: &str = "https://slsa.dev/verification_summary/v1";
+
 /// How far a verifier's clock may be ahead of ours: machines that ask for the time differ by less.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
 

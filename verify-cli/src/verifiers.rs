@@ -5,7 +5,8 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use image_evidence::{
-    Asked, Identity, NoVerdict, Passed, SigstoreRoot, SignerId, SummaryDemand, Trust, TrustedKey, Verifier,
+    Asked, Identity, NoVerdict, Passed, SignerId, SigstoreRoot, SummaryDemand, Trust, TrustedKey,
+    VERIFICATION_SUMMARY, Verifier,
 };
 use oci_image::Reference;
 use verifier_lib::evidence::{self, Found, Judged, Outcome, Subjects};
@@ -13,9 +14,6 @@ use verifier_lib::evidence::{self, Found, Judged, Outcome, Subjects};
 use crate::evidence::{bad, read};
 use crate::failure::Failure;
 use crate::verifier_args::{SignsForIt, VerifierArgs};
-
-/// The predicate type of a verification summary (SLSA 1.2).
-pub(crate) const VSA: &str = "https://slsa.dev/verification_summary/v1";
 
 /// Whose verdicts count, and how they are verified.
 pub(crate) struct Verifiers {
@@ -79,7 +77,7 @@ impl Verifiers {
     ) -> Option<Result<Passed, NoVerdict>> {
         let Outcome::Signed(verified) = &judged.outcome else { return None };
         let (top, part) = (subjects.top().digest, judged.found.subject.digest);
-        judged.predicate_type().filter(|kind| kind == VSA)?;
+        judged.predicate_type().filter(|kind| kind == VERIFICATION_SUMMARY)?;
         Some(self.demand.accept(verified, &Asked { name, top, part, now }))
     }
 }
@@ -88,5 +86,5 @@ impl Verifiers {
 fn is_summary(found: &Found) -> bool {
     let Ok(bytes) = &found.bytes else { return false };
     let piece = image_evidence::Piece { form: found.form, bytes, annotations: &found.blob.annotations };
-    piece.unverified().is_some_and(|statement| statement.predicate_type == VSA)
+    piece.unverified().is_some_and(|statement| statement.predicate_type == VERIFICATION_SUMMARY)
 }

@@ -17,6 +17,7 @@ pub use verdicts::{Svr, Vex, VexProduct, VexStatement, Vsa, Vulnerabilities};
 use crate::limits::ENTRIES_MAX;
 use crate::refusal::Refusal;
 use crate::statement::Statement;
+use crate::verifiers::VERIFICATION_SUMMARY;
 
 /// What a statement says.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl Predicate {
             "https://slsa.dev/provenance/v0.2" | "https://in-toto.io/Provenance/v0.1" => {
                 Self::Provenance(Box::new(Provenance::v0_2(text)?))
             }
-            "https://slsa.dev/verification_summary/v1" => Self::Vsa(Vsa::read(text)?),
+            VERIFICATION_SUMMARY => Self::Vsa(Vsa::read(text)?),
             "https://in-toto.io/attestation/svr/v0.1" => Self::Svr(Svr::read(text)?),
             _ if is("https://spdx.dev/Document") => Self::Sbom(Sbom::spdx(&document(text)?)?),
             _ if is("https://cyclonedx.org/bom") => Self::Sbom(Sbom::cyclone_dx(&document(text)?)?),

@@ -1,9 +1,9 @@
 //! Verdicts that other verifiers signed, as a link of the chain.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use image_evidence::{Asked, NoVerdict, Passed, SummaryDemand, Verified};
+use image_evidence::{Asked, NoVerdict, Passed, SummaryDemand, VERIFICATION_SUMMARY, Verified};
 
-use super::{Gap, Judged, Outcome, Subjects, in_a_line};
+use super::{Gap, Judged, Outcome, SHOWN, Subjects, in_a_line};
 use crate::image::VerifiedImage;
 use crate::proof::{Link, Stage, Status};
 use crate::verify::Verdict;
@@ -21,10 +21,12 @@ pub fn summaries(
     now: DateTime<Utc>,
 ) -> Verdict {
     let subject = image.digest().to_string();
+    let is_summary = |one: &&Judged| one.predicate_type().as_deref() == Some(VERIFICATION_SUMMARY);
+    let judged: Vec<&Judged> = judged.iter().filter(is_summary).collect();
     let weighed = |judged: Vec<&Judged>| weigh(demand, &image, subjects, &judged, now);
-    let link = match weighed(judged.iter().collect()) {
+    let link = match weighed(judged.clone()) {
         Ok(passed) => {
-            let fresh = weighed(judged.iter().filter(|one| one.found.fresh).collect()).is_ok();
+            let fresh = weighed(judged.into_iter().filter(|one| one.found.fresh).collect()).is_ok();
             let words: Vec<_> = passed.iter().map(shown).collect();
             let worth = if fresh { "fresh" } else { "only signed" };
             let detail = in_a_line(&format!("verified by {}; {worth}", words.join("; ")));
@@ -36,6 +38,13 @@ pub fn summaries(
             let unreached = gaps.iter().find(|gap| gap.unreachable && missing);
             let status = if unreached.is_some() { Status::Unknown } else { Status::Broken };
             let mut detail = why.to_string();
+            let refused = judged.iter().filter_map(|one| match &one.outcome {
+                Outcome::Refused(why) => {
+                    Some(format!("; {} in {}: {why}", one.found.form, one.found.place.name()))
+                }
+                Outcome::Signed(_) | Outcome::Published(_) => None,
+            });
+            detail.extend(refused.take(SHOWN));
             detail.extend(unreached.map(|gap| format!("; {}: {}", gap.what, gap.why)));
             Link::new(Stage::Evidence, status, subject, in_a_line(&detail))
         }

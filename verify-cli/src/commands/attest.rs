@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use image_evidence::{Builder, Predicate};
+use image_evidence::{Builder, Predicate, VERIFICATION_SUMMARY};
 use image_signatures::{Attestation, Attesting, Format as ReadBy};
 use oci_image::{Descriptor, Digest, Location, Manifest, Reference};
 use serde::Serialize;
@@ -27,7 +27,6 @@ use crate::files;
 use crate::report::{self, print_json};
 use crate::style::{Style, in_a_line, out, say, shown};
 use crate::verifier_args::{AttestArgs, VerdictKind};
-use crate::verifiers::VSA;
 
 /// The version of the JSON form. It grows only by new members.
 const REPORT_VERSION: u32 = 1;
@@ -224,7 +223,7 @@ fn sign(
     }
     let now = now(&args.chain);
     let (predicate_type, predicate) = match args.kind {
-        VerdictKind::Vsa => (VSA, summary(args, subject, found, now)),
+        VerdictKind::Vsa => (VERIFICATION_SUMMARY, summary(args, subject, found, now)),
         VerdictKind::Svr => (SVR, verification_result(args, subject, found, now)),
     };
     let predicate = RawValue::from_string(predicate.to_string()).map_err(Failure::unknown)?;
