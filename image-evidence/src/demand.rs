@@ -96,13 +96,14 @@ impl Demand {
 }
 
 /// Whether a claim of the type that is wanted can be counted. Another verifier's verdict can't: whose counts, for what
-/// and for how long, nothing here says yet, and a signed verdict may be that it failed (SLSA 1.0, "Verification Summary
-/// Attestation"; in-toto's SVR).
+/// and for how long, is for [`SummaryDemand`](crate::SummaryDemand) to say, and a signed verdict may be that it failed
+/// (SLSA 1.2, "Verification Summary Attestation"; in-toto's SVR).
 fn counts(claim: &Claim) -> bool {
     match claim {
         Claim::Approval => true,
         Claim::Statement(statement) => match Predicate::of(statement) {
-            Ok(Predicate::Vsa(_)) | Err(_) => false,
+            Ok(Predicate::Vsa(_) | Predicate::Svr(_)) | Err(_) => false,
+            // Of a version that isn't read here.
             Ok(Predicate::Other(kind)) => !kind.starts_with("https://in-toto.io/attestation/svr"),
             Ok(_) => true,
         },

@@ -2,7 +2,7 @@
 //!
 //! Bytes, [`Trust`] and the time come in; what was signed and by whom, or a [`Refusal`], goes out
 //! ([`Piece::verify`]). What a statement says is read by [`Predicate::of`]. Who is enough is counted in one
-//! place, [`Demand::weigh`].
+//! place, [`Demand::weigh`], and whose verdicts count in another, [`SummaryDemand::weigh`].
 //!
 //! Nothing here opens a file or a socket, holds a private key, or finds anything: where evidence is, is for
 //! others. A check that can't be made is a refusal, never left out.
@@ -27,16 +27,18 @@ mod strict;
 mod time_stamp;
 mod trust;
 mod trust_policy;
+mod verifiers;
 
 pub use demand::{Demand, NotEnough, Wanted};
 pub use image_signatures::COSIGN_SIGN;
 pub use keyless::SigstoreRoot;
 pub use piece::{Claim, Context, Form, Piece, Verified};
 pub use predicate::{
-    Builder, Material, Predicate, Provenance, Sbom, SbomFormat, Source, Vex, VexFormat, VexProduct,
+    Builder, Material, Predicate, Provenance, Sbom, SbomFormat, Source, Svr, Vex, VexFormat, VexProduct,
     VexStatement, Vsa, Vulnerabilities,
 };
 pub use refusal::Refusal;
 pub use statement::{IN_TOTO_V0_1, IN_TOTO_V1, Statement, Subject};
 pub use trust::{BadTrust, Identity, Signer, SignerId, Trust, TrustedKey};
 pub use trust_policy::{NotationTrust, TrustStores};
+pub use verifiers::{Asked, NoVerdict, Passed, SummaryDemand, VERIFICATION_SUMMARY, Verifier};

@@ -114,6 +114,9 @@ pub enum Refusal {
         /// What was expected, and what came.
         why: String,
     },
+    /// Only what the publisher's metadata names today was asked for.
+    #[error("expected evidence that the publisher's metadata names today, got what is only signed")]
+    NotFresh,
     /// A check that is asked for and that can't be made here.
     #[error("expected something that can be checked here, got {got}")]
     Unchecked {
@@ -142,6 +145,7 @@ impl Refusal {
             Self::Expired { .. } => "expired",
             Self::Log { .. } => "log",
             Self::TimeStamp { .. } => "time-stamp",
+            Self::NotFresh => "not-fresh",
             Self::Unchecked { .. } => "unchecked",
         }
     }

@@ -52,6 +52,12 @@ impl TrustedKey {
         let id = key_id(&material).map_err(bad)?;
         Ok(Self { name: name.into(), material, id })
     }
+
+    /// By what its holder is known.
+    #[must_use]
+    pub fn signer_id(&self) -> SignerId {
+        SignerId::Key(self.id)
+    }
 }
 
 /// The SHA-256 of the key in PEM as we write it: one key has one, however it was written before.

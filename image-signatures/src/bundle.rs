@@ -29,7 +29,8 @@ pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// The predicate type by which cosign says that it signed an image.
 pub const COSIGN_SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 
-const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+/// The type of a statement (in-toto attestation 1.0, "Statement").
+pub(crate) const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 
 /// A bundle with a key, and no log or clock beside it. Members that we don't know are left out when read.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -99,6 +100,11 @@ impl Dsse {
             .any(|signature| keys::verify_for_cosign(key, &message, &signature))
             .then_some(payload)
     }
+
+    /// Whether it holds this very statement, signed by this key.
+    pub(crate) fn is_of(&self, key: &PublicKey, statement: &[u8]) -> bool {
+        self.payload_type == IN_TOTO && self.verified(key).is_some_and(|payload| payload == statement)
+    }
 }
 
 /// The pre-authentication encoding (DSSE 1.0.2, "protocol").
@@ -116,7 +122,6 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
 
 /// Signs the image by its digest alone: cosign names it nowhere.
 pub(crate) fn make(image: Digest, key: &dyn Sign, now: DateTime<Utc>) -> Result<Referrer, SigningError> {
-    let format = Format::Cosign3;
     let statement = json!({
         "_type": STATEMENT,
         "subject": [{ "digest": { "sha256": image.hex() } }],
@@ -124,27 +129,53 @@ pub(crate) fn make(image: Digest, key: &dyn Sign, now: DateTime<Utc>) -> Result<
         "predicate": {},
     })
     .to_string();
-    let sig = keys::sign_for_cosign(format, key, &pae(IN_TOTO, statement.as_bytes()))?;
+    around(statement.as_bytes(), COSIGN_SIGN, key, now)
+}
+
+/// Signs a statement, and puts it into a bundle.
+pub(crate) fn around(
+    statement: &[u8],
+    predicate_type: &str,
+    key: &dyn Sign,
+    now: DateTime<Utc>,
+) -> Result<Referrer, SigningError> {
+    let format = Format::Cosign3;
     let public_key = Some(KeyHint { hint: hint(format, key)? });
     let bundle = Bundle {
         media_type: BUNDLE.into(),
         verification_material: Material { public_key },
-        dsse_envelope: Dsse {
-            payload: STANDARD.encode(statement),
-            payload_type: IN_TOTO.into(),
-            signatures: vec![DsseSignature { sig: STANDARD.encode(sig), keyid: String::new() }],
-        },
+        dsse_envelope: envelope(format, statement, key)?,
     };
     let blob = serde_json::to_vec(&bundle)
         .map_err(|why| SigningError::NotSigned { format, why: why.to_string() })?;
     let annotations = [
         ("dev.sigstore.bundle.content", "dsse-envelope".to_owned()),
-        ("dev.sigstore.bundle.predicateType", COSIGN_SIGN.to_owned()),
+        ("dev.sigstore.bundle.predicateType", predicate_type.to_owned()),
         ("org.opencontainers.image.created", now.to_rfc3339_opts(SecondsFormat::Secs, true)),
     ];
     let annotations: BTreeMap<_, _> =
         annotations.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Ok(Referrer { artifact_type: BUNDLE, layer_type: BUNDLE, blob, annotations })
+}
+
+/// Signs a statement.
+pub(crate) fn envelope(format: Format, statement: &[u8], key: &dyn Sign) -> Result<Dsse, SigningError> {
+    let sig = keys::sign_for_cosign(format, key, &pae(IN_TOTO, statement))?;
+    Ok(Dsse {
+        payload: STANDARD.encode(statement),
+        payload_type: IN_TOTO.into(),
+        signatures: vec![DsseSignature { sig: STANDARD.encode(sig), keyid: String::new() }],
+    })
+}
+
+/// Whether a blob is a bundle with this very statement, signed by this key.
+pub(crate) fn is_around(key: &PublicKey, statement: &[u8], blob: &[u8]) -> bool {
+    let Ok(bundle) = serde_json::from_slice::<Bundle>(blob) else { return false };
+    let envelope = &bundle.dsse_envelope;
+    bundle.verification_material.public_key.is_some()
+        && bundle.media_type == BUNDLE
+        && envelope.signatures.len() == 1
+        && envelope.is_of(key, statement)
 }
 
 /// Whether a blob is this key's signature of this image, and no statement about it.

@@ -36,6 +36,12 @@ pub enum SigningError {
         /// Why, as the key says.
         why: String,
     },
+    /// The readers of this format know no attestations.
+    #[error("expected cosign2 or cosign3, got {format}, which reads no attestations")]
+    NoAttestations {
+        /// Which one.
+        format: Format,
+    },
     /// notation's signatures carry certificates.
     #[error("notation needs a certificate chain for the key, got none")]
     NoCertificates,

@@ -2,13 +2,14 @@
 //!
 //! A [`Signing`] says which image, by whom and for which readers. [`Signing::make`] makes all signatures and
 //! checks each with the key's public half; only then is there something to push ([`Signatures::push`]). What
-//! others have signed stays where it is.
+//! others have signed stays where it is. [`Attesting`] does the same with a statement about the image.
 //!
 //! Nothing here reads a clock or a file. No signature found in a registry is believed: those who decide what
 //! an image is worth do so elsewhere.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod attestation;
 mod bundle;
 mod chain;
 mod error;
@@ -19,7 +20,9 @@ mod notation;
 mod referrer;
 mod signing;
 mod simple_signing;
+mod tag_list;
 
+pub use attestation::{Attached, Attestation, Attesting, DSSE_ENVELOPE, attestation_tag};
 pub use bundle::{
     BUNDLE, Bundle, COSIGN_SIGN, Dsse, DsseSignature, IN_TOTO, KeyHint, Material, SIGNATURES_MAX, pae,
 };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::ops::RangeInclusive;
 
 use oci_image::{
     Descriptor, Digest, ImageSource as _, ReferrersPlace, Registry, Selector, SourceError, media,
@@ -52,6 +53,17 @@ impl Referrer {
         subject: &Descriptor,
         is_ours: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Option<(Digest, ReferrersPlace)>, SourceError> {
+        self.find_of(registry, subject, 0..=BLOB_MAX, is_ours)
+    }
+
+    /// As [`Self::find`], of a blob of so many bytes.
+    pub(crate) fn find_of(
+        &self,
+        registry: &Registry,
+        subject: &Descriptor,
+        sizes: RangeInclusive<u64>,
+        is_ours: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<(Digest, ReferrersPlace)>, SourceError> {
         let listed = registry.referrers(subject.digest, Some(self.artifact_type))?;
         // Under the tag many writers leave the type out, or write that of the config.
         let may_be = |kind: Option<&str>| {
@@ -59,7 +71,7 @@ impl Referrer {
         };
         let candidates = listed.manifests.iter().rev().filter(|entry| may_be(entry.artifact_type.as_deref()));
         for entry in candidates.take(LOOKED_INTO) {
-            match self.blob_of(registry, entry.digest, subject) {
+            match self.blob_of(registry, entry.digest, subject, &sizes) {
                 Ok(Some(blob)) if is_ours(&blob) => return Ok(Some((entry.digest, listed.place))),
                 Err(error) if error.unreachable() => return Err(error),
                 _ => {}
@@ -85,6 +97,7 @@ impl Referrer {
         registry: &Registry,
         manifest: Digest,
         subject: &Descriptor,
+        sizes: &RangeInclusive<u64>,
     ) -> Result<Option<Vec<u8>>, SourceError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -102,11 +115,11 @@ impl Referrer {
         // Before version 1.1 of the format the config told the type.
         let kind = document.artifact_type.or(document.config.map(|config| config.media_type));
         let is_ours = kind.as_deref() == Some(self.artifact_type) && layer.media_type == self.layer_type;
-        if !refers || !is_ours || layer.size > BLOB_MAX {
+        if !refers || !is_ours || !sizes.contains(&layer.size) {
             return Ok(None);
         }
         let mut blob = Vec::new();
-        let read = registry.blob(layer)?.take(BLOB_MAX).read_to_end(&mut blob);
+        let read = registry.blob(layer)?.take(layer.size).read_to_end(&mut blob);
         read.map_err(|error| SourceError::from_read(error, "a signature"))?;
         Ok(Some(blob))
     }

@@ -4,14 +4,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use oci_image::{Descriptor, Digest, ImageName, Registry, SourceError, Tag, media};
+use oci_image::{Descriptor, Digest, ImageName, Registry, SourceError, Tag};
 use serde_json::{Value, json};
 use tuf_core::crypto::Sign;
 use tuf_core::key::PublicKey;
 
 use crate::error::SigningError;
 use crate::format::Format;
-use crate::keys;
+use crate::{keys, tag_list};
 
 /// The media type of a payload.
 pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
@@ -21,9 +21,6 @@ const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
 /// What a payload says that it is. containers/image's older form, signed by GPG, says something else.
 const KIND: &str = "cosign container image signature";
-
-/// The most signatures of an image that cosign reads.
-const LAYERS_MAX: usize = 1000;
 
 /// A payload and a signature over its bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -88,39 +85,9 @@ impl SimpleSigning {
     ) -> Result<(Tag, Descriptor, bool), SourceError> {
         let tag = signature_tag(image)?;
         registry.push_blob(&self.payload)?;
-        let mut was_there = true;
-        let written = registry.amend_manifest(&tag, media::OCI_MANIFEST, &mut |there| {
-            let Some(manifest) = self.added(there, key).map_err(|why| at(&tag, why))? else {
-                return Ok(None);
-            };
-            was_there = false;
-            let config = config(&manifest);
-            let descriptor = Descriptor::of(media::OCI_CONFIG, &config);
-            registry.push_blob(&config)?;
-            with_config(manifest, &descriptor).map(Some).map_err(|why| at(&tag, why))
-        })?;
+        let (written, was_there) =
+            tag_list::push(registry, &tag, &self.layer(), &|layer| self.is(layer, key))?;
         Ok((tag, written, was_there))
-    }
-
-    /// The manifest with this signature in it; `None` if one by the same key over the same bytes is there.
-    fn added(&self, there: Option<&[u8]>, key: &PublicKey) -> Result<Option<Value>, String> {
-        let mut manifest = match there {
-            Some(bytes) => serde_json::from_slice(bytes).map_err(|why| why.to_string())?,
-            None => json!({ "schemaVersion": 2, "mediaType": media::OCI_MANIFEST, "layers": [] }),
-        };
-        if let Some(other) = manifest.get("mediaType").filter(|kind| *kind != media::OCI_MANIFEST) {
-            return Err(format!("expected an OCI manifest of signatures, got media type {other}"));
-        }
-        let layers = manifest.get_mut("layers").and_then(Value::as_array_mut);
-        let layers = layers.ok_or("expected an OCI manifest of signatures, got one without layers")?;
-        if layers.iter().any(|layer| self.is(layer, key)) {
-            return Ok(None);
-        }
-        if layers.len() >= LAYERS_MAX {
-            return Err(format!("expected at most {LAYERS_MAX} signatures, got one more"));
-        }
-        layers.push(self.layer());
-        Ok(Some(manifest))
     }
 
     /// Whether the layer is this key's signature over the same payload. ECDSA's differ each time.
@@ -146,8 +113,7 @@ impl SimpleSigning {
 /// # Errors
 /// Never, for a digest that there is.
 pub fn signature_tag(image: Digest) -> Result<Tag, SourceError> {
-    let text = format!("sha256-{}.sig", image.hex());
-    text.parse::<Tag>().map_err(|why| SourceError::Malformed { at: text, why: why.to_string() })
+    tag_list::tag(image, "sig")
 }
 
 /// As cosign writes it, with `optional` empty.
@@ -161,29 +127,4 @@ fn payload(name: &ImageName, image: Digest) -> Vec<u8> {
         "optional": null,
     });
     payload.to_string().into_bytes()
-}
-
-/// A config of as many layers as the manifest has, as cosign writes it. Nobody needs it; libraries that take
-/// the manifest for an image's do.
-fn config(manifest: &Value) -> Vec<u8> {
-    const NEVER: &str = "0001-01-01T00:00:00Z";
-    let layers = manifest.get("layers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let digests: Vec<_> = layers.iter().map(|layer| layer.get("digest")).collect();
-    let history: Vec<_> = layers.iter().map(|_| json!({ "created": NEVER })).collect();
-    let config = json!({
-        "architecture": "", "os": "", "created": NEVER, "config": {}, "history": history,
-        "rootfs": { "type": "layers", "diff_ids": digests },
-    });
-    config.to_string().into_bytes()
-}
-
-fn with_config(mut manifest: Value, config: &Descriptor) -> Result<Vec<u8>, String> {
-    let config = serde_json::to_value(config).map_err(|why| why.to_string())?;
-    let members = manifest.as_object_mut().ok_or("expected an object")?;
-    members.insert("config".into(), config);
-    serde_json::to_vec(&manifest).map_err(|why| why.to_string())
-}
-
-fn at(tag: &Tag, why: String) -> SourceError {
-    SourceError::Malformed { at: format!("tag {tag}"), why }
 }

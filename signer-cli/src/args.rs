@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod alive;
+pub(crate) mod attest;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod others;
@@ -13,6 +14,7 @@ use oci_image::{Location, Reference};
 
 use crate::commands::init::GivenKey;
 pub(crate) use alive::*;
+use attest::{ATTEST_EXAMPLE, AttestArgs};
 pub(crate) use import::*;
 use keys::KeyCommand;
 use others::{ForArgs, SIGN_FOR_EXAMPLE, SignForArgs};
@@ -107,6 +109,9 @@ pub(crate) enum Command {
     /// Sign published images for other tools: cosign, podman, notation
     #[command(after_help = SIGN_FOR_EXAMPLE)]
     SignFor(SignForArgs),
+    /// Say something about an image: what is in it, how it was built, what touches it
+    #[command(after_help = ATTEST_EXAMPLE)]
+    Attest(AttestArgs),
     /// Forget what is staged
     #[command(after_help = "Example:\n  signer reset")]
     Reset(RehearsalArgs),

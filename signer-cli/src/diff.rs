@@ -8,6 +8,7 @@ use tuf_core::Role;
 use tuf_core::authoring::Document;
 use tuf_core::schema::RoleKeys;
 
+use crate::evidence;
 use crate::reports::diff::{KeysDiff, NameDiff, RoleDiff};
 
 /// From the statement that is published, if any, to the next one.
@@ -50,7 +51,12 @@ fn name_diff(name: &str, old: Option<&Value>, new: Option<&Value>) -> NameDiff {
         let reason = target.pointer("/custom/hallmark/yanked/reason")?;
         Some(reason.as_str()?.to_owned())
     };
+    let evidence = |target: Option<&Value>| {
+        target.and_then(|target| target.get("custom")).map(evidence::named).unwrap_or_default()
+    };
+    let (had, has) = (evidence(old), evidence(new));
     NameDiff {
+        evidence: (had != has && new.is_some()).then_some(has),
         name: name.to_owned(),
         old_digest: old.and_then(digest),
         new_digest: new.and_then(digest),

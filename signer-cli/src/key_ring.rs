@@ -301,7 +301,8 @@ impl KeyRing {
         expect_same(path, self.open_uri(&uri, &path.display().to_string())?)
     }
 
-    fn open_uri(&mut self, uri: &KeyUri, called: &str) -> Result<Box<dyn Sign>, Failure> {
+    /// A key by its URI, whatever it signs for.
+    pub(crate) fn open_uri(&mut self, uri: &KeyUri, called: &str) -> Result<Box<dyn Sign>, Failure> {
         if let KeyUri::File(path) = uri {
             return Ok(Box::new(self.open_file(path, &path.display().to_string())?));
         }

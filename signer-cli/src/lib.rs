@@ -25,6 +25,7 @@ mod diff;
 mod doctor;
 mod draft;
 mod edit;
+mod evidence;
 mod exit;
 mod failure;
 mod files;

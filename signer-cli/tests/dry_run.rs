@@ -25,8 +25,8 @@ const READS: &[&str] = &[
 ];
 /// Not one deed but many, over days: `refresh --dry-run` says what its next one would be.
 const SERVICES: &[&str] = &["serve"];
-/// They write into registries; `tests/for_others.rs` rehearses them.
-const ELSEWHERE: &[&str] = &["sign-for"];
+/// They write into registries; `tests/for_others.rs` and `tests/attest.rs` rehearse them.
+const ELSEWHERE: &[&str] = &["sign-for", "attest"];
 
 /// Whether the answer of a dry run is that of the deed.
 #[derive(Clone, Copy, PartialEq)]

@@ -5,6 +5,9 @@
 
 mod support;
 
+#[path = "other_tools/attested.rs"]
+mod attested;
+
 use std::env;
 use std::fs;
 use std::net::{TcpListener, TcpStream};

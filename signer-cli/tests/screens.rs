@@ -93,6 +93,7 @@ const COMMANDS: &[&[&str]] = &[
     &["doctor"],
     &["publish"],
     &["sign-for"],
+    &["attest"],
     &["yank"],
     &["unyank"],
     &["refresh"],
@@ -244,6 +245,13 @@ fn a_publishers_screens_for_other_tools() {
     run("publish-for", &[&publish[..], &[formats]].concat());
     run("publish-for-nothing", &[&publish[..], &[formats]].concat());
     run("sign-for", &["sign-for", &name, "--for", formats]);
+    fs::write(desk.path("sbom.json"), r#"{"spdxVersion":"SPDX-2.3","packages":[]}"#).unwrap();
+    let attest = ["attest", &name, "--type", "spdx", "--predicate", "sbom.json", "--key", "targets"];
+    run("attest", &[&attest[..], &["--stage", "--for", "cosign3,cosign2"]].concat());
+    run("attest-diff", &["diff"]);
+    run("attest-openvex-refused", &[&attest[..2], &["--type", "openvex"], &attest[4..]].concat());
+    run("attest-revoke-refused", &["attest", &name, "--revoke", &format!("sha256:{}", "0".repeat(64))]);
+    desk.signer(&["reset"]).ok();
     push(b"two");
     registry.set_fault(Place::blobs("acme/web"), Fault::Unavailable);
     run("publish-for-not-pushed", &[&publish[..], &["podman"]].concat());

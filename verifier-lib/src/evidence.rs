@@ -24,6 +24,7 @@
 
 mod history;
 mod search;
+mod summaries;
 
 use std::collections::BTreeMap;
 
@@ -43,6 +44,7 @@ use crate::verify::Verdict;
 
 pub use history::{Step, history};
 pub use search::{Collection, Gap, collect};
+pub use summaries::summaries;
 
 /// Where evidence was found.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -282,6 +284,14 @@ pub fn judge(pieces: Vec<Found>, repository: &str, trust: &Trust, now: DateTime<
     judged
 }
 
+/// Lets what is signed and not fresh count for nothing: it was said once, and may have been taken back.
+pub fn only_fresh(judged: &mut [Judged]) {
+    let stale = |one: &&mut Judged| matches!(one.outcome, Outcome::Signed(_)) && !one.found.fresh;
+    for one in judged.iter_mut().filter(stale) {
+        one.outcome = Outcome::Refused(Refusal::NotFresh);
+    }
+}
+
 /// The manifests that somebody who is trusted signed, and by whom.
 fn approved(judged: &[Judged]) -> BTreeMap<Digest, Vec<Signer>> {
     let mut manifests: BTreeMap<Digest, Vec<Signer>> = BTreeMap::new();
@@ -337,9 +347,13 @@ fn outcome(found: &Found, repository: &str, trust: &Trust, now: DateTime<Utc>) -
 /// # Errors
 /// [`NotEnough`], for the first part that too few signed.
 pub fn weigh(demand: &Demand, subjects: &Subjects, judged: &[Judged]) -> Result<Vec<Signer>, NotEnough> {
+    weigh_those(demand, subjects, &judged.iter().collect::<Vec<_>>())
+}
+
+fn weigh_those(demand: &Demand, subjects: &Subjects, judged: &[&Judged]) -> Result<Vec<Signer>, NotEnough> {
     let about = |part: Digest| {
         let top = subjects.top.digest;
-        let is = move |one: &&Judged| [top, part].contains(&one.found.subject.digest);
+        let is = move |one: &&&Judged| [top, part].contains(&one.found.subject.digest);
         judged.iter().filter(is).filter_map(|one| match &one.outcome {
             Outcome::Signed(verified) => Some(verified),
             Outcome::Published(_) | Outcome::Refused(_) => None,
@@ -384,12 +398,16 @@ pub fn demand(
                 demand.signers,
                 names.join(", ")
             );
+            let fresh: Vec<_> = judged.iter().filter(|one| one.found.fresh).collect();
+            let fresh = weigh_those(demand, subjects, &fresh).is_ok();
+            let detail = format!("{detail}; {}", if fresh { "fresh" } else { "only signed" });
             let detail = match subjects.parts.first().filter(|_| !top_is_signed(demand, subjects, judged)) {
                 Some(part) => format!("{detail}; the index itself is not signed: only {} is", part.digest),
                 None => detail,
             };
             let link = Link {
                 threshold: Some(demand.signers.get()),
+                fresh: Some(fresh),
                 ..Link::new(Stage::Evidence, Status::Passed, subject, detail)
             };
             image.proof.push(link);

@@ -123,6 +123,9 @@ pub struct Link {
     /// The ids of the keys that did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_ids: Vec<String>,
+    /// Of evidence: whether what counted is named by the publisher's metadata today, or only signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fresh: Option<bool>,
 }
 
 impl Link {
@@ -140,6 +143,7 @@ impl Link {
             expires: None,
             threshold: None,
             key_ids: Vec::new(),
+            fresh: None,
         }
     }
 

@@ -11,6 +11,7 @@ use oci_image::{
     CredentialPlaces, Credentials, Descriptor, Digest, FetchedManifest, HttpOptions, ImageSource,
     LayoutSource, Location, Reference, Registry, RegistryOptions, Selector, SourceError,
 };
+use signing_keys::Secret;
 use tuf_client::{Client, DirStore, Fetch, Fetched, RepoLocation, TransportOptions};
 use tuf_core::{TrustedRoot, limits};
 use verifier_lib::{Link, Stage, Status};
@@ -18,6 +19,7 @@ use verifier_lib::{Link, Stage, Status};
 use crate::args::{AccessArgs, ChainArgs, RootArgs, StateArgs};
 use crate::failure::Failure;
 use crate::pins::{Pin, Pins, private_dir};
+use crate::private_key::KeyPlaces;
 use crate::style::{say, shown};
 
 /// The most time that the first root may take: one small file, and somebody waits for it.
@@ -32,6 +34,8 @@ pub(crate) struct Access {
     pub(crate) digest: Option<Digest>,
     /// How the root was chosen: the link before the others.
     pub(crate) trust: Link,
+    /// The repository that speaks for the name, as a URI, and the SHA-256 of its root.
+    pub(crate) root: (String, String),
     /// Whether the blobs are on this machine, so that hashing them is cheap.
     pub(crate) local: bool,
     /// A root to pin once the image is trusted.
@@ -54,11 +58,15 @@ impl Access {
             client = client.offline();
         }
         let (source, tag, digest, local) = image_source(args)?;
+        let repo = absolute(&root.repo);
+        let repo = if repo.starts_with('/') { format!("file://{repo}") } else { repo };
+        let spoken = (repo, root.sha256.clone());
         let mut trust = root.link;
         if let Some(at) = args.at {
             trust.detail.push_str(&format!(", as of {}", at.to_rfc3339()));
         }
-        Ok(Self { name, client, source, tag, digest, trust, local, first_use: root.first_use })
+        let (root, first_use) = (spoken, root.first_use);
+        Ok(Self { name, client, source, tag, digest, trust, root, local, first_use })
     }
 
     /// Pins what was believed on first use, now that the whole chain held on it.
@@ -213,6 +221,18 @@ pub(crate) fn cache_dir(variable: &str, name: &str) -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = || absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
     absolute(variable).or_else(|| Some(cache()?.join(name))).filter(|path| path.is_dir())
+}
+
+/// What is around private keys.
+pub(crate) fn key_places() -> KeyPlaces {
+    let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let secret = |name: &str| Some(Secret::new(value(name)?.into_string().ok()?));
+    KeyPlaces {
+        passphrase: secret("HALLMARK_PASSPHRASE"),
+        pin: secret("HALLMARK_PIN"),
+        agent_socket: value("SSH_AUTH_SOCK").map(PathBuf::from),
+        module: value("PKCS11_MODULE_PATH").map(PathBuf::from),
+    }
 }
 
 /// The home directory.

@@ -12,6 +12,7 @@ use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 use crate::gate_args::GateArgs;
 use crate::policy_args::{PolicyArgs, PolicyCommands};
+use crate::verifier_args::AttestArgs;
 
 /// Verify a container image before it runs
 #[derive(Debug, Parser)]
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Scan(Box<ScanCall>),
     Evidence(EvidenceArgs),
     Provenance(ProvenanceArgs),
+    Attest(Box<AttestArgs>),
     Db(DbArgs),
     Policy(PolicyCommands),
     Config(ConfigArgs),
@@ -54,6 +56,7 @@ Examples:
   verify image oci:./web:1.4 --as registry.example.com/acme/web:1.4 --explain
   verify image registry.example.com/acme/web:1.4 --require-signers 2 --signer-key a.pub --signer-key b.pub
   verify image registry.example.com/acme/web:1.4 --policy policy.toml
+  verify image registry.example.com/acme/web:1.4 --verifier https://ci.example.com/verify=ci.pub
   verify image registry.example.com/acme/web:1.4 --scan --db advisories.db --fail-on high --fixable-only
   verify image registry.example.com/acme/web:1.4 --format sarif > verdict.sarif
 

@@ -23,6 +23,8 @@ use crate::evidence_args::{DemandArgs, EvidencePrinting, SignerArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::style::shown;
+use crate::verifier_args::{SignsForIt, VerifierArgs};
+use crate::verifiers::Verifiers;
 
 /// How the image itself stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -59,6 +61,10 @@ pub(crate) struct Gathered {
     pub(crate) pieces: Vec<Judged>,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) source: Box<dyn EvidenceSource>,
+    /// Those whose verdicts count, where any were given.
+    pub(crate) verifiers: Option<Verifiers>,
+    /// The time that everything was weighed at.
+    pub(crate) now: DateTime<Utc>,
 }
 
 /// The image's chain, unless it is to be left out; then all evidence.
@@ -66,8 +72,11 @@ pub(crate) fn gather(
     chain: &ChainArgs,
     printing: EvidencePrinting,
     signers: &SignerArgs,
+    verifiers: &VerifierArgs,
 ) -> Result<Gathered, Failure> {
+    expect_root_is_used(signers, verifiers)?;
     let trust = trust(signers)?;
+    let verifiers = Verifiers::of(verifiers, signers.trusted_root.as_deref())?;
     let (source, tag, digest) = source(chain)?;
     let now = chain.at.unwrap_or_else(Utc::now);
     if printing.unverified {
@@ -80,9 +89,10 @@ pub(crate) fn gather(
         let subjects = subjects.map_err(|error| source_failure(&error))?;
         let name = trusted_name(chain).ok();
         let repository = name.map(|name| name.name().to_string()).unwrap_or_default();
-        let (pieces, gaps) = found(source.as_ref(), &subjects, &repository, &trust, now);
-        let reference = chain.image.to_string();
-        return Ok(Gathered { reference, standing: Standing::Unverified, subjects, pieces, gaps, source });
+        let (pieces, gaps) =
+            found_by(source.as_ref(), &subjects, &repository, (&trust, verifiers.as_ref()), now);
+        let (reference, standing) = (chain.image.to_string(), Standing::Unverified);
+        return Ok(Gathered { reference, standing, subjects, pieces, gaps, source, verifiers, now });
     }
     let access = Access::of(chain)?;
     let image = match verify(&access, chain, Layers::Defer) {
@@ -101,7 +111,9 @@ pub(crate) fn gather(
     };
     access.trusted()?;
     let subjects = Subjects::of(&image);
-    let (pieces, gaps) = found(source.as_ref(), &subjects, &access.name.name().to_string(), &trust, now);
+    let repository = access.name.name().to_string();
+    let (pieces, gaps) =
+        found_by(source.as_ref(), &subjects, &repository, (&trust, verifiers.as_ref()), now);
     Ok(Gathered {
         reference: access.name.to_string(),
         standing: Standing::Trusted,
@@ -109,7 +121,24 @@ pub(crate) fn gather(
         pieces,
         gaps,
         source,
+        verifiers,
+        now,
     })
+}
+
+/// All that was found: summaries weighed by the verifiers, where there are any, and the rest by the signers.
+fn found_by(
+    source: &dyn EvidenceSource,
+    subjects: &Subjects,
+    repository: &str,
+    (trust, verifiers): (&Trust, Option<&Verifiers>),
+    now: DateTime<Utc>,
+) -> (Vec<Judged>, Vec<Gap>) {
+    let mut collection = evidence::collect(source, subjects);
+    let summaries = verifiers.map(|one| one.judge(&mut collection.pieces, repository, now));
+    let mut judged = evidence::judge(collection.pieces, repository, trust, now);
+    judged.extend(summaries.unwrap_or_default());
+    (judged, collection.gaps)
 }
 
 fn found(
@@ -123,21 +152,42 @@ fn found(
     (evidence::judge(collection.pieces, repository, trust, now), collection.gaps)
 }
 
-/// Whether enough signed an image whose chain held; otherwise it is refused.
+/// Whether enough signed an image whose chain held, and the verifiers passed it; otherwise it is refused. And what
+/// was weighed. `args` say who must have signed, `options` what is asked for besides, also where rules say who.
 pub(crate) fn demanded(
     args: &DemandArgs,
+    options: &DemandArgs,
     chain: &ChainArgs,
     image: Box<VerifiedImage>,
-) -> Result<Verdict, Failure> {
-    let Some(signers) = args.require_signers else { return Ok(Verdict::Trusted(image)) };
+) -> Result<(Verdict, Vec<Judged>), Failure> {
+    let verifiers = Verifiers::of(&options.verifiers, options.signers.trusted_root.as_deref())?;
+    if args.require_signers.is_none() && verifiers.is_none() && args.signers.keys.is_empty() {
+        return Ok((Verdict::Trusted(image), Vec::new()));
+    }
     let trust = trust(&args.signers)?;
     let (source, ..) = source(chain)?;
     let subjects = Subjects::of(&image);
     let now = chain.at.unwrap_or_else(Utc::now);
     let repository = image.name().name().to_string();
-    let (pieces, gaps) = found(source.as_ref(), &subjects, &repository, &trust, now);
-    let wanted = Wanted::of(args.predicate.as_deref().unwrap_or(COSIGN_SIGN));
-    Ok(evidence::demand(image, &Demand { wanted, signers }, &subjects, &pieces, &gaps))
+    let (mut pieces, gaps) =
+        found_by(source.as_ref(), &subjects, &repository, (&trust, verifiers.as_ref()), now);
+    if options.fresh {
+        evidence::only_fresh(&mut pieces);
+    }
+    let verdict = match args.require_signers {
+        Some(signers) => {
+            let wanted = Wanted::of(args.predicate.as_deref().unwrap_or(COSIGN_SIGN));
+            evidence::demand(image, &Demand { wanted, signers }, &subjects, &pieces, &gaps)
+        }
+        None => Verdict::Trusted(image),
+    };
+    let verdict = match (verdict, &verifiers) {
+        (Verdict::Trusted(image), Some(verifiers)) => {
+            evidence::summaries(image, &verifiers.demand, &subjects, &pieces, &gaps, now)
+        }
+        (other, _) => other,
+    };
+    Ok((verdict, pieces))
 }
 
 /// What those who hold these keys say of the image's findings, in attestations of it that they signed.
@@ -197,10 +247,15 @@ fn statement(said: image_evidence::VexStatement, about: &str, by: &str) -> VexSt
     }
 }
 
-/// That nobody names signers and asks for none of them.
-pub(crate) fn expect_demand(args: &DemandArgs) -> Result<(), Failure> {
-    let SignerArgs { keys, trusted_root, notation_policy, .. } = &args.signers;
-    let named = !keys.is_empty() || trusted_root.is_some() || notation_policy.is_some();
+/// That nobody names signers and asks for none of them. With rules, these say who must have signed.
+pub(crate) fn expect_demand(args: &DemandArgs, rules: bool) -> Result<(), Failure> {
+    let SignerArgs { keys, identities, notation_policy, .. } = &args.signers;
+    expect_root_is_used(&args.signers, &args.verifiers)?;
+    let named = !keys.is_empty() || !identities.is_empty() || notation_policy.is_some();
+    if args.fresh && !rules && args.require_signers.is_none() && args.verifiers.verifiers.is_empty() {
+        return Err(Failure::usage("only fresh evidence shall count, and none is demanded")
+            .hint("say who must have signed with --require-signers N or --verifier ID=KEY"));
+    }
     match (args.require_signers, named) {
         (None, true) => Err(Failure::usage("signers are named, and none is required")
             .hint("say how many must have signed with --require-signers N")),
@@ -208,6 +263,16 @@ pub(crate) fn expect_demand(args: &DemandArgs) -> Result<(), Failure> {
             .hint("name them with --signer-key FILE, --identity ID or --notation-policy FILE")),
         _ => Ok(()),
     }
+}
+
+/// That a root of keyless signatures is given for somebody: under it anybody can have a certificate.
+fn expect_root_is_used(signers: &SignerArgs, verifiers: &VerifierArgs) -> Result<(), Failure> {
+    let identity = verifiers.verifiers.iter().any(|one| matches!(one.by, SignsForIt::Identity(..)));
+    if signers.trusted_root.is_some() && signers.identities.is_empty() && !identity {
+        return Err(Failure::usage("a root of keyless signatures was given, and no identity")
+            .hint("say whose signatures count with --identity ID --issuer URL"));
+    }
+    Ok(())
 }
 
 type Source = (Box<dyn EvidenceSource>, Option<String>, Option<Digest>);
@@ -232,10 +297,6 @@ fn source(args: &ChainArgs) -> Result<Source, Failure> {
 
 /// Who is trusted to sign.
 fn trust(args: &SignerArgs) -> Result<Trust, Failure> {
-    let bad = |file: &Path| {
-        let file = file.display().to_string();
-        move |why: BadTrust| Failure::usage(format!("{file}: {why}"))
-    };
     let key = |file: &PathBuf| {
         let name = file.display().to_string();
         TrustedKey::from_pem(&name, &read(file)?).map_err(bad(file))
@@ -260,6 +321,12 @@ fn trust(args: &SignerArgs) -> Result<Trust, Failure> {
         identities: pairs.map(|(subject, issuer)| Identity { subject, issuer }).collect(),
         notation: notation.transpose()?,
     })
+}
+
+/// A file of trust that can't be used.
+pub(crate) fn bad(file: &Path) -> impl Fn(BadTrust) -> Failure {
+    let file = file.display().to_string();
+    move |why| Failure::usage(format!("{file}: {why}"))
 }
 
 /// The certificates of notation's trust stores: `truststore/x509/KIND/NAME/*.{pem,crt,cer}` beside the policy. No link
@@ -311,7 +378,7 @@ fn certificates(folder: &Path) -> Result<Vec<Vec<u8>>, Failure> {
     Ok(found)
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+pub(crate) fn read(file: &Path) -> Result<String, Failure> {
     String::from_utf8(read_bytes(file)?).map_err(|why| Failure::usage(format!("{}: {why}", file.display())))
 }
 

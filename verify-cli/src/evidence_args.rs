@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::args::{ChainArgs, Format};
+use crate::verifier_args::VerifierArgs;
 
 /// Whose signatures count.
 #[derive(Args, Debug, Default)]
@@ -15,7 +16,7 @@ pub(crate) struct SignerArgs {
     #[arg(long = "signer-key", visible_alias = "key", value_name = "FILE")]
     pub(crate) keys: Vec<PathBuf>,
     /// sigstore's trusted_root.json, for keyless signatures
-    #[arg(long, value_name = "FILE", requires = "identities")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
     /// An identity whose keyless signatures count: an e-mail address, or the URI of a workflow
     #[arg(long = "identity", value_name = "ID", requires_all = ["issuers", "trusted_root"])]
@@ -38,8 +39,13 @@ pub(crate) struct DemandArgs {
     /// What they must have signed: a predicate type [default: the image itself]
     #[arg(long, value_name = "TYPE", requires = "require_signers")]
     pub(crate) predicate: Option<String>,
+    /// Count only what the publisher's metadata names today, and may take back
+    #[arg(long)]
+    pub(crate) fresh: bool,
     #[command(flatten)]
     pub(crate) signers: SignerArgs,
+    #[command(flatten)]
+    pub(crate) verifiers: VerifierArgs,
 }
 
 /// List every signature and attestation of an image: by whom, and what it is worth
@@ -48,6 +54,7 @@ pub(crate) struct DemandArgs {
 Examples:
   verify evidence registry.example.com/acme/web:1.4 --key cosign.pub
   verify evidence oci:./web:1.4 --unverified --key cosign.pub
+  verify evidence registry.example.com/acme/web:1.4 --verifier https://ci.example.com/verify=ci.pub
 
 fresh: the publisher's metadata names it today. signed: somebody trusted signed it, some time.
 refused: it counts for nothing, and why")]
@@ -58,6 +65,11 @@ pub(crate) struct EvidenceArgs {
     pub(crate) chain: ChainArgs,
     #[command(flatten)]
     pub(crate) signers: SignerArgs,
+    /// Count only what the publisher's metadata names today, and may take back
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) verifiers: VerifierArgs,
 }
 
 /// Say how an image was built: from which source, by whom, on which base
@@ -92,7 +104,7 @@ pub(crate) struct EvidencePrinting {
     pub(crate) format: Format,
 }
 
-fn builder(text: &str) -> Result<image_evidence::Builder, String> {
+pub(crate) fn builder(text: &str) -> Result<image_evidence::Builder, String> {
     let parts: Vec<_> = text.splitn(3, ',').collect();
     let [level, signer, id] = parts.as_slice() else {
         return Err("expected LEVEL,SIGNER,ID, such as 3,ci.pub,https://ci.example.com".to_owned());

@@ -24,10 +24,13 @@ mod installed_db;
 mod pins;
 mod policy;
 mod policy_args;
+mod private_key;
 mod progress;
 mod report;
 mod scan_text;
 mod style;
+mod verifier_args;
+mod verifiers;
 
 use std::process::ExitCode;
 
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
             ScanCall::Diff(diff) => commands::diff::run(diff),
         },
         Command::Evidence(evidence) => commands::evidence::run(evidence),
+        Command::Attest(attest) => commands::attest::run(attest),
         Command::Provenance(provenance) => commands::provenance::run(provenance),
         Command::Db(db) => commands::db::run(db),
         Command::Policy(policy) => commands::policy::run(policy),

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::policy_args::PolicyArgs;
 use crate::style::shown;
+use crate::verifier_args::VerifierArgs;
 
 /// What the rules make of one verification.
 pub(crate) struct Applied {
@@ -147,6 +148,8 @@ fn demand(rules: &Rulebook, signers: &Signers) -> DemandArgs {
     DemandArgs {
         require_signers: Some(signers.at_least),
         predicate: signers.predicate.clone(),
+        fresh: false,
+        verifiers: VerifierArgs::default(),
         signers: SignerArgs {
             keys: signers.keys.iter().map(beside).collect(),
             trusted_root: signers.trusted_root.as_ref().map(beside),

@@ -22,6 +22,11 @@ pub(crate) fn print(reference: &str, verdict: &Verdict, printing: PrintingArgs) 
             Verdict::Unknown(broken) => not_trusted(reference, broken, Word::Unknown, printing.explain),
         },
     }
+    exit_of(verdict)
+}
+
+/// How a verdict ends the program.
+pub(crate) fn exit_of(verdict: &Verdict) -> Exit {
     match verdict {
         Verdict::Trusted(_) => Exit::Trusted,
         Verdict::Unknown(_) => Exit::Unknown,

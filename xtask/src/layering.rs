@@ -25,9 +25,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("binding-calls", &["tuf-core", "tuf-client", "oci-image", "verdict-report", "verifier-lib"]),
     ("hallmark-ffi", &["binding-calls"]),
     ("hallmark-python", &["binding-calls"]),
+    // image-evidence: what is signed is read as others will read it (docs/src/adr/0022).
     (
         "signer-cli",
-        &["tuf-core", "tuf-client", "oci-image", "image-signatures", "publish-store", "signing-keys"],
+        &[
+            "tuf-core",
+            "tuf-client",
+            "oci-image",
+            "image-evidence",
+            "image-signatures",
+            "publish-store",
+            "signing-keys",
+        ],
     ),
     // test-repos: `verify demo` runs the attack catalogue (docs/src/adr/0002).
     (
@@ -42,6 +51,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "image-scan",
             "image-signatures",
             "scan-engines",
+            // `verify attest` signs verdicts (docs/src/adr/0022).
+            "signing-keys",
             "verdict-report",
             "verifier-lib",
             "test-repos",

@@ -13,11 +13,12 @@ use serde_json::Value;
 
 pub use provenance::{Builder, Material, Provenance, Source};
 pub use sbom::{Sbom, SbomFormat};
-pub use verdicts::{Vex, VexFormat, VexProduct, VexStatement, Vsa, Vulnerabilities};
+pub use verdicts::{Svr, Vex, VexFormat, VexProduct, VexStatement, Vsa, Vulnerabilities};
 
 use crate::limits::ENTRIES_MAX;
 use crate::refusal::Refusal;
 use crate::statement::Statement;
+use crate::verifiers::VERIFICATION_SUMMARY;
 
 /// What a statement says.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub enum Predicate {
     Provenance(Box<Provenance>),
     /// That somebody verified it.
     Vsa(Vsa),
+    /// What somebody found when they verified it.
+    Svr(Svr),
     /// What is in it.
     Sbom(Sbom),
     /// Which vulnerabilities touch it.
@@ -52,7 +55,8 @@ impl Predicate {
             "https://slsa.dev/provenance/v0.2" | "https://in-toto.io/Provenance/v0.1" => {
                 Self::Provenance(Box::new(Provenance::v0_2(text)?))
             }
-            "https://slsa.dev/verification_summary/v1" => Self::Vsa(Vsa::read(text)?),
+            VERIFICATION_SUMMARY => Self::Vsa(Vsa::read(text)?),
+            "https://in-toto.io/attestation/svr/v0.1" => Self::Svr(Svr::read(text)?),
             _ if is("https://spdx.dev/Document") => Self::Sbom(Sbom::spdx(&document(text)?)?),
             _ if is("https://cyclonedx.org/bom") => Self::Sbom(Sbom::cyclone_dx(&document(text)?)?),
             _ if is("https://openvex.dev/ns") => Self::Vex(Vex::read(text)?),
@@ -67,12 +71,59 @@ impl Predicate {
         })
     }
 
+    /// Reads a statement that is about to be signed: what its type demands must be there, where others that are read
+    /// may leave it out.
+    ///
+    /// # Errors
+    /// As [`Self::of`]; and [`Refusal::Malformed`], which says what is missing.
+    pub fn whole(statement: &Statement) -> Result<Self, Refusal> {
+        let text = statement.predicate.as_ref().map_or("{}", |text| text.get());
+        if !text.trim_start().starts_with('{') {
+            return Err(Refusal::malformed("a predicate that is an object", "it is none"));
+        }
+        let predicate = Self::of(statement)?;
+        let missing = match &predicate {
+            Self::Provenance(provenance) if provenance.build_type.is_empty() => Some("it has no buildType"),
+            Self::Provenance(provenance) if provenance.builder.is_empty() => Some("its builder has no id"),
+            Self::Vsa(vsa) if vsa.verifier.is_empty() => Some("its verifier has no id"),
+            Self::Vsa(vsa) if vsa.time.is_none() => Some("it has no timeVerified"),
+            Self::Svr(svr) if svr.verifier.is_empty() => Some("its verifier has no id"),
+            Self::Sbom(sbom) if sbom.version.is_empty() => Some("it has no specVersion"),
+            Self::Vex(_) if !verdicts::has_context(text) => Some("its @context is none of OpenVEX"),
+            Self::Vex(vex) if vex.author.is_empty() => Some("it has no author"),
+            Self::Vex(vex) if vex.statements.is_empty() => Some("it has no statements"),
+            Self::Vulnerabilities(found) if found.finished.is_none() => {
+                Some("its metadata has no scanFinishedOn")
+            }
+            _ => None,
+        };
+        match missing {
+            Some(why) => Err(Refusal::Malformed { what: predicate.what(), why: why.into() }),
+            None => Ok(predicate),
+        }
+    }
+
+    /// What is expected of it, in an error.
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Provenance(_) => "SLSA provenance",
+            Self::Vsa(_) => "a verification summary",
+            Self::Svr(_) => "a simple verification result",
+            Self::Sbom(Sbom { format: SbomFormat::Spdx, .. }) => "an SPDX document",
+            Self::Sbom(_) => "a CycloneDX document",
+            Self::Vex(_) => "an OpenVEX document",
+            Self::Vulnerabilities(_) => "a result of a scanner",
+            Self::Other(_) => "a predicate",
+        }
+    }
+
     /// What it is, in a word or two.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
             Self::Provenance(_) => "SLSA provenance",
             Self::Vsa(_) => "verification summary",
+            Self::Svr(_) => "simple verification result",
             Self::Sbom(Sbom { format: SbomFormat::Spdx, .. }) => "SPDX",
             Self::Sbom(_) => "CycloneDX",
             Self::Vex(Vex { format: VexFormat::Csaf, .. }) => "CSAF",

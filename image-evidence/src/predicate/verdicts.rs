@@ -63,6 +63,46 @@ impl Vsa {
     }
 }
 
+/// What a verifier found (in-toto attestation, "Simple Verification Result" 0.1). It names no image but by its
+/// digest, and can't say that anything failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Svr {
+    /// Who verified. Whether the signer may speak for it is for whoever asks.
+    pub verifier: String,
+    /// When.
+    pub time: DateTime<Utc>,
+    /// What holds of it.
+    pub properties: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireSvr {
+    verifier: Id,
+    time_created: DateTime<Utc>,
+    #[serde(deserialize_with = "few::<_, _, ENTRIES_MAX>")]
+    properties: Vec<String>,
+}
+
+impl Svr {
+    pub(super) fn read(text: &str) -> Result<Self, Refusal> {
+        let wire: WireSvr = read("a simple verification result", text)?;
+        expect_few("a list of properties", wire.properties.len())?;
+        Ok(Self { verifier: wire.verifier.id, time: wire.time_created, properties: wire.properties })
+    }
+}
+
+/// Whether a document says that it is OpenVEX.
+pub(super) fn has_context(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Document {
+        #[serde(rename = "@context")]
+        context: String,
+    }
+    let document = serde_json::from_str::<Document>(text);
+    document.is_ok_and(|document| document.context.starts_with("https://openvex.dev/ns"))
+}
+
 /// Which vulnerabilities touch an image, and which don't (OpenVEX 0.2.0, or CSAF 2.0's profile VEX).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Vex {

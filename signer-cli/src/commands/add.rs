@@ -11,6 +11,7 @@ use crate::args::AddArgs;
 use crate::config::Config;
 use crate::custom::Custom;
 use crate::draft::custom;
+use crate::evidence;
 use crate::failure::Failure;
 use crate::image::Image;
 use crate::places;
@@ -39,9 +40,10 @@ pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<r
     let store = places::open(&repository, &config, around)?;
     let published = Published::read(&repository, store.as_ref())?;
     let mut staged = Staged::read(&repository)?;
+    let evidence = evidence::of_image(&name, image.digest, &published, &staged)?;
     let mut names = Vec::new();
     for path in name.tag_path().into_iter().chain([name.digest_path(image.digest)]) {
-        names.push(stage(&path, &image, &published, &mut staged, &config)?);
+        names.push(stage(&path, (&image, &evidence), &published, &mut staged, &config)?);
     }
     let dry_run = args.rehearsal.dry_run;
     if !dry_run {
@@ -104,7 +106,7 @@ fn expect_same_digest(name: &Reference, image: &Image) -> Result<(), Failure> {
 /// Stages one path. What is published already needs no stage; what was staged for it falls away.
 fn stage(
     path: &str,
-    image: &Image,
+    (image, evidence): (&Image, &[String]),
     published: &Published<'_>,
     staged: &mut Staged,
     config: &Config,
@@ -116,6 +118,8 @@ fn stage(
     let length = u64::try_from(image.bytes.len()).unwrap_or(u64::MAX);
     let mut custom = custom(media_type, image.platforms(), previous);
     config.rule(path).keep(path, listed.as_ref().zip(before), image.digest, &mut custom)?;
+    // What belongs to the image belongs to each of its names.
+    evidence::name(&mut custom, evidence.to_vec());
     let change = Change::Add {
         length,
         digest: image.digest,

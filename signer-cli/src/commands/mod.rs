@@ -3,6 +3,7 @@
 mod add;
 mod add_file;
 mod add_list;
+mod attest;
 mod ceremony;
 mod delegate;
 mod diff;
@@ -41,6 +42,7 @@ pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Fail
         Command::Doctor(args) => other(doctor::run(repo, args, around)),
         Command::Refresh(args) => other(refresh::run(repo, args, around)),
         Command::SignFor(args) => other(sign_for::run(repo, args, around)),
+        Command::Attest(args) => other(attest::run(repo, args, around)),
         Command::Serve(args) => other(serve::run(repo, args, around)),
         Command::Yank(args) => other(yank::yank(repo, args, around)),
         Command::Unyank(args) => other(yank::unyank(repo, args, around)),

@@ -76,6 +76,9 @@ pub struct NameDiff {
     /// Why nobody shall run it from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub yanked: Option<String>,
+    /// The digests of the evidence that is named for it from then on, where that changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Vec<String>>,
 }
 
 /// What changes of who may sign for a role.
@@ -164,7 +167,7 @@ impl KeysDiff {
 
 impl NameDiff {
     fn line(&self, out: &mut String) {
-        let Self { name, old_digest, new_digest, yanked } = self;
+        let Self { name, old_digest, new_digest, yanked, evidence } = self;
         let _ = match (old_digest, new_digest) {
             (None, Some(new)) if name.ends_with(new.as_str()) => writeln!(out, "    + {name}"),
             (None, Some(new)) => writeln!(out, "    + {name}  {new}"),
@@ -175,6 +178,9 @@ impl NameDiff {
         };
         if let Some(reason) = yanked {
             let _ = writeln!(out, "      yanked: {reason}");
+        }
+        if let Some(evidence) = evidence {
+            let _ = writeln!(out, "      evidence: {} named", evidence.len());
         }
     }
 }

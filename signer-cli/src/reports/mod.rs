@@ -1,5 +1,6 @@
 //! Answers of the commands, one file for those that belong together. `version` is 1; members may be added.
 
+pub mod attest;
 pub mod ceremony;
 pub mod diff;
 pub mod doctor;
@@ -50,6 +51,7 @@ mod tests {
     fn the_schemas_in_docs_are_those_of_the_reports() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
         for (name, schema) in [
+            ("signer-attest.json", schemars::schema_for!(super::attest::Attest)),
             ("signer-diff.json", schemars::schema_for!(super::diff::Diff)),
             ("signer-doctor.json", schemars::schema_for!(super::doctor::Doctor)),
             ("signer-import.json", schemars::schema_for!(super::import::Import)),

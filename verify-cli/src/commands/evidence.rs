@@ -1,9 +1,11 @@
 //! `verify evidence`: every signature and attestation that there is, by whom, and what it is worth.
 
 use image_evidence::{Predicate, Sbom, Signer};
+use oci_image::Reference;
 use serde::Serialize;
-use verifier_lib::evidence::{Gap, Judged, Outcome};
+use verifier_lib::evidence::{Gap, Judged, Outcome, only_fresh};
 
+use crate::access::trusted_name;
 use crate::args::Format;
 use crate::evidence::{Gathered, Standing, gather};
 use crate::evidence_args::EvidenceArgs;
@@ -64,10 +66,13 @@ struct PieceReport {
     /// What is said, in a line.
     #[serde(skip_serializing_if = "Option::is_none")]
     says: Option<String>,
+    /// Of a verification summary, where `--verifier` was given: whether it is a verdict that counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<bool>,
     /// Why it counts for nothing, in a word.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    /// Why it counts for nothing: what was expected, and what came.
+    /// Why it counts for nothing, or is no verdict that counts: what was expected, and what came.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
@@ -149,12 +154,17 @@ impl From<&Signer> for SignerReport {
 }
 
 pub(crate) fn run(args: &EvidenceArgs) -> Result<Exit, Failure> {
-    let gathered = gather(&args.chain, args.printing, &args.signers).inspect_err(|failure| {
+    let gathered = gather(&args.chain, args.printing, &args.signers, &args.verifiers);
+    let mut gathered = gathered.inspect_err(|failure| {
         if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {
             print_json(&Report::failed(args.chain.image.to_string(), verdict, failure.what()));
         }
     })?;
-    let report = Report::of(&gathered);
+    if args.fresh {
+        only_fresh(&mut gathered.pieces);
+    }
+    let name = trusted_name(&args.chain).ok();
+    let report = Report::of(&gathered, name.as_ref());
     match args.printing.format {
         Format::Json => print_json(&report),
         Format::Text => report.print(),
@@ -176,14 +186,14 @@ impl Report {
         }
     }
 
-    fn of(gathered: &Gathered) -> Self {
+    fn of(gathered: &Gathered, name: Option<&Reference>) -> Self {
         Self {
             version: REPORT_VERSION,
             reference: gathered.reference.clone(),
             verdict: gathered.standing,
             digest: Some(gathered.subjects.top().digest.to_string()),
             error: None,
-            pieces: gathered.pieces.iter().map(PieceReport::of).collect(),
+            pieces: gathered.pieces.iter().map(|one| PieceReport::of(one, gathered, name)).collect(),
             gaps: gathered.gaps.iter().map(GapReport::from).collect(),
         }
     }
@@ -207,7 +217,10 @@ impl Report {
 }
 
 impl PieceReport {
-    fn of(judged: &Judged) -> Self {
+    fn of(judged: &Judged, gathered: &Gathered, name: Option<&Reference>) -> Self {
+        let verifiers = gathered.verifiers.as_ref().zip(name);
+        let counts = verifiers
+            .and_then(|(one, name)| one.accept(judged, name, &gathered.subjects, gathered.now));
         let found = &judged.found;
         let (outcome, refusal) = match &judged.outcome {
             Outcome::Signed(_) => (Word::Signed, None),
@@ -229,8 +242,13 @@ impl PieceReport {
             signers: judged.signers().iter().map(SignerReport::from).collect(),
             predicate_type: judged.predicate_type(),
             says,
+            counts: counts.as_ref().map(Result::is_ok),
             reason: refusal.map(|why| why.reason()),
-            detail: refusal.map(ToString::to_string),
+            detail: match (refusal, counts) {
+                (Some(why), _) => Some(why.to_string()),
+                (None, Some(Err(why))) => Some(format!("it is no verdict that counts: {why}")),
+                (None, _) => None,
+            },
         }
     }
 
@@ -284,6 +302,7 @@ fn says(predicate: &Predicate) -> String {
             let result = if vsa.passed { "passed" } else { "failed" };
             format!("{} {result} {} for {}", vsa.resource, vsa.levels.join(", "), vsa.verifier)
         }
+        Predicate::Svr(svr) => format!("{} for {}", svr.properties.join(", "), svr.verifier),
         Predicate::Sbom(Sbom { version, components, created, .. }) => {
             format!("{} {version}: {components} components{}", predicate.name(), at(created))
         }

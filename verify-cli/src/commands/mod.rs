@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub(crate) mod attest;
 pub(crate) mod config;
 pub(crate) mod db;
 pub(crate) mod demo;

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
         let what = format!("expected a destination oci:DIR[:TAG], got {}", args.destination);
         return Err(Failure::usage(what));
     };
-    evidence::expect_demand(&args.demand)?;
+    evidence::expect_demand(&args.demand, args.policy.policy.is_some())?;
     let applied = match policy::apply(&args.policy, &args.chain)? {
         Ok(applied) => applied,
         Err((name, verdict)) => return Ok(report::print(&name.to_string(), &verdict, args.printing)),
@@ -57,7 +57,7 @@ fn trusted(
         None => None,
     };
     let access = Access::of(chain)?;
-    let verdict = demanded(verify(&access, chain, Layers::Defer), &args.demand, chain, applied)?;
+    let (verdict, _) = demanded(verify(&access, chain, Layers::Defer), &args.demand, chain, applied)?;
     let verdict = match (verdict, &rules) {
         (Verdict::Trusted(image), Some((db, rules))) => {
             let keys = applied.map_or(&[][..], |applied| &applied.vex_keys);

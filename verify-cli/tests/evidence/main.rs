@@ -5,6 +5,7 @@
 
 mod buildkit;
 mod registries;
+mod verdicts;
 
 use std::collections::BTreeSet;
 use std::fs;

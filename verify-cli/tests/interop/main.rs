@@ -11,6 +11,7 @@
     reason = "tests; clippy knows helper functions of tests by #[cfg(test)] only"
 )]
 
+mod attested;
 mod docker;
 mod images;
 mod places;

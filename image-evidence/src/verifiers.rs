@@ -1,0 +1,468 @@
+//! Verdicts of others: whose verification summaries count, for what and for how long.
+//!
+//! A summary counts when its signer is one that was given for *that* verifier's id, it names the image that is asked
+//! about, it is no older than was said, and it is the newest word of that verifier (SLSA 1.2, "Verification Summary
+//! Attestation", "How to verify"). What was verified is told by the statement's subject, which is weighed before.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use oci_image::{Digest, ImageName, Reference};
+
+use crate::piece::{Claim, Verified};
+use crate::predicate::{Predicate, Vsa};
+use crate::trust::{Signer, SignerId};
+
+/// The predicate type of a verification summary (SLSA 1.2, "Verification Summary Attestation").
+pub const VERIFICATION_SUMMARY: &str = "https://slsa.dev/verification_summary/v1";
+
+/// How far a verifier's clock may be ahead of ours: machines that ask for the time differ by less.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
+
+/// Somebody whose verdicts count, and who signs them. Of one id there may be several, such as an old and a new key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verifier {
+    /// The id that its summaries bear.
+    pub id: String,
+    /// Who signs for it.
+    pub signer: SignerId,
+}
+
+/// Which verdicts of others are demanded: of each verifier one, and that it passed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SummaryDemand {
+    /// The verifiers.
+    pub verifiers: Vec<Verifier>,
+    /// How old a verdict may be.
+    pub max_age: TimeDelta,
+    /// What one of them must have found, such as `SLSA_BUILD_LEVEL_3`: that, or a higher level of the same track.
+    pub level: Option<String>,
+}
+
+/// What is asked about, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The name under which the image is trusted.
+    pub name: &'a Reference,
+    /// The manifest or index that the name leads to.
+    pub top: Digest,
+    /// The image that will run: the same, or one that the index lists.
+    pub part: Digest,
+    /// The time.
+    pub now: DateTime<Utc>,
+}
+
+/// Why a verdict of others doesn't count, or why none does.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoVerdict {
+    /// There is none by this verifier.
+    #[error("expected a verification summary by {expected}, got {}", others(.got))]
+    Nothing {
+        /// The verifier's id.
+        expected: String,
+        /// Why others didn't count.
+        got: Vec<NoVerdict>,
+    },
+    /// It is something else, or can't be read.
+    #[error("a statement that is no verification summary: {got}")]
+    NoSummary {
+        /// What it is.
+        got: String,
+    },
+    /// Its signer doesn't speak for the verifier that it names.
+    #[error("one signed by {signer}, who was not given as verifier {got}")]
+    Verifier {
+        /// Who signed.
+        signer: String,
+        /// Whose verdict it claims to be.
+        got: String,
+    },
+    /// It is about another name.
+    #[error("one about {got:?}, expected {expected}")]
+    Resource {
+        /// The name that was asked about.
+        expected: String,
+        /// What it names.
+        got: String,
+    },
+    /// It doesn't say when.
+    #[error("one by {verifier} without a time")]
+    NoTime {
+        /// The verifier's id.
+        verifier: String,
+    },
+    /// It is from the future.
+    #[error("one by {verifier} of {}, expected a time before {}", time(.at), time(.now))]
+    Future {
+        /// The verifier's id.
+        verifier: String,
+        /// Its time.
+        at: DateTime<Utc>,
+        /// The time that it was weighed at.
+        now: DateTime<Utc>,
+    },
+    /// It is too old.
+    #[error("the newest verification summary by {verifier} is of {}, expected one after {}", time(.at), time(.after))]
+    Old {
+        /// The verifier's id.
+        verifier: String,
+        /// Its time.
+        at: DateTime<Utc>,
+        /// How old it may be at most.
+        after: DateTime<Utc>,
+    },
+    /// The verifier refused the image.
+    #[error("{verifier} refused it at {}", time(.at))]
+    Failed {
+        /// The verifier's id.
+        verifier: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// No verifier found that level.
+    #[error("expected {expected} by one of the verifiers, got {}", shown(.got))]
+    Level {
+        /// What was demanded.
+        expected: String,
+        /// What they found.
+        got: Vec<String>,
+    },
+}
+
+fn time(time: &DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn shown(levels: &[String]) -> String {
+    if levels.is_empty() { "none".into() } else { levels.join(", ") }
+}
+
+/// How many others an error names: a flood of them says nothing more.
+const SHOWN: usize = 3;
+
+fn others(got: &[NoVerdict]) -> String {
+    let words: Vec<_> = got.iter().take(SHOWN).map(ToString::to_string).collect();
+    if words.is_empty() { "none".into() } else { words.join("; ") }
+}
+
+/// A verdict that counts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Passed {
+    /// The verifier's id.
+    pub verifier: String,
+    /// When it verified.
+    pub at: DateTime<Utc>,
+    /// What it found.
+    pub levels: Vec<String>,
+}
+
+/// A summary by somebody who may speak for its verifier, about what is asked.
+struct Word {
+    at: DateTime<Utc>,
+    vsa: Vsa,
+}
+
+impl SummaryDemand {
+    /// The newest verdict of each verifier, if all of them passed the image.
+    ///
+    /// # Errors
+    /// [`NoVerdict`], for the first verifier that has none, or refused it.
+    pub fn weigh<'a>(
+        &self,
+        verified: impl IntoIterator<Item = &'a Verified>,
+        asked: &Asked<'_>,
+    ) -> Result<Vec<Passed>, NoVerdict> {
+        let (mut words, mut rest) = (Vec::new(), Vec::new());
+        for piece in verified {
+            match self.word(piece, asked) {
+                Ok(word) => words.push(word),
+                Err(why) => rest.push(why),
+            }
+        }
+        let ids: BTreeSet<&str> = self.verifiers.iter().map(|verifier| verifier.id.as_str()).collect();
+        let mut passed = Vec::new();
+        for id in ids {
+            // Of two at one time the one that refuses is the last word.
+            let of_id = words.iter().filter(|word| word.vsa.verifier == id);
+            let Some(newest) = of_id.max_by_key(|word| (word.at, !word.vsa.passed)) else {
+                return Err(NoVerdict::Nothing { expected: id.to_owned(), got: rest });
+            };
+            passed.push(self.counted(newest, asked)?);
+        }
+        match &self.level {
+            Some(level) if !passed.iter().flat_map(|one| &one.levels).any(|got| reaches(got, level)) => {
+                let got = passed.into_iter().flat_map(|one| one.levels).collect();
+                Err(NoVerdict::Level { expected: level.clone(), got })
+            }
+            _ => Ok(passed),
+        }
+    }
+
+    /// Whether a piece, alone, is a verdict that counts.
+    ///
+    /// # Errors
+    /// [`NoVerdict`], which says why it doesn't.
+    pub fn accept(&self, verified: &Verified, asked: &Asked<'_>) -> Result<Passed, NoVerdict> {
+        self.word(verified, asked).and_then(|word| self.counted(&word, asked))
+    }
+
+    fn counted(&self, word: &Word, asked: &Asked<'_>) -> Result<Passed, NoVerdict> {
+        let Word { at, vsa } = word;
+        let verifier = vsa.verifier.clone();
+        if !vsa.passed {
+            return Err(NoVerdict::Failed { verifier, at: *at });
+        }
+        // An age beyond all time is no bound.
+        let after = asked.now.checked_sub_signed(self.max_age).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        if *at < after {
+            return Err(NoVerdict::Old { verifier, at: *at, after });
+        }
+        Ok(Passed { verifier, at: *at, levels: vsa.levels.clone() })
+    }
+
+    fn word(&self, verified: &Verified, asked: &Asked<'_>) -> Result<Word, NoVerdict> {
+        let Claim::Statement(statement) = &verified.claim else {
+            return Err(NoVerdict::NoSummary { got: verified.claim.predicate_type().to_owned() });
+        };
+        let vsa = match Predicate::of(statement) {
+            Ok(Predicate::Vsa(vsa)) => vsa,
+            Ok(other) => return Err(NoVerdict::NoSummary { got: other.name().to_owned() }),
+            Err(why) => return Err(NoVerdict::NoSummary { got: why.to_string() }),
+        };
+        if !verified.signers.iter().any(|signer| self.may_speak(signer, &vsa.verifier)) {
+            let signer = verified.signers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            return Err(NoVerdict::Verifier { signer, got: vsa.verifier });
+        }
+        if !is_about(&vsa.resource, asked) {
+            return Err(NoVerdict::Resource { expected: asked.name.to_string(), got: vsa.resource });
+        }
+        let Some(at) = vsa.time else { return Err(NoVerdict::NoTime { verifier: vsa.verifier }) };
+        if at > asked.now.checked_add_signed(CLOCK_SKEW).unwrap_or(asked.now) {
+            return Err(NoVerdict::Future { verifier: vsa.verifier, at, now: asked.now });
+        }
+        Ok(Word { at, vsa })
+    }
+
+    fn may_speak(&self, signer: &Signer, id: &str) -> bool {
+        let ids = signer.ids();
+        self.verifiers.iter().any(|verifier| verifier.id == id && ids.contains(&verifier.signer))
+    }
+}
+
+/// Whether a resource is what was asked about: the repository must be the same, and so must be the digest and the tag,
+/// where both say one. What isn't understood is another.
+fn is_about(resource: &str, asked: &Asked<'_>) -> bool {
+    let text = ["oci://", "docker://"].iter().find_map(|scheme| resource.strip_prefix(scheme));
+    let text = text.unwrap_or(resource);
+    if let Ok(name) = text.parse::<ImageName>() {
+        return name == *asked.name.name();
+    }
+    let Ok(named) = text.parse::<Reference>() else { return false };
+    let same_tag = match (named.tag(), asked.name.tag()) {
+        (Some(named), Some(asked)) => named == asked,
+        _ => true,
+    };
+    let same_digest = named.digest().is_none_or(|digest| digest == asked.top || digest == asked.part);
+    named.name() == asked.name.name() && same_tag && same_digest
+}
+
+/// Whether what was found is what is demanded, or a higher level of the same track (SLSA 1.2, "SlsaResult").
+fn reaches(got: &str, wanted: &str) -> bool {
+    fn level(text: &str) -> Option<(&str, u8)> {
+        let (track, level) = text.rsplit_once("_LEVEL_")?;
+        Some((track, level.parse().ok()?))
+    }
+    match (level(got), level(wanted)) {
+        (Some((got_track, got)), Some((track, wanted))) => got_track == track && got >= wanted,
+        _ => got == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::Statement;
+    use serde_json::json;
+
+    const ID: &str = "https://verify.example.com/prod";
+    const NAME: &str = "registry.example.com/acme/web:1.4";
+
+    fn now() -> DateTime<Utc> {
+        "2026-11-27T12:00:00Z".parse().unwrap()
+    }
+
+    fn signer(key: &str) -> Signer {
+        Signer::Key { name: format!("{key}.pub"), id: Digest::of(key.as_bytes()) }
+    }
+
+    /// A summary by key `a`, with these members changed.
+    fn summary(key: &str, changed: &serde_json::Value) -> Verified {
+        let mut predicate = json!({
+            "verifier": { "id": ID }, "timeVerified": "2026-11-27T11:00:00Z", "resourceUri": NAME,
+            "policy": { "uri": "p" }, "verificationResult": "PASSED", "verifiedLevels": ["SLSA_BUILD_LEVEL_2"],
+        });
+        for (name, value) in changed.as_object().unwrap() {
+            predicate[name] = value.clone();
+        }
+        let statement = json!({
+            "_type": "https://in-toto.io/Statement/v1", "subject": [],
+            "predicateType": "https://slsa.dev/verification_summary/v1", "predicate": predicate,
+        });
+        let claim = Claim::Statement(Statement::parse(statement.to_string().as_bytes()).unwrap());
+        Verified { claim, signers: vec![signer(key)] }
+    }
+
+    fn demand(level: Option<&str>) -> SummaryDemand {
+        let verifier = |id: &str, key: &str| Verifier {
+            id: id.into(),
+            signer: SignerId::Key(Digest::of(key.as_bytes())),
+        };
+        SummaryDemand {
+            verifiers: vec![verifier(ID, "a")],
+            max_age: TimeDelta::days(7),
+            level: level.map(str::to_owned),
+        }
+    }
+
+    fn weigh(demand: &SummaryDemand, pieces: &[Verified]) -> Result<Vec<Passed>, String> {
+        let name = NAME.parse().unwrap();
+        let (top, part) = (Digest::of(b"index"), Digest::of(b"part"));
+        demand.weigh(pieces, &Asked { name: &name, top, part, now: now() }).map_err(|why| why.to_string())
+    }
+
+    #[test]
+    fn a_summary_that_doesnt_count_says_why() {
+        let nothing = |got: &str| format!("expected a verification summary by {ID}, got {got}");
+        for (key, changed, why) in [
+            ("b", json!({}), nothing(&format!("one signed by key b.pub, who was not given as verifier {ID}"))),
+            (
+                "a",
+                json!({ "verifier": { "id": "https://other" } }),
+                nothing("one signed by key a.pub, who was not given as verifier https://other"),
+            ),
+            (
+                "a",
+                json!({ "resourceUri": "registry.example.com/acme/other:1.4" }),
+                nothing(&format!("one about \"registry.example.com/acme/other:1.4\", expected {NAME}")),
+            ),
+            ("a", json!({ "timeVerified": null }), nothing(&format!("one by {ID} without a time"))),
+            (
+                "a",
+                json!({ "timeVerified": "2026-11-27T12:01:01Z" }),
+                nothing(&format!(
+                    "one by {ID} of 2026-11-27T12:01:01Z, expected a time before 2026-11-27T12:00:00Z"
+                )),
+            ),
+            (
+                "a",
+                json!({ "timeVerified": "2026-11-20T11:59:59Z" }),
+                format!(
+                    "the newest verification summary by {ID} is of 2026-11-20T11:59:59Z, expected one after \
+                     2026-11-20T12:00:00Z"
+                ),
+            ),
+            (
+                "a",
+                json!({ "verificationResult": "FAILED" }),
+                format!("{ID} refused it at 2026-11-27T11:00:00Z"),
+            ),
+            (
+                "a",
+                json!({ "verificationResult": "passed" }),
+                format!("{ID} refused it at 2026-11-27T11:00:00Z"),
+            ),
+        ] {
+            assert_eq!(weigh(&demand(None), &[summary(key, &changed)]), Err(why), "{changed}");
+        }
+        assert_eq!(weigh(&demand(None), &[]), Err(nothing("none")));
+        let approval = Verified { claim: Claim::Approval, signers: vec![signer("a")] };
+        assert!(weigh(&demand(None), &[approval]).unwrap_err().contains("no verification summary"));
+        assert!(weigh(&demand(None), &[summary("a", &json!({}))]).is_ok());
+        // A clock may be a little ahead.
+        assert!(
+            weigh(&demand(None), &[summary("a", &json!({ "timeVerified": "2026-11-27T12:00:59Z" }))]).is_ok()
+        );
+    }
+
+    #[test]
+    fn the_newest_word_of_each_verifier_counts() {
+        let at = |time: &str, result: &str| {
+            summary("a", &json!({ "timeVerified": time, "verificationResult": result }))
+        };
+        let (early, late) = ("2026-11-26T00:00:00Z", "2026-11-27T00:00:00Z");
+        let both = demand(None);
+        assert!(weigh(&both, &[at(early, "FAILED"), at(late, "PASSED")]).is_ok());
+        for pieces in [
+            [at(early, "PASSED"), at(late, "FAILED")],
+            [at(late, "FAILED"), at(early, "PASSED")],
+            [at(late, "PASSED"), at(late, "FAILED")],
+            [at(late, "FAILED"), at(late, "PASSED")],
+        ] {
+            assert_eq!(weigh(&both, &pieces), Err(format!("{ID} refused it at {late}")));
+        }
+        // A stranger's refusal is no word.
+        let stranger = summary("b", &json!({ "verificationResult": "FAILED" }));
+        assert!(weigh(&both, &[at(late, "PASSED"), stranger]).is_ok());
+        // Each verifier that was named must have passed it.
+        let mut two = demand(None);
+        let other = SignerId::Key(Digest::of(b"b"));
+        two.verifiers.push(Verifier { id: "https://other".into(), signer: other.clone() });
+        assert!(weigh(&two, &[at(late, "PASSED")]).unwrap_err().contains("by https://other, got none"));
+        let second = summary("b", &json!({ "verifier": { "id": "https://other" } }));
+        assert_eq!(weigh(&two, &[at(late, "PASSED"), second]).map(|passed| passed.len()), Ok(2));
+        // Two keys of one verifier are one: the old one and the new one.
+        let mut rotated = demand(None);
+        rotated.verifiers.push(Verifier { id: ID.into(), signer: other });
+        assert_eq!(weigh(&rotated, &[summary("b", &json!({}))]).map(|passed| passed.len()), Ok(1));
+    }
+
+    #[test]
+    fn a_level_is_reached_by_itself_and_by_those_above_it_in_its_track() {
+        for (got, wanted, is) in [
+            ("SLSA_BUILD_LEVEL_2", "SLSA_BUILD_LEVEL_2", true),
+            ("SLSA_BUILD_LEVEL_3", "SLSA_BUILD_LEVEL_2", true),
+            ("SLSA_BUILD_LEVEL_1", "SLSA_BUILD_LEVEL_2", false),
+            ("SLSA_SOURCE_LEVEL_3", "SLSA_BUILD_LEVEL_2", false),
+            ("SLSA_BUILD_LEVEL_UNEVALUATED", "SLSA_BUILD_LEVEL_0", false),
+            ("ACME_REVIEWED", "ACME_REVIEWED", true),
+            ("ACME_REVIEWED", "ACME_TESTED", false),
+        ] {
+            assert_eq!(reaches(got, wanted), is, "{got} {wanted}");
+        }
+        let one = [summary("a", &json!({}))];
+        assert!(weigh(&demand(Some("SLSA_BUILD_LEVEL_2")), &one).is_ok());
+        assert_eq!(
+            weigh(&demand(Some("SLSA_BUILD_LEVEL_3")), &one),
+            Err("expected SLSA_BUILD_LEVEL_3 by one of the verifiers, got SLSA_BUILD_LEVEL_2".into())
+        );
+    }
+
+    #[test]
+    fn a_resource_is_the_image_in_each_of_its_spellings() {
+        let (top, part) = (Digest::of(b"index"), Digest::of(b"part"));
+        let by = |resource: &str, name: &str| {
+            let name = name.parse().unwrap();
+            is_about(resource, &Asked { name: &name, top, part, now: now() })
+        };
+        let digest = format!("registry.example.com/acme/web@{top}");
+        for (resource, name, is) in [
+            (NAME, NAME, true),
+            ("oci://registry.example.com/acme/web:1.4", NAME, true),
+            ("docker://registry.example.com/acme/web", NAME, true),
+            (&digest, NAME, true),
+            (&format!("registry.example.com/acme/web@{part}"), NAME, true),
+            (&format!("registry.example.com/acme/web:1.4@{part}"), NAME, true),
+            (NAME, &digest, true),
+            ("registry.example.com/acme/web:1.5", NAME, false),
+            ("registry.example.com/acme/web:latest", NAME, false),
+            ("registry.example.com:443/acme/web:1.4", NAME, false),
+            (&format!("registry.example.com/acme/web@{}", Digest::of(b"x")), NAME, false),
+            ("https://registry.example.com/acme/web:1.4", NAME, false),
+            ("", NAME, false),
+            ("web:1.4", NAME, false),
+        ] {
+            assert_eq!(by(resource, name), is, "{resource} {name}");
+        }
+    }
+}
