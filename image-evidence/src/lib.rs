@@ -32,7 +32,7 @@ pub use image_signatures::COSIGN_SIGN;
 pub use keyless::SigstoreRoot;
 pub use piece::{Claim, Context, Form, Piece, Verified};
 pub use predicate::{
-    Builder, Material, Predicate, Provenance, Sbom, SbomFormat, Source, Vex, VexProduct, VexStatement, Vsa,
+    Builder, BuilderSigner, Material, Predicate, Provenance, Sbom, SbomFormat, Source, Vex, VexProduct, VexStatement, Vsa,
     Vulnerabilities,
 };
 pub use refusal::Refusal;
