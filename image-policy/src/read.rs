@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::POLICY_MAX;
+use crate::condition::Condition;
 use crate::pattern::fault;
 use crate::policy::{
     Identity, Ignore, Mirror, Policy, RootOfTrust, Scan, Scope, Severity, Signers, Tags, Trust,
@@ -205,6 +206,9 @@ impl Reader<'_> {
             condition: wire.condition.and_then(|condition| self.condition(&condition)),
         };
         self.one_trusted_root(&span, &scope);
+        if scope.scan.is_none() && scope.condition.as_ref().is_some_and(Condition::looks_at_scan) {
+            self.wrong(&span, "expected a scan in the scope, since its condition looks at one, got none");
+        }
         scope
     }
 

@@ -274,7 +274,7 @@ fn what_was_not_looked_at_can_not_be_told_and_what_is_broken_is_admitted_by_no_r
     simulate("signers = { at-least = 2, keys = [\"a.pub\", \"b.pub\"] }").is(3, &["2 can't be told"]);
     simulate("scan = { fail-on = \"high\" }").is(3, &["a scan is demanded, and none was recorded"]);
     simulate("condition = \"size(signers) > 0\"").is(1, &["its condition doesn't hold"]);
-    simulate("condition = \"scan.high == 0\"").is(3, &["its condition looks at a scan"]);
+    simulate("condition = \"scan.high == 0\"\nscan = {}").is(3, &["its condition looks at a scan"]);
     // Another root was not asked.
     let other = scope("").replace("root = \"root.json\"", &format!("root-sha256 = {:?}", "0".repeat(64)));
     story.write("new.toml", &other);
