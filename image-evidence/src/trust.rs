@@ -58,6 +58,12 @@ impl TrustedKey {
     pub fn signer_id(&self) -> SignerId {
         SignerId::Key(self.id)
     }
+
+    /// What makes it the same key, however its file was written: the SHA-256 of the key in PEM.
+    #[must_use]
+    pub fn id(&self) -> Digest {
+        self.id
+    }
 }
 
 /// The SHA-256 of the key in PEM as we write it: one key has one, however it was written before.

@@ -34,12 +34,27 @@ pub(crate) struct Access {
     pub(crate) digest: Option<Digest>,
     /// How the root was chosen: the link before the others.
     pub(crate) trust: Link,
-    /// The repository that speaks for the name, as a URI, and the SHA-256 of its root.
-    pub(crate) root: (String, String),
     /// Whether the blobs are on this machine, so that hashing them is cheap.
     pub(crate) local: bool,
+    /// Which root speaks.
+    pub(crate) root: RootId,
     /// A root to pin once the image is trusted.
     first_use: Option<(Pins, Pin, Vec<u8>)>,
+}
+
+/// Which root speaks for an image, and of which repository.
+#[derive(Clone, Debug)]
+pub(crate) struct RootId {
+    pub(crate) repo: String,
+    pub(crate) sha256: String,
+    pub(crate) version: u64,
+}
+
+impl RootId {
+    /// The repository as a URI.
+    pub(crate) fn uri(&self) -> String {
+        if self.repo.starts_with('/') { format!("file://{}", self.repo) } else { self.repo.clone() }
+    }
 }
 
 impl Access {
@@ -49,6 +64,11 @@ impl Access {
         let now = now(args);
         let state = state_dir(&args.state)?;
         let store = state.join("metadata").join(&root.sha256);
+        let id = RootId {
+            repo: absolute(&root.repo),
+            sha256: root.sha256.clone(),
+            version: root.version,
+        };
         private_dir(&state).map_err(|error| Failure::unknown(format!("{}: {error}", state.display())))?;
         let store = DirStore::open(store).map_err(Failure::unknown)?;
         let transport = root.repo.transport(&transport_options(&root.repo, &args.access)?);
@@ -58,15 +78,12 @@ impl Access {
             client = client.offline();
         }
         let (source, tag, digest, local) = image_source(args)?;
-        let repo = absolute(&root.repo);
-        let repo = if repo.starts_with('/') { format!("file://{repo}") } else { repo };
-        let spoken = (repo, root.sha256.clone());
         let mut trust = root.link;
         if let Some(at) = args.at {
             trust.detail.push_str(&format!(", as of {}", at.to_rfc3339()));
         }
-        let (root, first_use) = (spoken, root.first_use);
-        Ok(Self { name, client, source, tag, digest, trust, root, local, first_use })
+        let first_use = root.first_use;
+        Ok(Self { name, client, source, tag, digest, trust, local, root: id, first_use })
     }
 
     /// Pins what was believed on first use, now that the whole chain held on it.
@@ -255,6 +272,7 @@ pub(crate) fn program_path(name: &std::ffi::OsStr) -> Option<PathBuf> {
 pub(crate) struct ChosenRoot {
     pub(crate) bytes: Vec<u8>,
     pub(crate) sha256: String,
+    version: u64,
     pub(crate) repo: RepoLocation,
     pub(crate) origin: &'static str,
     link: Link,
@@ -363,7 +381,8 @@ impl ChosenRoot {
         let sha256 = Digest::of(&bytes).hex();
         let detail = format!("root version {} with sha256 {sha256}, by {how}", root.version());
         let link = Link::new(Stage::Trust, Status::Passed, repo.to_string(), detail);
-        Ok(Self { bytes, sha256, repo: repo.clone(), origin, link, first_use: None })
+        let version = root.version();
+        Ok(Self { bytes, sha256, version, repo: repo.clone(), origin, link, first_use: None })
     }
 }
 

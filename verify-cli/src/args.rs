@@ -11,7 +11,8 @@ use crate::diff_args::ScanCall;
 use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 use crate::gate_args::GateArgs;
-use crate::policy_args::{PolicyArgs, PolicyCommands};
+use crate::policy_args::{PolicyArgs, PolicyCommands, ScanPolicyArgs};
+use crate::record::RecordArgs;
 use crate::verifier_args::AttestArgs;
 
 /// Verify a container image before it runs
@@ -55,7 +56,7 @@ Examples:
   docker pull \"$(verify image registry.example.com/acme/web:1.4)\"
   verify image oci:./web:1.4 --as registry.example.com/acme/web:1.4 --explain
   verify image registry.example.com/acme/web:1.4 --require-signers 2 --signer-key a.pub --signer-key b.pub
-  verify image registry.example.com/acme/web:1.4 --policy policy.toml
+  verify image registry.example.com/acme/web:1.4 --policy policy.toml --record seen.jsonl
   verify image registry.example.com/acme/web:1.4 --verifier https://ci.example.com/verify=ci.pub
   verify image registry.example.com/acme/web:1.4 --scan --db advisories.db --fail-on high --fixable-only
   verify image registry.example.com/acme/web:1.4 --format sarif > verdict.sarif
@@ -75,6 +76,8 @@ pub(crate) struct ImageArgs {
     pub(crate) scan: bool,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
 }
 
 /// Verify an image, then write only verified bytes into an OCI layout
@@ -97,6 +100,8 @@ pub(crate) struct PullArgs {
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
     pub(crate) demand: DemandArgs,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
 }
 
 /// Verify an image, then say what is in it and what is known to be wrong with it
@@ -104,6 +109,7 @@ pub(crate) struct PullArgs {
 #[command(after_help = "\
 Examples:
   verify scan registry.example.com/acme/web:1.4 --db advisories.db --fail-on high
+  verify scan registry.example.com/acme/web:1.4 --policy policy.toml
   verify scan oci:./web:1.4 --unverified --db advisories.db --format json
   verify scan oci:./web:1.4 --unverified --db advisories.db --format html > report.html
   verify scan registry.example.com/acme/web:1.4 --plugin trivy --plugin oscap=debian-12.oval.xml
@@ -119,6 +125,8 @@ pub(crate) struct ScanArgs {
     pub(crate) format: ScanFormat,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) policy: ScanPolicyArgs,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use image_scan::{VexProduct, VexStatement, VexStatus};
 use image_signatures::COSIGN_SIGN;
 use oci_image::{Digest, LayoutSource, Location, Platform, Selector};
 use serde::Serialize;
-use verifier_lib::evidence::{self, EvidenceSource, Gap, Judged, Subjects};
+use verifier_lib::evidence::{self, Collection, EvidenceSource, Gap, Judged, Subjects};
 use verifier_lib::{Layers, Verdict, VerifiedImage};
 
 use crate::access::{Access, registry, source_failure, trusted_name};
@@ -22,6 +22,7 @@ use crate::commands::image::verify;
 use crate::evidence_args::{DemandArgs, EvidencePrinting, SignerArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::policy::Applied;
 use crate::style::shown;
 use crate::verifier_args::{SignsForIt, VerifierArgs};
 use crate::verifiers::Verifiers;
@@ -74,6 +75,17 @@ pub(crate) fn gather(
     signers: &SignerArgs,
     verifiers: &VerifierArgs,
 ) -> Result<Gathered, Failure> {
+    gather_by(chain, printing, signers, verifiers, None)
+}
+
+/// The same, as rules demand: the role must be one that may speak.
+pub(crate) fn gather_by(
+    chain: &ChainArgs,
+    printing: EvidencePrinting,
+    signers: &SignerArgs,
+    verifiers: &VerifierArgs,
+    applied: Option<&Applied>,
+) -> Result<Gathered, Failure> {
     expect_root_is_used(signers, verifiers)?;
     let trust = trust(signers)?;
     let verifiers = Verifiers::of(verifiers, signers.trusted_root.as_deref())?;
@@ -95,7 +107,11 @@ pub(crate) fn gather(
         return Ok(Gathered { reference, standing, subjects, pieces, gaps, source, verifiers, now });
     }
     let access = Access::of(chain)?;
-    let image = match verify(&access, chain, Layers::Defer) {
+    let verdict = match (verify(&access, chain, Layers::Defer), applied) {
+        (Verdict::Trusted(image), Some(applied)) => applied.weigh(image),
+        (other, _) => other,
+    };
+    let image = match verdict {
         Verdict::Trusted(image) => image,
         Verdict::Refused(broken) => {
             return Err(Failure::refused(format!(
@@ -134,11 +150,20 @@ fn found_by(
     (trust, verifiers): (&Trust, Option<&Verifiers>),
     now: DateTime<Utc>,
 ) -> (Vec<Judged>, Vec<Gap>) {
-    let mut collection = evidence::collect(source, subjects);
-    let summaries = verifiers.map(|one| one.judge(&mut collection.pieces, repository, now));
-    let mut judged = evidence::judge(collection.pieces, repository, trust, now);
+    let collection = evidence::collect(source, subjects);
+    (judged(collection.pieces, repository, (trust, verifiers), now), collection.gaps)
+}
+
+fn judged(
+    mut pieces: Vec<Found>,
+    repository: &str,
+    (trust, verifiers): (&Trust, Option<&Verifiers>),
+    now: DateTime<Utc>,
+) -> Vec<Judged> {
+    let summaries = verifiers.map(|one| one.judge(&mut pieces, repository, now));
+    let mut judged = evidence::judge(pieces, repository, trust, now);
     judged.extend(summaries.unwrap_or_default());
-    (judged, collection.gaps)
+    judged
 }
 
 fn found(
@@ -152,38 +177,70 @@ fn found(
     (evidence::judge(collection.pieces, repository, trust, now), collection.gaps)
 }
 
+/// Everything that was found about a verified image, before it was weighed by anybody's trust.
+pub(crate) struct Searched {
+    subjects: Subjects,
+    collection: Collection,
+    repository: String,
+    now: DateTime<Utc>,
+}
+
+impl Searched {
+    pub(crate) fn of(chain: &ChainArgs, image: &VerifiedImage) -> Result<Self, Failure> {
+        let (source, ..) = source(chain)?;
+        let subjects = Subjects::of(image);
+        let collection = evidence::collect(source.as_ref(), &subjects);
+        let repository = image.name().name().to_string();
+        Ok(Self { subjects, collection, repository, now: chain.at.unwrap_or_else(Utc::now) })
+    }
+
+    pub(crate) fn judged(&self, trust: &Trust, verifiers: Option<&Verifiers>) -> Vec<Judged> {
+        judged(self.collection.pieces.clone(), &self.repository, (trust, verifiers), self.now)
+    }
+
+    pub(crate) fn gaps(&self) -> &[Gap] {
+        &self.collection.gaps
+    }
+}
+
 /// Whether enough signed an image whose chain held, and the verifiers passed it; otherwise it is refused. And what
-/// was weighed. `args` say who must have signed, `options` what is asked for besides, also where rules say who.
+/// was weighed. `args` say who must have signed, `options` what is asked for besides, also where rules say who. What
+/// was searched before isn't again.
 pub(crate) fn demanded(
     args: &DemandArgs,
     options: &DemandArgs,
     chain: &ChainArgs,
     image: Box<VerifiedImage>,
+    searched: Option<&Searched>,
 ) -> Result<(Verdict, Vec<Judged>), Failure> {
     let verifiers = Verifiers::of(&options.verifiers, options.signers.trusted_root.as_deref())?;
     if args.require_signers.is_none() && verifiers.is_none() && args.signers.keys.is_empty() {
         return Ok((Verdict::Trusted(image), Vec::new()));
     }
     let trust = trust(&args.signers)?;
-    let (source, ..) = source(chain)?;
-    let subjects = Subjects::of(&image);
-    let now = chain.at.unwrap_or_else(Utc::now);
-    let repository = image.name().name().to_string();
-    let (mut pieces, gaps) =
-        found_by(source.as_ref(), &subjects, &repository, (&trust, verifiers.as_ref()), now);
+    let own;
+    let searched = match searched {
+        Some(searched) => searched,
+        None => {
+            own = Searched::of(chain, &image)?;
+            &own
+        }
+    };
+    let mut pieces = searched.judged(&trust, verifiers.as_ref());
     if options.fresh {
         evidence::only_fresh(&mut pieces);
     }
+    let (subjects, gaps) = (&searched.subjects, searched.gaps());
     let verdict = match args.require_signers {
         Some(signers) => {
             let wanted = Wanted::of(args.predicate.as_deref().unwrap_or(COSIGN_SIGN));
-            evidence::demand(image, &Demand { wanted, signers }, &subjects, &pieces, &gaps)
+            evidence::demand(image, &Demand { wanted, signers }, subjects, &pieces, gaps)
         }
         None => Verdict::Trusted(image),
     };
     let verdict = match (verdict, &verifiers) {
         (Verdict::Trusted(image), Some(verifiers)) => {
-            evidence::summaries(image, &verifiers.demand, &subjects, &pieces, &gaps, now)
+            evidence::summaries(image, &verifiers.demand, subjects, &pieces, gaps, searched.now)
         }
         (other, _) => other,
     };
@@ -247,16 +304,21 @@ fn statement(said: image_evidence::VexStatement, about: &str, by: &str) -> VexSt
     }
 }
 
-/// That nobody names signers and asks for none of them. With rules, these say who must have signed.
-pub(crate) fn expect_demand(args: &DemandArgs, rules: bool) -> Result<(), Failure> {
+/// That nobody names signers and asks for none of them. With rules, these say who must have signed; where it is
+/// recorded, whose signatures are seen is worth knowing in itself.
+pub(crate) fn expect_demand(args: &DemandArgs, rules: bool, recorded: bool) -> Result<(), Failure> {
     let SignerArgs { keys, identities, notation_policy, .. } = &args.signers;
-    expect_root_is_used(&args.signers, &args.verifiers)?;
+    if !recorded {
+        expect_root_is_used(&args.signers, &args.verifiers)?;
+    }
     let named = !keys.is_empty() || !identities.is_empty() || notation_policy.is_some();
     if args.fresh && !rules && args.require_signers.is_none() && args.verifiers.verifiers.is_empty() {
         return Err(Failure::usage("only fresh evidence shall count, and none is demanded")
             .hint("say who must have signed with --require-signers N or --verifier ID=KEY"));
     }
     match (args.require_signers, named) {
+        // Whose signatures are seen is recorded, also where none is required.
+        (None, true) if recorded => Ok(()),
         (None, true) => Err(Failure::usage("signers are named, and none is required")
             .hint("say how many must have signed with --require-signers N")),
         (Some(_), false) => Err(Failure::usage("signers are required, and none is named")
@@ -296,7 +358,7 @@ fn source(args: &ChainArgs) -> Result<Source, Failure> {
 }
 
 /// Who is trusted to sign.
-fn trust(args: &SignerArgs) -> Result<Trust, Failure> {
+pub(crate) fn trust(args: &SignerArgs) -> Result<Trust, Failure> {
     let key = |file: &PathBuf| {
         let name = file.display().to_string();
         TrustedKey::from_pem(&name, &read(file)?).map_err(bad(file))

@@ -26,6 +26,7 @@ mod policy;
 mod policy_args;
 mod private_key;
 mod progress;
+mod record;
 mod report;
 mod scan_text;
 mod style;

@@ -24,6 +24,7 @@ use crate::commands::image::{Answer, Asked};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files;
+use crate::record::{RecordArgs, Sighting};
 use crate::report::{self, print_json};
 use crate::style::{Style, in_a_line, out, say, shown};
 use crate::verifier_args::{AttestArgs, VerdictKind};
@@ -95,12 +96,14 @@ pub(crate) fn run(args: &AttestArgs) -> Result<Exit, Failure> {
     let rules = rules(args)?;
     let mut subject = None;
     let AttestArgs { chain, policy, demand, scan, gate, .. } = args;
-    let asked = Asked { chain, policy, demand, scan: *scan, gate };
+    let asked = Asked { chain, policy, demand, scan: *scan, gate, recorded: false };
+    asked.expect_sensible()?;
+    let mut seen = Sighting::begin(&RecordArgs::default(), chain)?;
     let printing = PrintingArgs { explain: false, format: VerdictFormat::Text };
     let Answer { name, verdict, pieces } = asked.judge(|access| {
         subject = Some(Subject::of(access)?);
         Ok(())
-    })?;
+    }, &mut seen)?;
     match (&verdict, args.format) {
         (_, Format::Json) => {}
         (Verdict::Trusted(_), Format::Text) => say!("{} {name}", Style::stderr().good("trusted")),
@@ -166,7 +169,7 @@ impl Subject {
         let descriptor = Descriptor::of(manifest.media_type(), &fetched.bytes);
         // From here on the name leads to these bytes, whatever the registry says next.
         access.digest = Some(digest);
-        Ok(Self { descriptor, name: access.name.clone(), trust: access.root.clone() })
+        Ok(Self { descriptor, name: access.name.clone(), trust: (access.root.uri(), access.root.sha256.clone()) })
     }
 
     /// What was verified: of an index, all of it or the one image that was chosen. And the levels that it has.

@@ -7,10 +7,11 @@ use verifier_lib::evidence::{Gap, Judged, Outcome, only_fresh};
 
 use crate::access::trusted_name;
 use crate::args::Format;
-use crate::evidence::{Gathered, Standing, gather};
+use crate::evidence::{Gathered, Standing, gather_by};
 use crate::evidence_args::EvidenceArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::policy;
 use crate::report::print_json;
 use crate::style::{Style, in_a_line, out, short_digests};
 
@@ -154,7 +155,13 @@ impl From<&Signer> for SignerReport {
 }
 
 pub(crate) fn run(args: &EvidenceArgs) -> Result<Exit, Failure> {
-    let gathered = gather(&args.chain, args.printing, &args.signers, &args.verifiers);
+    let applied = policy::applied(args.policy.policy.as_deref(), &args.chain);
+    let gathered = applied.and_then(|applied| {
+        let (chain, signers) = applied
+            .as_ref()
+            .map_or((&args.chain, &args.signers), |applied| (&applied.chain, &applied.signers));
+        gather_by(chain, args.printing, signers, &args.verifiers, applied.as_ref())
+    });
     let mut gathered = gathered.inspect_err(|failure| {
         if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {
             print_json(&Report::failed(args.chain.image.to_string(), verdict, failure.what()));

@@ -2,13 +2,13 @@
 
 use oci_image::Platform;
 use verifier_lib::evidence::Judged;
-use verifier_lib::{Layers, Platforms, Verdict, Verification};
+use verifier_lib::{Layers, Platforms, Verdict, Verification, VerifiedImage};
 
 use crate::access::{Access, now};
 use crate::advisory_db::AdvisoryDb;
 use crate::args::{ChainArgs, ImageArgs};
-use crate::commands::scan;
-use crate::evidence;
+use crate::commands::scan::{self, Rulings};
+use crate::evidence::{self, Searched};
 use crate::evidence_args::DemandArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -16,15 +16,20 @@ use crate::gate_args::GateArgs;
 use crate::policy::{self, Applied};
 use crate::policy_args::PolicyArgs;
 use crate::progress::Blobs;
+use crate::record::Sighting;
 use crate::report;
 
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
-    let ImageArgs { chain, policy, demand, scan, gate, printing } = args;
-    let asked = Asked { chain, policy, demand, scan: *scan, gate };
-    let judged = asked.judge(|_| Ok(())).inspect_err(|failure| {
+    let ImageArgs { chain, policy, demand, scan, gate, record, printing } = args;
+    let asked = Asked { chain, policy, demand, scan: *scan, gate, recorded: record.record.is_some() };
+    asked.expect_sensible()?;
+    let mut seen = Sighting::begin(record, chain)?;
+    let answer = asked.judge(|_| Ok(()), &mut seen);
+    let answer = answer.or_else(|failure| Err(seen.failed(&failure).err().unwrap_or(failure)));
+    let answer = answer.inspect_err(|failure| {
         report::print_failure(&chain.image.to_string(), failure, *printing);
     })?;
-    Ok(report::print(&judged.name, &judged.verdict, *printing))
+    Ok(report::print(&answer.name, &answer.verdict, *printing))
 }
 
 /// What is asked about an image.
@@ -34,6 +39,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) demand: &'a DemandArgs,
     pub(crate) scan: bool,
     pub(crate) gate: &'a GateArgs,
+    /// Whether what is seen goes into an inventory.
+    pub(crate) recorded: bool,
 }
 
 /// The answer.
@@ -46,23 +53,30 @@ pub(crate) struct Answer {
 }
 
 impl Asked<'_> {
+    /// That the options go together.
+    pub(crate) fn expect_sensible(&self) -> Result<(), Failure> {
+        evidence::expect_demand(self.demand, self.policy.policy.is_some(), self.recorded)?;
+        if !self.scan && self.gate.is_given() {
+            return Err(Failure::usage("the rules of a scan were given, and no scan").hint("add --scan"));
+        }
+        Ok(())
+    }
+
     /// Runs the chain and all that is demanded besides. `ready` may change what will be looked up in the source.
     pub(crate) fn judge(
         &self,
         ready: impl FnOnce(&mut Access) -> Result<(), Failure>,
+        seen: &mut Sighting,
     ) -> Result<Answer, Failure> {
-        evidence::expect_demand(self.demand, self.policy.policy.is_some())?;
-        if !self.scan && self.gate.is_given() {
-            return Err(Failure::usage("the rules of a scan were given, and no scan").hint("add --scan"));
-        }
-        let applied = match policy::apply(self.policy, self.chain)? {
+        let applied = match policy::apply(self.policy.policy.as_deref(), self.chain, Some(seen))? {
             Ok(applied) => applied,
             Err((name, verdict)) => {
+                seen.end(&verdict)?;
                 return Ok(Answer { name: name.to_string(), verdict, pieces: Vec::new() });
             }
         };
         let chain = applied.as_ref().map_or(self.chain, |applied| &applied.chain);
-        self.judge_by(chain, applied.as_ref(), ready)
+        self.judge_by(chain, applied.as_ref(), ready, seen)
     }
 
     fn judge_by(
@@ -70,6 +84,7 @@ impl Asked<'_> {
         chain: &ChainArgs,
         applied: Option<&Applied>,
         ready: impl FnOnce(&mut Access) -> Result<(), Failure>,
+        seen: &mut Sighting,
     ) -> Result<Answer, Failure> {
         // Before anything is read: a wrong database is no reason to wait for an image.
         let rules = match applied.and_then(|applied| applied.scan.as_ref()) {
@@ -90,15 +105,22 @@ impl Asked<'_> {
         // and hashes it as it does.
         let layers = if access.local && rules.is_none() { Layers::Hash } else { Layers::Defer };
         let verdict = verify(&access, chain, layers);
-        let (verdict, pieces) = demanded(verdict, self.demand, chain, applied)?;
+        seen.chain(&access, &verdict);
+        let (verdict, pieces) = demanded(verdict, self.demand, chain, applied, seen)?;
         let verdict = match (verdict, &rules) {
             (Verdict::Trusted(image), Some((db, rules))) => {
                 let keys = applied.map_or(self.gate.vex_keys.as_slice(), |applied| &applied.vex_keys);
                 let vex = evidence::vex(keys, chain, &image)?;
-                scan::last_link(&access, image, db.as_ref(), rules.as_ref(), &vex, now(chain))?
+                let rules = Rulings { rules: rules.as_ref(), vex: &vex, vex_keys: keys };
+                scan::last_link(&access, image, db.as_ref(), &rules, now(chain), seen)?
             }
             (other, _) => other,
         };
+        let verdict = match applied {
+            Some(applied) => applied.weigh_condition(verdict, seen.facts()),
+            None => verdict,
+        };
+        seen.end(&verdict)?;
         if matches!(verdict, Verdict::Trusted(_)) {
             access.trusted()?;
         }
@@ -113,16 +135,47 @@ pub(crate) fn demanded(
     options: &DemandArgs,
     chain: &ChainArgs,
     applied: Option<&Applied>,
+    seen: &mut Sighting,
 ) -> Result<(Verdict, Vec<Judged>), Failure> {
-    let verdict = match (verdict, applied) {
-        (Verdict::Trusted(image), Some(applied)) => applied.weigh(image),
-        (other, _) => other,
+    let Verdict::Trusted(image) = verdict else { return Ok((verdict, Vec::new())) };
+    let searched = searched(options, chain, applied, &image, seen)?;
+    let verdict = match applied {
+        Some(applied) => applied.weigh(image),
+        None => Verdict::Trusted(image),
     };
     let demand = applied.map_or(options, |applied| &applied.demand);
-    match verdict {
-        Verdict::Trusted(image) => evidence::demanded(demand, options, chain, image),
-        other => Ok((other, Vec::new())),
+    let (verdict, pieces) = match verdict {
+        Verdict::Trusted(image) => evidence::demanded(demand, options, chain, image, searched.as_ref())?,
+        other => (other, Vec::new()),
+    };
+    Ok(match (verdict, applied) {
+        (Verdict::Trusted(image), Some(applied)) => (applied.weigh_evidence(image, seen.facts()), pieces),
+        (other, _) => (other, pieces),
+    })
+}
+
+/// Signatures and attestations, where rules ask for more than signers, or what is seen is recorded.
+fn searched(
+    options: &DemandArgs,
+    chain: &ChainArgs,
+    applied: Option<&Applied>,
+    image: &VerifiedImage,
+    seen: &mut Sighting,
+) -> Result<Option<Searched>, Failure> {
+    let needed = applied.is_some_and(Applied::looks_at_evidence);
+    if !needed && !seen.is_whole() {
+        return Ok(None);
     }
+    let signers = applied.map_or(&options.signers, |applied| &applied.signers);
+    let trust = evidence::trust(signers)?;
+    let searched = match Searched::of(chain, image) {
+        Ok(searched) => searched,
+        // What nobody demands is not recorded as looked for.
+        Err(_) if !needed => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    seen.evidence(signers, &trust, &searched.judged(&trust, None), searched.gaps());
+    Ok(Some(searched))
 }
 
 pub(crate) fn verify(access: &Access, args: &ChainArgs, layers: Layers) -> Verdict {
