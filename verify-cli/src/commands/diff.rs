@@ -82,7 +82,7 @@ impl Side<'_> {
         now: DateTime<Utc>,
     ) -> Result<Result<Report, Exit>, Failure> {
         match self {
-            Self::Image(scan) => scan::scanned(scan, db, rules),
+            Self::Image(scan) => scan::scanned(scan, &scan.chain, None, db, rules),
             Self::Report(file) => kept(file, rules, now).map(Ok),
         }
     }
