@@ -7,6 +7,7 @@ use oci_image::{Location, Platform, Reference};
 use tuf_client::RepoLocation;
 
 use crate::config_args::ConfigArgs;
+use crate::doctor_args::DoctorArgs;
 use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 use crate::gate_args::GateArgs;
@@ -35,6 +36,7 @@ pub(crate) enum Command {
     Scan(ScanArgs),
     Evidence(EvidenceArgs),
     Provenance(ProvenanceArgs),
+    Doctor(DoctorArgs),
     Db(DbArgs),
     Policy(PolicyCommands),
     Config(ConfigArgs),

@@ -226,7 +226,7 @@ fn source(args: &ChainArgs) -> Result<Source, Failure> {
 }
 
 /// Who is trusted to sign.
-fn trust(args: &SignerArgs) -> Result<Trust, Failure> {
+pub(crate) fn trust(args: &SignerArgs) -> Result<Trust, Failure> {
     let bad = |file: &Path| {
         let file = file.display().to_string();
         move |why: BadTrust| Failure::usage(format!("{file}: {why}"))

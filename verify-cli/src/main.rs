@@ -11,6 +11,8 @@ mod args;
 mod commands;
 mod config_args;
 mod db_args;
+mod doctor;
+mod doctor_args;
 mod engine_args;
 mod evidence;
 mod evidence_args;
@@ -18,6 +20,7 @@ mod exit;
 mod failure;
 mod files;
 mod gate_args;
+mod hints;
 mod installed_db;
 mod pins;
 mod policy;
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Scan(scan) => commands::scan::run(scan),
         Command::Evidence(evidence) => commands::evidence::run(evidence),
         Command::Provenance(provenance) => commands::provenance::run(provenance),
+        Command::Doctor(doctor) => commands::doctor::run(doctor),
         Command::Db(db) => commands::db::run(db),
         Command::Policy(policy) => commands::policy::run(policy),
         Command::Config(config) => commands::config::run(config),

@@ -90,8 +90,7 @@ pub(crate) fn apply(args: &PolicyArgs, chain: &ChainArgs) -> Result<Applying, Fa
         Choice::Denies { scope, why } => {
             let detail = format!("denied by {}: {}", rules.rule(scope), reason(why, &name));
             let link = Link::new(Stage::Policy, Status::Broken, name.to_string(), detail);
-            let proof = Proof { links: vec![link.clone()] };
-            return Ok(Err((name, Verdict::Refused(Box::new(Broken { link, proof })))));
+            return Ok(Err((name, Verdict::Refused(Box::new(Broken::new(link, Proof::default()))))));
         }
     };
     let detail = format!("as {} demands", rules.rule(Some(scope)));

@@ -8,6 +8,7 @@ use verifier_lib::{Broken, Link, Stage, Status, Verdict, VerifiedImage};
 use crate::args::{PrintingArgs, VerdictFormat};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::hints;
 use crate::style::{Style, out, say, shown};
 
 /// The version of the JSON form. It grows only by new members.
@@ -246,6 +247,9 @@ fn explain(links: &[Link], style: Style) {
 
 /// What a person can do about a broken link.
 fn hint(link: &Link, word: Word) -> Option<&'static str> {
+    if let Some(hint) = hints::of(link) {
+        return Some(hint);
+    }
     if word == Word::Unknown {
         return Some(
             "nothing is known against the image: try again when the network, or a newer state, is there",

@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod db;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod engines;
 pub(crate) mod evidence;
 pub(crate) mod image;
