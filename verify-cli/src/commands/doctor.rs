@@ -258,7 +258,7 @@ impl Report {
             let by = row.shown_with();
             let line = format!("{shown:clients$}  {by:with$}");
             out!("{line}  {}  {}", row.mark(style), row.first());
-            let indent = " ".repeat(clients.saturating_add(with).saturating_add(7));
+            let indent = " ".repeat(clients.saturating_add(with).saturating_add(8));
             for reason in row.reasons.iter().skip(1) {
                 out!("{indent} {}", in_a_line(&short_digests(&reason.detail)));
             }

@@ -7,6 +7,8 @@
 //!
 //! policy-controller 0.13 and Kyverno read the tag with keys, and bundles of keyless signers only.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use image_evidence::{Claim, Form, Piece, Trust};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -275,10 +277,8 @@ fn bundle_signature(
     let (image, repository) = (&question.seen.top, question.repository());
     let verified =
         piece.verify(&question.context(image, &repository), trust).map_err(|why| Why::from(&why))?;
-    if let Signer::Key(key) = signer
-        && !is_with_sha256(key, bytes)
-    {
-        return Err(Why::new(Word::KeyKind, "expected a signature with SHA-256, got one with SHA-384"));
+    if let Signer::Key(key) = signer {
+        expect_readable(key, bytes)?;
     }
     Ok(match verified.claim {
         Claim::Approval => None,
@@ -289,17 +289,27 @@ fn bundle_signature(
     })
 }
 
-/// Whether a bundle that this key signed is signed as cosign reads it. Only over P-384 there are two ways.
-fn is_with_sha256(key: &Key, bytes: &[u8]) -> bool {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-    let Ok(bundle) = serde_json::from_slice::<image_signatures::Bundle>(bytes) else { return false };
-    let decoded = |text: &str| STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok();
+/// That a bundle which this key signed is signed as cosign reads it: with SHA-256, of which a signature over P-384 may
+/// have another; and without a `keyid`, since it gives the key that it is told no name.
+fn expect_readable(key: &Key, bytes: &[u8]) -> Result<(), Why> {
+    let bundle = serde_json::from_slice::<image_signatures::Bundle>(bytes);
+    let bundle = bundle.map_err(|why| Why::new(Word::Malformed, why.to_string()))?;
+    let decoded = |text: &str| STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).unwrap_or_default();
     let envelope = &bundle.dsse_envelope;
-    let Some(payload) = decoded(&envelope.payload) else { return false };
-    let message = image_signatures::pae(&envelope.payload_type, &payload);
-    let mut signatures = envelope.signatures.iter().filter_map(|one| decoded(&one.sig));
-    signatures.any(|signature| key.has_signed(&message, &signature))
+    let message = image_signatures::pae(&envelope.payload_type, &decoded(&envelope.payload));
+    if !envelope.signatures.iter().any(|one| key.has_signed(&message, &decoded(&one.sig))) {
+        return Err(Why::new(Word::KeyKind, "expected a signature with SHA-256, got one with SHA-384"));
+    }
+    match envelope.signatures.iter().find(|one| !one.keyid.is_empty()) {
+        None => Ok(()),
+        Some(named) => {
+            let detail = format!(
+                "expected a signature without keyid, which cosign takes for another key's, got {:?}",
+                named.keyid
+            );
+            Err(Why::new(Word::Malformed, detail))
+        }
+    }
 }
 
 /// policy-controller and Kyverno: keys under the tag, keyless signers in either form.

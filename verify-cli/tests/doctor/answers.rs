@@ -73,6 +73,39 @@ as those who take it are asked
 }
 
 #[test]
+fn the_commands_for_cosign_are_those_that_cosign_is_asked_by() {
+    let stage = Stage::new(Kind::Api).unwrap();
+    let key = stage.key("a", "ec:P-256");
+    stage.sign(&stage.push("1"), &*key, &[Format::Cosign2]);
+    let reference = stage.reference("1");
+    let report = stage.doctor(&[&reference, "--key", "a.pub"]);
+    let words: Vec<_> = row(&report, "cosign3")["command"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|word| word.as_str().unwrap())
+        .collect();
+    let (code, stdout, _) = text(&stage.verify(&["config", "cosign", &reference, "--key", "a.pub"]));
+    assert_eq!((code, stdout), (0, words.join(" ") + "\n"));
+    let by =
+        ["config", "cosign", &reference, "--identity", "ci@example.com", "--issuer", "https://a.example.com"];
+    let expected = format!(
+        "cosign verify --certificate-identity ci@example.com --certificate-oidc-issuer https://a.example.com {reference}\n"
+    );
+    assert_eq!(text(&stage.verify(&by)).1, expected);
+    for (words, why) in [
+        (&["config", "cosign", &reference][..], "--key"),
+        (&["config", "cosign", &reference, "--key", "a.key"], "expected a public key"),
+        (&["config", "kyverno", &stage.host, "--key", "a.key", "--out", "new"], "expected a public key"),
+        (&["config", "policy-controller", "no name:1", "--key", "a.pub", "--out", "new"], "expected a name"),
+    ] {
+        let (code, _, stderr) = text(&stage.verify(words));
+        assert!(code == 2 && stderr.contains(why), "{words:?}: {stderr}");
+    }
+    assert!(!stage.path("new").exists());
+}
+
+#[test]
 fn a_bundle_hides_the_tag_from_cosign_3_and_the_doctor_says_so_first() {
     let stage = Stage::new(Kind::Api).unwrap();
     let (a, b) = (stage.key("a", "ec:P-256"), stage.key("b", "ec:P-256"));

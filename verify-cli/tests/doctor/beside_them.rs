@@ -238,21 +238,17 @@ fn usual(matrix: &mut Matrix<'_>) {
     stage.attach(&moved, NOTATION, &[("application/jose+json", &stage.envelope(all.digest))]);
     matrix.ask("signatures of another image", "moved", &words);
 
-    let (top, part) = stage.push_index("index");
-    stage.sign_as(
-        name.rsplit_once(':').unwrap().0,
-        &top,
-        &[],
-        &*a,
-        &[Format::Cosign2, Format::Cosign3, Format::Notation],
-        Some(&chain),
-    );
+    let (top, _) = stage.push_index("index");
+    let name = name.rsplit_once(':').unwrap().0;
+    let formats = [Format::Cosign2, Format::Cosign3, Format::Notation];
+    stage.sign_as(name, &top, &[], &*a, &formats, Some(&chain));
     matrix.ask("of an index, itself is signed", "index", &words);
     let (_, lower) = stage.push_index("part");
     stage.sign(&lower, &*a, &[Format::Cosign2, Format::Cosign3]);
     matrix.ask("of an index, one part is signed", "part", &words);
-    stage.sign(&part, &*a, &[Format::Podman]);
-    matrix.ask("of an index, both are signed", "index", &words);
+    let (top, part) = stage.push_index("whole");
+    stage.sign_as(name, &top, &[part], &*a, &[Format::Podman], None);
+    matrix.ask("of an index, both are signed", "whole", &words);
 }
 
 #[test]
@@ -359,7 +355,7 @@ fn odd(matrix: &mut Matrix<'_>) {
     matrix.ask("a signature over other bytes", "changed", &key);
 
     // Bundles that cosign 3 finds, and what looks like one.
-    let bundles: [(&'static str, &str, &dyn Fn(&mut Value)); 6] = [
+    let bundles: [(&'static str, &str, &dyn Fn(&mut Value)); 9] = [
         ("a bundle as it should be", "b-plain", &|_| {}),
         ("a bundle 0.2", "b-old", &|bundle| {
             bundle["mediaType"] = json!("application/vnd.dev.sigstore.bundle+json;version=0.2");
@@ -373,6 +369,16 @@ fn odd(matrix: &mut Matrix<'_>) {
                 bundle["dsseEnvelope"]["signatures"][0]["sig"].as_str().unwrap().replace('A', "B");
             bundle["dsseEnvelope"]["signatures"][0]["sig"] = json!(signature);
         }),
+        ("a bundle that names its key", "b-keyid", &|bundle| {
+            bundle["dsseEnvelope"]["signatures"][0]["keyid"] = json!("a");
+        }),
+        ("a bundle that hints at its key", "b-hint", &|bundle| {
+            bundle["verificationMaterial"]["publicKey"]["hint"] = json!("a");
+        }),
+        ("a bundle with two signatures", "b-twice", &|bundle| {
+            let one = bundle["dsseEnvelope"]["signatures"][0].clone();
+            bundle["dsseEnvelope"]["signatures"].as_array_mut().unwrap().push(one);
+        }),
         ("a bundle of nothing", "b-empty", &|bundle| {
             bundle.as_object_mut().unwrap().remove("dsseEnvelope");
         }),
@@ -384,8 +390,13 @@ fn odd(matrix: &mut Matrix<'_>) {
         stage.attach(&image, BUNDLE, &[(BUNDLE, bundle.to_string().as_bytes())]);
         matrix.ask(story, tag, &key);
         // The same, where the tag holds a good one: what is a bundle hides it, and what is none doesn't.
+        let tagged = format!("{tag}-tag");
+        let image = stage.push(&tagged);
+        let mut bundle = stage.bundle(image.digest, COSIGN_SIGN, &by_a);
+        edit(&mut bundle);
+        stage.attach(&image, BUNDLE, &[(BUNDLE, bundle.to_string().as_bytes())]);
         stage.sign(&image, &*a, &[Format::Cosign2]);
-        matrix.ask(story, tag, &key);
+        matrix.ask(story, &tagged, &key);
     }
     let list = stage.push("list");
     let bundle = stage.bundle(list.digest, SPDX, &by_a).to_string();

@@ -49,7 +49,7 @@ pub enum Kind {
 }
 
 enum Server {
-    Fake(Fake),
+    Fake(#[expect(dead_code, reason = "it runs as long as it is kept")] Fake),
     Docker(Child),
 }
 
