@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use oci_image::Digest;
+use tuf_core::Failing;
 
 /// A piece of evidence that was looked at and counts for nothing. A reader acts differently on each.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -147,6 +148,23 @@ impl Refusal {
             Self::TimeStamp { .. } => "time-stamp",
             Self::NotFresh => "not-fresh",
             Self::Unchecked { .. } => "unchecked",
+        }
+    }
+
+    /// What kind of failure it is, by which it is put among others.
+    #[must_use]
+    pub fn failing(&self) -> Failing {
+        match self {
+            Self::Subject { .. } => Failing::Substituted,
+            Self::Signature { .. } | Self::Log { .. } => Failing::BadSignature,
+            Self::Key { .. } | Self::Signer { .. } => Failing::OtherSigner,
+            Self::Certificate { .. } | Self::Expired { .. } => Failing::Expired,
+            Self::Unsigned => Failing::Missing,
+            Self::NoTrust { .. } | Self::Predicate { .. } => Failing::Denied,
+            Self::TooLarge { .. } | Self::Malformed { .. } | Self::Kind { .. } | Self::Signatures { .. } => {
+                Failing::Unusable
+            }
+            Self::Unchecked { .. } => Failing::Unchecked,
         }
     }
 

@@ -158,7 +158,7 @@ impl Report {
         let severe: Vec<&Finding> = standing().filter(|one| severe(one)).collect();
         let exploited: Vec<&Finding> = standing().filter(|one| exploited(one)).collect();
         for (rule, expected, broken_by) in
-            [("severity", of_severity, severe), ("exploited", of_exploits, exploited)]
+            [("exploited", of_exploits, exploited), ("severity", of_severity, severe)]
         {
             if !broken_by.is_empty() {
                 let mut advisories: Vec<String> = broken_by.iter().map(|one| one.id.clone()).collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use oci_image::SourceError;
 use thiserror::Error;
-use tuf_core::{NotFound, Reason, Refusal, Role};
+use tuf_core::{Failing, NotFound, Reason, Refusal, Role};
 
 use crate::store::StoreError;
 
@@ -48,7 +48,7 @@ pub enum ClientError {
     Mirrors {
         /// The role whose document was wanted.
         role: Role,
-        /// What each of them did, in the order asked.
+        /// What each of them did, the most telling first.
         blames: Vec<Blame>,
         /// The error that says most: a refusal says more than silence.
         telling: Box<ClientError>,
@@ -126,22 +126,40 @@ impl ClientError {
     }
 
     /// The error for a document that none of the mirrors gave. A single source's own error is clear.
-    pub(crate) fn of_mirrors(role: &Role, blames: Vec<Blame>) -> Self {
-        let telling = blames.iter().map(|blame| &blame.error).max_by_key(|error| error.weight());
-        match (blames.as_slice(), telling.cloned()) {
+    pub(crate) fn of_mirrors(role: &Role, mut blames: Vec<Blame>) -> Self {
+        tuf_core::rank(&mut blames, |blame| blame.error.failing());
+        // Whatever kind it is, a refusal says more than silence.
+        blames.sort_by_key(|blame| blame.error.unreachable());
+        let telling = blames.first().map(|blame| blame.error.clone());
+        match (blames.as_slice(), telling) {
             ([only], _) => only.error.clone(),
             (_, Some(telling)) => Self::Mirrors { role: telling.role(), blames, telling: Box::new(telling) },
             (_, None) => Self::Offline { what: format!("{} can't be had: there is no mirror", role.name()) },
         }
     }
 
-    /// How much an error says about the repository.
-    fn weight(&self) -> u8 {
+    /// What kind of failure it is, by which it is put among others.
+    #[must_use]
+    pub fn failing(&self) -> Failing {
         match self {
-            Self::Refused(_) | Self::Target { .. } => 3,
-            other if !other.unreachable() => 2,
-            Self::NoRepository { .. } | Self::Withheld { .. } => 1,
-            _ => 0,
+            Self::Refused(refusal) => refusal.failing(),
+            Self::Target { reason, .. } => reason.failing(),
+            Self::Mirrors { telling, .. } => telling.failing(),
+            Self::NotListed { .. } | Self::NoRepository { .. } | Self::Withheld { .. } => Failing::Missing,
+            Self::Source { error, .. } if error.unreachable() => Failing::Unreachable,
+            Self::Source { .. } => Failing::Unusable,
+            Self::Offline { .. } | Self::Overdue { .. } | Self::NoTargets { .. } | Self::Store(_) => {
+                Failing::Unreachable
+            }
+        }
+    }
+
+    /// What each of several mirrors did, the most telling first; none where there was one place to ask.
+    #[must_use]
+    pub fn blames(&self) -> &[Blame] {
+        match self {
+            Self::Mirrors { blames, .. } => blames,
+            _ => &[],
         }
     }
 
@@ -183,5 +201,35 @@ impl ClientError {
             Self::Mirrors { telling, .. } => telling.refusal(),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(role: Role, reason: Reason) -> ClientError {
+        ClientError::Refused(Refusal { role, step: "5.4", reason })
+    }
+
+    #[test]
+    fn of_several_mirrors_the_most_telling_comes_first_and_silence_last() {
+        let older = Reason::Version { expected: 7, got: 6 };
+        let unsigned = Reason::Threshold { need: 1, got: 0, present: 1 };
+        let unusable = SourceError::Malformed { at: "c".into(), why: "no JSON".into() };
+        let silent = SourceError::Unreachable { at: "d".into(), why: "refused".into() };
+        let errors = [
+            ("silent", ClientError::source(&Role::Timestamp, silent)),
+            ("empty", ClientError::NoRepository { at: "b".into(), file: "timestamp.json".into() }),
+            ("unusable", ClientError::source(&Role::Timestamp, unusable)),
+            ("unsigned", refused(Role::Timestamp, unsigned)),
+            ("older", refused(Role::Timestamp, older)),
+        ];
+        let blames = errors.map(|(source, error)| Blame { source: source.into(), error });
+        let error = ClientError::of_mirrors(&Role::Timestamp, blames.to_vec());
+        let order: Vec<_> = error.blames().iter().map(|blame| blame.source.as_str()).collect();
+        assert_eq!(order, ["older", "unsigned", "unusable", "empty", "silent"]);
+        assert_eq!(error.failing(), Failing::RolledBack);
+        assert!(!error.unreachable(), "one of them is refused, so all of it is");
     }
 }

@@ -31,6 +31,7 @@ pub mod authoring;
 pub mod canonical;
 pub mod crypto;
 mod envelope;
+mod failing;
 pub mod hash;
 pub mod key;
 pub mod limits;
@@ -44,6 +45,7 @@ mod search;
 mod threshold;
 mod workflow;
 
+pub use failing::{Failing, rank};
 pub use path::{PathPattern, consistent_target_name, metadata_file_name};
 pub use receipt::Receipt;
 pub use refusal::{Reason, Refusal, Role};

@@ -5,6 +5,7 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::Instant;
+use crate::failing::Failing;
 
 /// The role a document was read as. Carried by every refusal.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -146,6 +147,18 @@ pub enum Reason {
     },
 }
 
+impl Refusal {
+    /// What kind of failure it is, by which it is put among others.
+    #[must_use]
+    pub fn failing(&self) -> Failing {
+        match (&self.reason, &self.role) {
+            (Reason::Expired { .. }, Role::Timestamp | Role::Snapshot) => Failing::Frozen,
+            (Reason::Expired { .. }, _) => Failing::Expired,
+            (reason, _) => reason.failing(),
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { role, step, reason } = self;
@@ -180,6 +193,20 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
+    /// What kind of failure it is, of whatever document.
+    #[must_use]
+    pub fn failing(&self) -> Failing {
+        match self {
+            Self::Version { expected, got } if got < expected => Failing::RolledBack,
+            Self::Listed { .. } => Failing::RolledBack,
+            Self::Version { .. } | Self::Length { .. } | Self::Hash { .. } => Failing::Substituted,
+            Self::Threshold { .. } => Failing::BadSignature,
+            Self::Expired { .. } => Failing::Expired,
+            Self::Missing { .. } => Failing::Missing,
+            Self::Malformed { .. } | Self::Type { .. } | Self::SpecVersion { .. } => Failing::Unusable,
+        }
+    }
+
     /// The two values that disagree: what was expected, and what came.
     #[must_use]
     pub fn expected_and_got(&self) -> (String, String) {

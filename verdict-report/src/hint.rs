@@ -2,11 +2,14 @@
 
 use verifier_lib::{Link, Stage};
 
-use crate::Word;
+use crate::{Word, hints};
 
 /// What a person can do about a broken link.
 #[must_use]
 pub fn hint(link: &Link, word: Word) -> Option<&'static str> {
+    if let Some(hint) = hints::of(link) {
+        return Some(hint);
+    }
     if word == Word::Unknown {
         return Some(
             "nothing is known against the image: try again when the network, or a newer state, is there",

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod hint;
+mod hints;
 
 use serde::Serialize;
 use verifier_lib::{Broken, Link, Status, Verdict, VerifiedImage, VerifiedManifest};

@@ -14,7 +14,7 @@ fn the_schema_in_docs_is_that_of_the_report() {
 
 fn broken(status: Status) -> Box<Broken> {
     let link = Link::new(Stage::Timestamp, status, "timestamp", "timestamp expired at noon");
-    Box::new(Broken { proof: Proof { links: vec![link.clone()] }, link })
+    Box::new(Broken::new(link, Proof::default()))
 }
 
 #[test]

@@ -37,9 +37,10 @@ use oci_image::{
     Descriptor, Digest, ImageIndex, ImageSource, LayoutSource, Manifest, Platform, ReferrersPlace, Registry,
     Selector, SourceError,
 };
+use tuf_core::Failing;
 
 use crate::image::VerifiedImage;
-use crate::proof::{Broken, Link, Stage, Status};
+use crate::proof::{Broken, Link, Reason, Stage, Status};
 use crate::verify::Verdict;
 
 pub use history::{Step, history};
@@ -420,24 +421,31 @@ pub fn demand(
             let status = if unreached.count() > 0 { Status::Unknown } else { Status::Broken };
             let refused = judged.iter().filter_map(|one| match &one.outcome {
                 Outcome::Refused(why) => {
-                    Some(format!("; {} in {}: {why}", one.found.form, one.found.place.name()))
+                    let said = format!("{} in {}: {why}", one.found.form, one.found.place.name());
+                    Some(Reason::new(why.failing(), in_a_line(&said)))
                 }
                 Outcome::Signed(_) | Outcome::Published(_) => None,
             });
+            // Of a flood of bad signatures the most telling are named, and not the first that came.
+            let mut reasons: Vec<_> = refused.collect();
+            tuf_core::rank(&mut reasons, |reason| reason.kind);
+            reasons.truncate(SHOWN);
             let mut detail = few.to_string();
-            detail.extend(refused.take(SHOWN));
+            detail.extend(reasons.iter().map(|reason| format!("; {}", reason.detail)));
             detail.extend(unseen.map(|gap| format!("; {}: {}", gap.what, gap.why)));
             let detail = in_a_line(&detail);
             let expected = format!("{} by {}", few.wanted, few.expected);
             let got = if few.got.is_empty() { "none".to_owned() } else { few.got.join(", ") };
+            reasons.push(Reason::new(Failing::Missing, few.to_string()));
+            reasons.extend(unreached.map(|gap| {
+                Reason::new(Failing::Unreachable, in_a_line(&format!("{}: {}", gap.what, gap.why)))
+            }));
             let link = Link {
                 threshold: Some(few.expected.get()),
                 ..Link::new(Stage::Evidence, status, subject, detail)
             };
-            let link = link.with_values(expected, got);
-            let mut proof = image.proof;
-            proof.push(link.clone());
-            let broken = Box::new(Broken { link, proof });
+            let link = link.with_values(expected, got).with_reasons(reasons);
+            let broken = Box::new(Broken::new(link, image.proof));
             if status == Status::Unknown { Verdict::Unknown(broken) } else { Verdict::Refused(broken) }
         }
     }

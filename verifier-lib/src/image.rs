@@ -173,11 +173,13 @@ impl VerifiedImage {
     /// The verdict after one more link, of a stage that comes after the chain.
     #[must_use]
     pub fn then(mut self: Box<Self>, link: Link) -> Verdict {
-        self.proof.push(link.clone());
         match link.status {
-            Status::Passed | Status::Deferred => Verdict::Trusted(self),
-            Status::Broken => Verdict::Refused(Box::new(Broken { link, proof: self.proof })),
-            Status::Unknown => Verdict::Unknown(Box::new(Broken { link, proof: self.proof })),
+            Status::Passed | Status::Deferred => {
+                self.proof.push(link);
+                Verdict::Trusted(self)
+            }
+            Status::Broken => Verdict::Refused(Box::new(Broken::new(link, self.proof))),
+            Status::Unknown => Verdict::Unknown(Box::new(Broken::new(link, self.proof))),
         }
     }
 
@@ -216,9 +218,7 @@ impl VerifiedImage {
 
     fn broken(&self, layer: &Descriptor, error: &BlobError) -> PullError {
         let link = crate::verify::blob_link(Stage::Layer, layer, error);
-        let mut proof = self.proof.clone();
-        proof.push(link.clone());
-        PullError::Source(Box::new(Broken { link, proof }))
+        PullError::Source(Box::new(Broken::new(link, self.proof.clone())))
     }
 }
 

@@ -82,6 +82,7 @@ mod verify;
 pub use custom::{HALLMARK_VERSION, Hallmark, Yanked};
 pub use image::{PullError, VerifiedImage, VerifiedPlatform};
 pub use manifest::VerifiedManifest;
-pub use proof::{Broken, Link, Proof, Stage, Status};
+pub use proof::{Broken, Link, Proof, Reason, Stage, Status};
+pub use tuf_core::Failing;
 pub use verifier::Verifier;
 pub use verify::{Layers, Platforms, Progress, Verdict, Verification};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use tuf_core::{Instant, Role, Signers};
+use tuf_core::{Failing, Instant, Role, Signers};
 
 /// The links of the chain, in their order.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -126,6 +126,34 @@ pub struct Link {
     /// Of evidence: whether what counted is named by the publisher's metadata today, or only signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fresh: Option<bool>,
+    /// What failed, the most telling first: of several mirrors, signatures or rules, each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+}
+
+/// One of the things that failed.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Reason {
+    /// Of which kind it is, in the words and the order of [`Failing`].
+    #[serde(serialize_with = "name_of")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub kind: Failing,
+    /// What was expected, and what came.
+    pub detail: String,
+}
+
+impl Reason {
+    /// A reason of that kind.
+    #[must_use]
+    pub fn new(kind: Failing, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn name_of<S: serde::Serializer>(kind: &Failing, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.name())
 }
 
 impl Link {
@@ -144,6 +172,7 @@ impl Link {
             threshold: None,
             key_ids: Vec::new(),
             fresh: None,
+            reasons: Vec::new(),
         }
     }
 
@@ -173,6 +202,35 @@ impl Link {
     pub fn with_values(self, expected: impl Into<String>, got: impl Into<String>) -> Self {
         Self { expected: Some(expected.into()), got: Some(got.into()), ..self }
     }
+
+    /// The same link, and of which kind its failure is.
+    #[must_use]
+    pub fn because(self, kind: Failing) -> Self {
+        let detail = self.detail.clone();
+        self.with_reasons(vec![Reason::new(kind, detail)])
+    }
+
+    /// The same link, and all that failed, in whatever order.
+    #[must_use]
+    pub fn with_reasons(self, mut reasons: Vec<Reason>) -> Self {
+        tuf_core::rank(&mut reasons, |reason| reason.kind);
+        Self { reasons, ..self }
+    }
+
+    /// Of which kind a failure is that nobody told apart: it follows from what was looked at.
+    fn kind(&self) -> Failing {
+        match self.stage {
+            _ if self.status == Status::Unknown => Failing::Unreachable,
+            Stage::Manifest | Stage::Child | Stage::Config | Stage::Layer => match self.got.as_deref() {
+                Some("nothing") => Failing::Missing,
+                _ => Failing::Substituted,
+            },
+            Stage::Target | Stage::Evidence => Failing::Missing,
+            Stage::Scan => Failing::Findings,
+            Stage::Policy | Stage::Reference | Stage::Trust => Failing::Denied,
+            Stage::Root | Stage::Timestamp | Stage::Snapshot | Stage::Targets => Failing::Unusable,
+        }
+    }
 }
 
 /// The links so far, in order.
@@ -196,6 +254,22 @@ pub struct Broken {
     pub link: Link,
     /// All links, this one last.
     pub proof: Proof,
+}
+
+impl Broken {
+    /// How a chain ended with this link, which becomes the last of the proof and has its reasons.
+    #[must_use]
+    pub fn new(link: Link, mut proof: Proof) -> Self {
+        let link = match link.reasons.is_empty() {
+            true => {
+                let kind = link.kind();
+                link.because(kind)
+            }
+            false => link,
+        };
+        proof.push(link.clone());
+        Self { link, proof }
+    }
 }
 
 impl fmt::Display for Broken {

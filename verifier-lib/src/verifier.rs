@@ -183,7 +183,5 @@ fn unreachable(name: &Reference, error: &SourceError) -> Verdict {
 
 fn unknown(name: &Reference, why: String) -> Verdict {
     let link = Link::new(Stage::Reference, Status::Unknown, name.to_string(), why);
-    let mut proof = Proof::default();
-    proof.push(link.clone());
-    Verdict::Unknown(Box::new(Broken { link, proof }))
+    Verdict::Unknown(Box::new(Broken::new(link, Proof::default())))
 }

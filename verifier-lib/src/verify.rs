@@ -7,12 +7,13 @@ use oci_image::{
     Selector, SourceError, VerifyingReader, verify_blob,
 };
 use tuf_client::{Client, ClientError, Found, Refreshed};
+use tuf_core::Failing;
 use tuf_core::schema::Target;
 
 use crate::custom::{Hallmark, Yanked};
 use crate::image::{VerifiedImage, VerifiedPlatform};
 use crate::manifest::{VerifiedManifest, left_to_readers};
-use crate::proof::{Broken, Link, Proof, Stage, Status};
+use crate::proof::{Broken, Link, Proof, Reason, Stage, Status};
 
 /// The most that manifests and configurations of one image may measure together: they are kept until the
 /// image is written. The largest official images have about 30 entries of some kilobytes.
@@ -152,10 +153,9 @@ impl<'a> Verification<'a> {
     }
 
     /// The verdict of a chain that this link ends.
-    fn ended_by<T>(mut self, link: Link) -> Verdict<T> {
-        self.proof.push(link.clone());
+    fn ended_by<T>(self, link: Link) -> Verdict<T> {
         let unknown = link.status == Status::Unknown;
-        let broken = Box::new(Broken { link, proof: self.proof });
+        let broken = Box::new(Broken::new(link, self.proof));
         if unknown { Verdict::Unknown(broken) } else { Verdict::Refused(broken) }
     }
 
@@ -246,25 +246,24 @@ impl<'a> Verification<'a> {
         }
         let role = chain.last().map_or_else(|| "targets".to_owned(), |last| last.role().name().to_owned());
         let stated = stated_digest(&target).map_err(|got| {
-            Box::new(Link {
-                detail: format!("{path} has no usable digest: expected a sha256 hash, got {got}"),
-                ..broken().with_values("a sha256 hash", got)
-            })
+            let detail = format!("{path} has no usable digest: expected a sha256 hash, got {got}");
+            let link = Link { detail, ..broken().with_values("a sha256 hash", got) };
+            Box::new(link.because(Failing::Unusable))
         })?;
         if let Some(asked) = self.name.digest().filter(|asked| *asked != stated) {
             let detail = format!("{path} stands for another digest: expected {stated}, got {asked}");
-            return Err(Box::new(Link {
-                detail,
-                ..broken().with_values(stated.to_string(), asked.to_string())
-            }));
+            let link = Link { detail, ..broken().with_values(stated.to_string(), asked.to_string()) };
+            return Err(Box::new(link.because(Failing::Substituted)));
         }
         let said = Hallmark::of(&target).unwrap_or_default();
         if let Some(yanked) = said.yanked {
-            return Err(Box::new(Link { detail: taken_back(&path, &yanked), ..broken() }));
+            let link = Link { detail: taken_back(&path, &yanked), ..broken() };
+            return Err(Box::new(link.because(Failing::TakenBack)));
         }
         if let Some((expected, got)) = said.broken_promise(&stated.to_string()) {
             let detail = format!("{path} breaks its publisher's promise: expected {expected}, got {got}");
-            return Err(Box::new(Link { detail, ..broken().with_values(expected, got) }));
+            let link = Link { detail, ..broken().with_values(expected, got) };
+            return Err(Box::new(link.because(Failing::Substituted)));
         }
         let detail = format!("{stated}, {} bytes, says role {role}", target.length);
         self.passed(Stage::Target, &path, detail);
@@ -327,7 +326,7 @@ impl<'a> Verification<'a> {
                 let (expected, got) = (format!("at most {KEPT_MAX} bytes"), format!("{kept} bytes"));
                 let detail = format!("manifests and configurations: expected {expected}, got {got}");
                 let link = Link::new(Stage::Child, Status::Broken, "the index", detail);
-                return Err(Box::new(link.with_values(expected, got)));
+                return Err(Box::new(link.with_values(expected, got).because(Failing::Unusable)));
             }
             images.push(image);
         }
@@ -357,7 +356,7 @@ impl<'a> Verification<'a> {
         };
         let detail = format!("the image is not for the platform: expected {wanted}, got {got}");
         let link = Link::new(Stage::Child, Status::Broken, wanted.to_string(), detail);
-        Err(Box::new(link.with_values(wanted.to_string(), got)))
+        Err(Box::new(link.with_values(wanted.to_string(), got).because(Failing::Missing)))
     }
 
     fn no_platform(&self, index: &ImageIndex) -> Link {
@@ -368,7 +367,8 @@ impl<'a> Verification<'a> {
             Platforms::All => "at least one image".to_owned(),
         };
         let detail = format!("the index has no image for the platform: expected {expected}, got {got}");
-        Link::new(Stage::Child, Status::Broken, &expected, detail).with_values(expected.clone(), got)
+        let link = Link::new(Stage::Child, Status::Broken, &expected, detail);
+        link.with_values(expected.clone(), got).because(Failing::Missing)
     }
 
     fn child(&mut self, child: Descriptor, progress: Progress<'_>) -> Chained<VerifiedPlatform> {
@@ -385,7 +385,9 @@ impl<'a> Verification<'a> {
             let detail =
                 format!("{stage} {subject}: expected an image manifest, got an index within an index");
             let link = Link::new(stage, Status::Broken, &subject, detail);
-            return Err(Box::new(link.with_values("an image manifest", "an index")));
+            return Err(Box::new(
+                link.with_values("an image manifest", "an index").because(Failing::Unusable),
+            ));
         };
         let shown = platform.as_ref().map_or_else(|| "no platform".to_owned(), ToString::to_string);
         self.passed(stage, &subject, format!("{shown}, {} bytes, as the index says", child.size));
@@ -426,7 +428,7 @@ impl<'a> Verification<'a> {
             let (expected, got) = (format!("at most {CONFIG_MAX} bytes"), format!("{} bytes", config.size));
             let detail = format!("{stage} {}: expected {expected}, got {got}", config.digest);
             let link = Link::new(stage, Status::Broken, config.digest.to_string(), detail);
-            return Err(Box::new(link.with_values(expected, got)));
+            return Err(Box::new(link.with_values(expected, got).because(Failing::Unusable)));
         }
         let blob = self.source.blob(config);
         let blob = blob.map_err(|error| source_link(stage, &config.digest.to_string(), &error))?;
@@ -450,7 +452,8 @@ fn parse(stage: Stage, subject: &str, bytes: &[u8], declared: Option<&str>) -> C
     Manifest::parse(bytes, declared).map_err(|error| {
         let detail = format!("{stage} {subject}: {error}");
         let link = Link::new(stage, Status::Broken, subject, detail);
-        Box::new(link.with_values("a manifest or index of OCI or Docker v2s2", error.to_string()))
+        let link = link.with_values("a manifest or index of OCI or Docker v2s2", error.to_string());
+        Box::new(link.because(Failing::Unusable))
     })
 }
 
@@ -474,6 +477,13 @@ fn metadata_link(error: &ClientError) -> Box<Link> {
     let status = if error.unreachable() { Status::Unknown } else { Status::Broken };
     let role = error.role();
     let link = Link::new(Stage::of(&role), status, role.to_string(), error.to_string());
+    let link = match error.blames() {
+        [] => link.because(error.failing()),
+        blames => {
+            let each = blames.iter().map(|blame| Reason::new(blame.error.failing(), blame.to_string()));
+            link.with_reasons(each.collect())
+        }
+    };
     Box::new(match error.refusal() {
         Some(refusal) => {
             let (expected, got) = refusal.reason.expected_and_got();
@@ -495,13 +505,14 @@ fn source_link(stage: Stage, subject: &str, error: &SourceError) -> Box<Link> {
     };
     let link = Link::new(stage, status, subject, detail);
     Box::new(match error {
-        SourceError::NotFound { .. } => link.with_values(subject, "nothing"),
+        SourceError::NotFound { .. } => link.with_values(subject, "nothing").because(Failing::Missing),
         SourceError::FalseDigest { claimed, got, .. } => link.with_values(claimed, got.to_string()),
         SourceError::TooLarge { limit, got, .. } => {
             let got = got.map_or_else(|| "more".to_owned(), |got| format!("{got} bytes"));
-            link.with_values(format!("at most {limit} bytes"), got)
+            link.with_values(format!("at most {limit} bytes"), got).because(Failing::Unusable)
         }
-        _ => link,
+        _ if unknown => link,
+        _ => link.because(Failing::Unusable),
     })
 }
 

@@ -8,6 +8,7 @@ use tuf_client::RepoLocation;
 
 use crate::config_args::ConfigArgs;
 use crate::diff_args::ScanCall;
+use crate::doctor_args::DoctorArgs;
 use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 use crate::gate_args::GateArgs;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Evidence(EvidenceArgs),
     Provenance(ProvenanceArgs),
     Attest(Box<AttestArgs>),
+    Doctor(DoctorArgs),
     Db(DbArgs),
     Policy(PolicyCommands),
     Config(ConfigArgs),

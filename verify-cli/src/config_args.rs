@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use oci_image::Reference;
 
 /// Write the policy files by which another client verifies images
 #[derive(Args, Debug)]
@@ -51,6 +52,63 @@ notation takes whole names only, and refuses those that its file doesn't name")]
         #[command(flatten)]
         out: OutArgs,
     },
+    /// For cosign, which keeps no file: the commands by which it verifies
+    #[command(after_help = "\
+Examples:
+  verify config cosign registry.example.com/acme/web:1.4 --key release.pub
+  verify config cosign registry.example.com/acme/web:1.4 --identity ci@example.com \\
+    --issuer https://accounts.example.com
+
+A line for each key and identity, of which all must have signed. cosign 3 reads bundles and the older form by them")]
+    Cosign {
+        /// The image: HOST/NAME[:TAG][@DIGEST]
+        #[arg(value_name = "REF")]
+        image: Reference,
+        /// A public key (PEM) that must have signed
+        #[arg(long = "key", value_name = "FILE", required_unless_present = "identities")]
+        keys: Vec<PathBuf>,
+        /// An identity that must have signed, without a key of its own
+        #[arg(long = "identity", value_name = "ID", requires = "issuers")]
+        identities: Vec<String>,
+        /// Who vouches for the identity, in the same order
+        #[arg(long = "issuer", value_name = "URL", requires = "identities")]
+        issuers: Vec<String>,
+    },
+    /// For sigstore's policy-controller in Kubernetes: a ClusterImagePolicy for each key
+    #[command(after_help = "\
+Example:
+  verify config policy-controller registry.example.com/acme --key release.pub --out ./cluster
+
+Every key must have signed. It reads signatures under the tag: `signer publish --for cosign2` makes them")]
+    PolicyController {
+        #[command(flatten)]
+        signed: SignedArgs,
+        #[command(flatten)]
+        out: OutArgs,
+    },
+    /// For Kyverno in Kubernetes: a ClusterPolicy
+    #[command(after_help = "\
+Example:
+  verify config kyverno registry.example.com/acme --key release.pub --out ./cluster
+
+Every key must have signed. It reads signatures under the tag: `signer publish --for cosign2` makes them")]
+    Kyverno {
+        #[command(flatten)]
+        signed: SignedArgs,
+        #[command(flatten)]
+        out: OutArgs,
+    },
+}
+
+/// Which images, and who must have signed them.
+#[derive(Args, Debug)]
+pub(crate) struct SignedArgs {
+    /// Names of images: HOST/NAME, or what they begin with
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// A public key (PEM) that must have signed
+    #[arg(long = "key", value_name = "FILE", required = true)]
+    pub(crate) keys: Vec<PathBuf>,
 }
 
 /// Where files go.

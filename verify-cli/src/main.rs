@@ -13,6 +13,8 @@ mod config_args;
 mod db_args;
 mod diff_args;
 mod diff_text;
+mod doctor;
+mod doctor_args;
 mod engine_args;
 mod evidence;
 mod evidence_args;
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Evidence(evidence) => commands::evidence::run(evidence),
         Command::Attest(attest) => commands::attest::run(attest),
         Command::Provenance(provenance) => commands::provenance::run(provenance),
+        Command::Doctor(doctor) => commands::doctor::run(doctor),
         Command::Db(db) => commands::db::run(db),
         Command::Policy(policy) => commands::policy::run(policy),
         Command::Config(config) => commands::config::run(config),

@@ -146,8 +146,7 @@ fn denied(rules: &Rulebook, name: Reference, choice: Choice<'_>) -> Applying {
     };
     let detail = format!("denied by {}: {why}", rules.rule(scope));
     let link = Link::new(Stage::Policy, Status::Broken, name.to_string(), detail);
-    let proof = Proof { links: vec![link.clone()] };
-    Err((name, Verdict::Refused(Box::new(Broken { link, proof }))))
+    Err((name, Verdict::Refused(Box::new(Broken::new(link, Proof::default())))))
 }
 
 impl Applied {

@@ -1,5 +1,7 @@
 //! `verify config`: the policy files of other clients, so that they refuse what isn't signed.
 
+mod cluster;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,7 @@ use std::path::{Path, PathBuf};
 use oci_image::Reference;
 use serde_json::{Value, json};
 
+use crate::commands::doctor::line;
 use crate::config_args::{ConfigArgs, ConfigClient, OutArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -29,6 +32,19 @@ pub(crate) fn run(args: &ConfigArgs) -> Result<Exit, Failure> {
             write(&notation(name, certificates, identities)?, out)?;
             say!("notation reads them in ~/.config/notation");
         }
+        ConfigClient::Cosign { image, keys, identities, issuers } => {
+            cosign(image, keys, identities, issuers)?.iter().for_each(|words| out!("{}", line(words)));
+        }
+        ConfigClient::PolicyController { signed, out } => {
+            write(&cluster::policy_controller(signed)?, out)?;
+            say!(
+                "`kubectl apply -f` them; it looks at namespaces that are labelled policy.sigstore.dev/include=true"
+            );
+        }
+        ConfigClient::Kyverno { signed, out } => {
+            write(&cluster::kyverno(signed)?, out)?;
+            say!("`kubectl apply -f` it");
+        }
     }
     Ok(Exit::Trusted)
 }
@@ -39,14 +55,7 @@ fn podman(name: &str, keys: &[PathBuf], out: &OutArgs) -> Result<Files, Failure>
     let folder = std::path::absolute(&out.out).map_err(|error| unwritable(&out.out, &error))?;
     let (mut written, mut demands) = (Files::new(), Vec::new());
     for key in keys {
-        let pem = files::bytes(key, FILE_MAX)?;
-        let text = std::str::from_utf8(&pem).unwrap_or_default();
-        if tuf_core::key::Key::from_pem(text).is_err() {
-            let what = format!("expected a public key (PEM) in {}, got something else", key.display());
-            return Err(
-                Failure::usage(what).hint("`openssl pkey -in private.pem -pubout` writes the public half")
-            );
-        }
+        let pem = public_key(key)?.into_bytes();
         let copy = Path::new("keys").join(file_name(key)?);
         if written.iter().any(|(path, _)| *path == copy) {
             return Err(Failure::usage(format!(
@@ -71,6 +80,56 @@ fn podman(name: &str, keys: &[PathBuf], out: &OutArgs) -> Result<Files, Failure>
     let called: String = scope.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     written.push((Path::new("registries.d").join(format!("{called}.yaml")), attachments.into_bytes()));
     Ok(written)
+}
+
+/// A public key that can be read, as it stands in its file.
+fn public_key(file: &Path) -> Result<String, Failure> {
+    let pem = files::bytes(file, FILE_MAX)?;
+    let text = String::from_utf8(pem).unwrap_or_default();
+    match tuf_core::key::Key::from_pem(&text).and_then(|key| key.material()) {
+        Ok(_) => Ok(text),
+        Err(_) => {
+            let what = format!("expected a public key (PEM) in {}, got something else", file.display());
+            Err(Failure::usage(what).hint("`openssl pkey -in private.pem -pubout` writes the public half"))
+        }
+    }
+}
+
+/// The commands by which cosign verifies, one for each who must have signed.
+fn cosign(
+    image: &Reference,
+    keys: &[PathBuf],
+    identities: &[String],
+    issuers: &[String],
+) -> Result<Vec<Vec<String>>, Failure> {
+    if identities.len() != issuers.len() {
+        let what = format!(
+            "expected an --issuer for each --identity, got {} for {}",
+            issuers.len(),
+            identities.len()
+        );
+        return Err(Failure::usage(what));
+    }
+    let mut commands = Vec::new();
+    for key in keys {
+        public_key(key)?;
+        commands.push(cosign_by_key(&key.display().to_string(), image));
+    }
+    let pairs = identities.iter().zip(issuers);
+    commands.extend(pairs.map(|(identity, issuer)| cosign_by_identity(identity, issuer, image)));
+    Ok(commands)
+}
+
+/// Without a log: by a key there is none to ask, unless its signer put an entry into one.
+pub(crate) fn cosign_by_key(key: &str, image: &Reference) -> Vec<String> {
+    let words = ["cosign", "verify", "--key", key, "--insecure-ignore-tlog=true"].map(str::to_owned);
+    words.into_iter().chain([image.to_string()]).collect()
+}
+
+/// Keyless: the log is what it is believed by.
+pub(crate) fn cosign_by_identity(identity: &str, issuer: &str, image: &Reference) -> Vec<String> {
+    let words = ["cosign", "verify", "--certificate-identity", identity, "--certificate-oidc-issuer", issuer];
+    words.map(str::to_owned).into_iter().chain([image.to_string()]).collect()
 }
 
 /// notation's trust policy, version 1.0.

@@ -9,7 +9,7 @@ use image_scan::{ImageInfo, Inventory, Report, Rules, ScanError, Subject, VexSta
 use oci_image::{
     Descriptor, ImageManifest, ImageSource, MANIFEST_MAX, Manifest, Platform, Selector, VerifyingReader,
 };
-use verifier_lib::{Layers, Link, Stage, Status, Verdict, VerifiedImage, VerifiedPlatform};
+use verifier_lib::{Failing, Layers, Link, Reason, Stage, Status, Verdict, VerifiedImage, VerifiedPlatform};
 
 use crate::access::{Access, image_source, now, source_failure};
 use crate::advisory_db::AdvisoryDb;
@@ -119,7 +119,7 @@ pub(crate) fn last_link(
 ) -> Result<Verdict, Failure> {
     let key = |file: &std::path::PathBuf| Some((file.display().to_string(), key_id(file).ok()?));
     let vex_keys = rulings.vex_keys.iter().filter_map(key).collect();
-    let (mut broken, mut found) = (Vec::new(), Vec::new());
+    let (mut broken, mut reasons, mut found) = (Vec::new(), Vec::new(), Vec::new());
     for one in image.platforms() {
         let platform = one.platform().map(|platform| format!("{platform}: ")).unwrap_or_default();
         let report = looked_up(of_platform(access, &image, one)?, db)?.with_vex(rulings.vex);
@@ -130,6 +130,8 @@ pub(crate) fn last_link(
         };
         if let Some(gate) = report.gate.as_ref().filter(|gate| !gate.passed) {
             broken.push(format!("{platform}{}", gate.summary()));
+            let rules = gate.broken.iter().map(|rule| format!("{platform}{}", rule.what));
+            reasons.extend(rules.map(|what| Reason::new(Failing::Findings, what)));
         }
         let counts: Vec<String> = counts(report.findings.iter())
             .iter()
@@ -148,7 +150,8 @@ pub(crate) fn last_link(
         true => Link::new(Stage::Scan, Status::Passed, subject, found.join("; ")),
         false => {
             let broken = broken.join("; ");
-            Link::new(Stage::Scan, Status::Broken, subject, format!("a rule of the scan is broken: {broken}"))
+            let detail = format!("a rule of the scan is broken: {broken}");
+            Link::new(Stage::Scan, Status::Broken, subject, detail).with_reasons(reasons)
         }
     };
     Ok(Box::new(image.layers_hashed()).then(link))
