@@ -75,11 +75,13 @@ mod custom;
 pub mod evidence;
 mod image;
 mod proof;
+mod tree;
 mod verifier;
 mod verify;
 
 pub use custom::{HALLMARK_VERSION, Hallmark, Yanked};
 pub use image::{PullError, VerifiedImage, VerifiedPlatform};
 pub use proof::{Broken, Link, Proof, Stage, Status};
+pub use tree::{Node, tree, tree_of, tree_of_image};
 pub use verifier::Verifier;
 pub use verify::{Layers, Platforms, Progress, Verdict, Verification};

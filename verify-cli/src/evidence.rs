@@ -205,10 +205,13 @@ pub(crate) fn expect_demand(args: &DemandArgs) -> Result<(), Failure> {
     }
 }
 
-type Source = (Box<dyn EvidenceSource>, Option<String>, Option<Digest>);
+pub(crate) type Source = (Box<dyn EvidenceSource>, Option<String>, Option<Digest>);
 
 /// Where evidence is looked for: where the image is.
-fn source(args: &ChainArgs) -> Result<Source, Failure> {
+pub(crate) fn source(args: &ChainArgs) -> Result<Source, Failure> {
+    if let Some(pack) = &args.carried.pack {
+        return Ok((Box::new(pack.source()), None, Some(pack.index().digest)));
+    }
     match &args.image {
         Location::Registry(reference) if args.offline => {
             Err(Failure::unknown(format!("could not look for evidence of {reference}: --offline was given")))

@@ -8,6 +8,7 @@
 mod access;
 mod advisory_db;
 mod args;
+mod carried;
 mod commands;
 mod config_args;
 mod db_args;
@@ -19,12 +20,14 @@ mod failure;
 mod files;
 mod gate_args;
 mod installed_db;
+mod pack_args;
 mod pins;
 mod policy;
 mod policy_args;
 mod progress;
 mod report;
 mod scan_text;
+mod strict_json;
 mod style;
 
 use std::process::ExitCode;
@@ -46,6 +49,8 @@ fn main() -> ExitCode {
     let done = match &verify.command {
         Command::Image(image) => commands::image::run(image),
         Command::Pull(pull) => commands::pull::run(pull),
+        Command::Pack(pack) => commands::pack::run(pack),
+        Command::Replay(replay) => commands::replay::run(replay),
         Command::Scan(scan) => commands::scan::run(scan),
         Command::Evidence(evidence) => commands::evidence::run(evidence),
         Command::Provenance(provenance) => commands::provenance::run(provenance),

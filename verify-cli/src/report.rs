@@ -1,9 +1,11 @@
 //! The answer, for people and for programs.
 
 mod sarif;
+mod tree;
 
+use image_pack::Embedded;
 use serde::Serialize;
-use verifier_lib::{Broken, Link, Stage, Status, Verdict, VerifiedImage};
+use verifier_lib::{Broken, Link, Node, Stage, Status, Verdict, VerifiedImage, tree_of, tree_of_image};
 
 use crate::args::{PrintingArgs, VerdictFormat};
 use crate::exit::Exit;
@@ -37,6 +39,9 @@ pub(crate) struct Report {
     platforms: Vec<PlatformReport>,
     /// Every link of the chain, in order.
     links: Vec<Link>,
+    /// The same links as a tree: what hangs on what, from the name and its root of trust to each blob.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tree: Option<Node>,
     /// The link that broke, or could not be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     broken: Option<Link>,
@@ -46,6 +51,9 @@ pub(crate) struct Report {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// Everything that a trusted verdict rests on, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<Embedded>,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,23 +89,33 @@ enum Word {
 
 /// Prints the answer: the pinned reference or JSON on stdout, the rest on stderr.
 pub(crate) fn print(reference: &str, verdict: &Verdict, printing: PrintingArgs) -> Exit {
+    print_with(reference, verdict, printing, None)
+}
+
+/// As [`print`], and in JSON what a trusted verdict rests on.
+pub(crate) fn print_with(
+    reference: &str,
+    verdict: &Verdict,
+    printing: PrintingArgs,
+    proof: Option<Embedded>,
+) -> Exit {
     match verdict {
-        Verdict::Trusted(image) => trusted(reference, image, printing),
+        Verdict::Trusted(image) => trusted(reference, image, printing, proof),
         Verdict::Refused(broken) => not_trusted(reference, broken, Word::Refused, printing),
         Verdict::Unknown(broken) => not_trusted(reference, broken, Word::Unknown, printing),
     }
 }
 
-fn trusted(reference: &str, image: &VerifiedImage, printing: PrintingArgs) -> Exit {
+fn trusted(reference: &str, image: &VerifiedImage, printing: PrintingArgs, proof: Option<Embedded>) -> Exit {
     let links = &image.proof().links;
     match printing.format {
-        VerdictFormat::Json => print_json(&trusted_report(reference, image)),
+        VerdictFormat::Json => print_json(&Report { proof, ..trusted_report(reference, image) }),
         VerdictFormat::Sarif => print_json(&sarif::sarif(&trusted_report(reference, image))),
         VerdictFormat::Text => {
             let style = Style::stderr();
             say!("{} {reference}", style.good("trusted"));
             if printing.explain {
-                explain(links, style);
+                tree_of_image(image).iter().for_each(|top| tree::print(top, style));
             } else {
                 summary(image, links);
             }
@@ -107,7 +125,7 @@ fn trusted(reference: &str, image: &VerifiedImage, printing: PrintingArgs) -> Ex
     Exit::Trusted
 }
 
-fn trusted_report(reference: &str, image: &VerifiedImage) -> Report {
+pub(crate) fn trusted_report(reference: &str, image: &VerifiedImage) -> Report {
     let links = image.proof().links.clone();
     let deferred = links.iter().any(|link| link.status == Status::Deferred);
     let layers = if deferred { LayersReport::Deferred } else { LayersReport::Hashed };
@@ -125,9 +143,11 @@ fn trusted_report(reference: &str, image: &VerifiedImage) -> Report {
         role: Some(image.role().to_owned()),
         platforms: platforms.collect(),
         links,
+        tree: tree_of_image(image),
         broken: None,
         error: None,
         hint: None,
+        proof: None,
     }
 }
 
@@ -163,7 +183,7 @@ fn not_trusted(reference: &str, broken: &Broken, word: Word, printing: PrintingA
             say!("{}: {what} {reference}", style.bad("error"));
             say!("  {}", shown(&broken.link.detail));
             if printing.explain {
-                explain(&broken.proof.links, style);
+                tree_of(&broken.proof.links).iter().for_each(|top| tree::print(top, style));
             }
             if let Some(hint) = hint {
                 say!("{}: {hint}", style.faint("hint"));
@@ -180,6 +200,7 @@ fn not_trusted(reference: &str, broken: &Broken, word: Word, printing: PrintingA
 fn broken_report(reference: &str, broken: &Broken, word: Word, hint: Option<&str>) -> Report {
     Report {
         links: broken.proof.links.clone(),
+        tree: tree_of(&broken.proof.links),
         broken: Some(broken.link.clone()),
         hint: hint.map(str::to_owned),
         ..Report::empty(reference, word)
@@ -197,9 +218,11 @@ impl Report {
             role: None,
             platforms: Vec::new(),
             links: Vec::new(),
+            tree: None,
             broken: None,
             error: None,
             hint: None,
+            proof: None,
         }
     }
 }
@@ -220,27 +243,6 @@ pub(crate) fn print_failure(reference: &str, failure: &Failure, printing: Printi
         VerdictFormat::Json => print_json(&report),
         VerdictFormat::Sarif => print_json(&sarif::sarif(&report)),
         VerdictFormat::Text => {}
-    }
-}
-
-/// The chain, a link a line.
-fn explain(links: &[Link], style: Style) {
-    for link in links {
-        let mark = match link.status {
-            Status::Passed => style.good("ok     "),
-            Status::Deferred => style.unsure("later  "),
-            Status::Broken => style.bad("BROKEN "),
-            Status::Unknown => style.unsure("unknown"),
-        };
-        say!("  {mark} {:<9} {}", link.stage.name(), shown(&link.subject));
-        say!("            {:<7} {}", "", style.faint(&shown(&link.detail)));
-        for key in &link.key_ids {
-            say!("            {:<7} {}", "", style.faint(&format!("key {}", shown(key))));
-        }
-        if let (Some(expected), Some(got)) = (&link.expected, &link.got) {
-            say!("            {:<7} expected {}", "", shown(expected));
-            say!("            {:<7} got      {}", "", shown(got));
-        }
     }
 }
 

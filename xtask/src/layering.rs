@@ -16,6 +16,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Formats of signatures, read; no key that signs (docs/src/adr/0016).
     ("image-evidence", &["tuf-core", "oci-image", "image-signatures"]),
     ("image-policy", &["tuf-core", "oci-image"]),
+    // Packs stand in for the network: they hand over bytes, and decide nothing (docs/src/adr/0021).
+    ("image-pack", &["tuf-core", "tuf-client", "oci-image", "verifier-lib"]),
     ("publish-store", &["oci-image"]),
     ("scan-engines", &["image-scan"]),
     ("signing-keys", &["tuf-core"]),
@@ -34,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "oci-image",
             "advisories",
             "image-evidence",
+            "image-pack",
             "image-policy",
             "image-scan",
             "image-signatures",

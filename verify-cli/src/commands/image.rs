@@ -1,11 +1,13 @@
 //! `verify image`: runs the chain and prints what to pull.
 
+use image_pack::Recorder;
 use oci_image::Platform;
 use verifier_lib::{Layers, Platforms, Verdict, Verification};
 
-use crate::access::{Access, now};
+use crate::access::{Access, now, trusted_name};
 use crate::advisory_db::AdvisoryDb;
-use crate::args::{ChainArgs, ImageArgs};
+use crate::args::{ChainArgs, ImageArgs, VerdictFormat};
+use crate::carried;
 use crate::commands::scan;
 use crate::evidence;
 use crate::exit::Exit;
@@ -19,14 +21,36 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
     if !args.scan && args.gate.is_given() {
         return Err(Failure::usage("the rules of a scan were given, and no scan").hint("add --scan"));
     }
-    let applied = match policy::apply(&args.policy, &args.chain)? {
+    if args.with_proof && args.printing.format != VerdictFormat::Json {
+        return Err(Failure::usage("a proof can be put into JSON only").hint("add --format json"));
+    }
+    let given = given(args).inspect_err(|failure| {
+        let pack = args.pack.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        report::print_failure(&pack, failure, args.printing);
+    })?;
+    let applied = match policy::apply(&args.policy, &given)? {
         Ok(applied) => applied,
         Err((name, verdict)) => return Ok(report::print(&name.to_string(), &verdict, args.printing)),
     };
-    let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
+    let chain = applied.as_ref().map_or(&given, |applied| &applied.chain);
     run_chain(args, chain, applied.as_ref()).inspect_err(|failure| {
-        report::print_failure(&args.chain.image.to_string(), failure, args.printing);
+        let image = trusted_name(chain).map_or_else(|_| chain.image.to_string(), |name| name.to_string());
+        let image = if args.pack.is_some() { image } else { args.chain.image.to_string() };
+        report::print_failure(&image, failure, args.printing);
     })
+}
+
+/// The chain as it was asked for: from a pack, where there is one, and with notes, where a proof is wanted.
+fn given(args: &ImageArgs) -> Result<ChainArgs, Failure> {
+    let mut chain = match &args.pack {
+        Some(pack) => carried::from_pack(pack, &args.chain)?,
+        None => args.chain.clone(),
+    };
+    if args.with_proof {
+        chain.at = Some(now(&chain));
+        chain.carried.recorder = Some(Recorder::default());
+    }
+    Ok(chain)
 }
 
 fn run_chain(args: &ImageArgs, chain: &ChainArgs, applied: Option<&Applied>) -> Result<Exit, Failure> {
@@ -56,7 +80,14 @@ fn run_chain(args: &ImageArgs, chain: &ChainArgs, applied: Option<&Applied>) -> 
     if matches!(verdict, Verdict::Trusted(_)) {
         access.trusted()?;
     }
-    Ok(report::print(&access.name.to_string(), &verdict, args.printing))
+    let proof = match (&verdict, &chain.carried.recorder) {
+        (Verdict::Trusted(image), Some(recorder)) => {
+            let draft = carried::draft(&access, chain, image, recorder)?;
+            Some(draft.embedded(carried::stamp(chain)))
+        }
+        _ => None,
+    };
+    Ok(report::print_with(&access.name.to_string(), &verdict, args.printing, proof))
 }
 
 /// What is demanded besides of an image whose chain held: by the rules, or by options.

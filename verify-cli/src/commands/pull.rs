@@ -9,6 +9,7 @@ use crate::args::{ChainArgs, PullArgs};
 use crate::commands::image::{demanded, verify};
 use crate::commands::scan;
 use crate::evidence;
+use crate::evidence_args::DemandArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::policy::{self, Applied};
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
         Err((name, verdict)) => return Ok(report::print(&name.to_string(), &verdict, args.printing)),
     };
     let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
-    let (access, verdict) = trusted(args, chain, applied.as_ref()).inspect_err(|failure| {
+    let (access, verdict) = trusted(&args.demand, chain, applied.as_ref()).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);
     })?;
     let reference = access.name.to_string();
@@ -47,8 +48,8 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
 }
 
 /// The chain, and all that is demanded besides. What a scan stops is never written.
-fn trusted(
-    args: &PullArgs,
+pub(crate) fn trusted(
+    demand: &DemandArgs,
     chain: &ChainArgs,
     applied: Option<&Applied>,
 ) -> Result<(Access, Verdict), Failure> {
@@ -57,7 +58,7 @@ fn trusted(
         None => None,
     };
     let access = Access::of(chain)?;
-    let verdict = demanded(verify(&access, chain, Layers::Defer), &args.demand, chain, applied)?;
+    let verdict = demanded(verify(&access, chain, Layers::Defer), demand, chain, applied)?;
     let verdict = match (verdict, &rules) {
         (Verdict::Trusted(image), Some((db, rules))) => {
             let keys = applied.map_or(&[][..], |applied| &applied.vex_keys);

@@ -13,6 +13,7 @@
 
 mod docker;
 mod images;
+mod packs;
 mod places;
 mod publisher;
 mod python_tuf;
