@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use image_pack::Pack;
 use oci_image::Reference;
-use tuf_client::{Client, DirStore, MemoryStore};
+use tuf_client::{Client, DirStore, MemoryStore, Transport};
 use verifier_lib::{Link, Stage, Status};
 
 use super::{Access, ChosenRoot, now, private_dir, read_root, state_dir, trusted_name};
@@ -29,8 +29,8 @@ impl Access {
             let store = DirStore::open(state.join("metadata").join(&root.sha256));
             args.carried.store(store.map_err(Failure::unknown)?)
         };
-        let transport = Arc::new(pack.transport());
-        let client = Client::new(root.bytes.clone(), Arc::clone(&transport) as Arc<_>, store, now);
+        let transport: Arc<dyn Transport> = Arc::new(pack.transport());
+        let client = Client::new(root.bytes.clone(), Arc::clone(&transport), store, now);
         let mut trust = root.link;
         trust.detail.push_str(&format!(", as of {}", now.to_rfc3339()));
         let Carried { tag, .. } = args.carried.clone();

@@ -24,7 +24,7 @@ fn key(name: &str) -> Ed25519Signer {
 }
 
 fn sign(registry: &Registry, image: &Descriptor, name: &str) {
-    let formats = BTreeSet::from([Format::Bundle, Format::Cosign]);
+    let formats = BTreeSet::from([Format::Cosign2, Format::Cosign3]);
     let reference = "registry.example.com/acme/web".parse().unwrap();
     let key = key(name);
     let signing = Signing {
