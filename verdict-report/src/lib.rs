@@ -9,8 +9,9 @@
 mod hint;
 mod hints;
 
+use image_pack::Embedded;
 use serde::Serialize;
-use verifier_lib::{Broken, Link, Status, Verdict, VerifiedImage, VerifiedManifest};
+use verifier_lib::{Broken, Link, Node, Status, Verdict, VerifiedImage, VerifiedManifest, tree_of, tree_of_image};
 
 pub use hint::hint;
 
@@ -41,6 +42,9 @@ pub struct Report {
     pub platforms: Vec<PlatformReport>,
     /// Every link of the chain, in order.
     pub links: Vec<Link>,
+    /// The same links as a tree: what hangs on what, from the name and its root of trust to each blob.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Node>,
     /// The link that broke, or could not be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broken: Option<Link>,
@@ -50,6 +54,9 @@ pub struct Report {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Everything that a trusted verdict rests on, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Embedded>,
 }
 
 /// One platform of an image that is trusted.
@@ -94,7 +101,7 @@ impl Report {
     #[must_use]
     pub fn of(reference: &str, verdict: &Verdict) -> Self {
         match verdict {
-            Verdict::Trusted(image) => Self::trusted(reference, image),
+            Verdict::Trusted(image) => Self::of_image(reference, image),
             Verdict::Refused(broken) => Self::broken(reference, broken, Word::Refused),
             Verdict::Unknown(broken) => Self::broken(reference, broken, Word::Unknown),
         }
@@ -109,6 +116,7 @@ impl Report {
                 digest: Some(manifest.digest().to_string()),
                 role: Some(manifest.role().to_owned()),
                 links: manifest.proof().links.clone(),
+                tree: tree_of(&manifest.proof().links),
                 ..Self::empty(reference, Word::Trusted)
             },
             Verdict::Refused(broken) => Self::broken(reference, broken, Word::Refused),
@@ -133,7 +141,9 @@ impl Report {
         Self { error, hint: hint.map(str::to_owned), ..Self::empty(reference, verdict) }
     }
 
-    fn trusted(reference: &str, image: &VerifiedImage) -> Self {
+    /// What is said of an image that is trusted.
+    #[must_use]
+    pub fn of_image(reference: &str, image: &VerifiedImage) -> Self {
         let links = image.proof().links.clone();
         let deferred = links.iter().any(|link| link.status == Status::Deferred);
         let layers = if deferred { LayersReport::Deferred } else { LayersReport::Hashed };
@@ -148,6 +158,7 @@ impl Report {
             role: Some(image.role().to_owned()),
             platforms: platforms.collect(),
             links,
+            tree: tree_of_image(image),
             ..Self::empty(reference, Word::Trusted)
         }
     }
@@ -155,6 +166,7 @@ impl Report {
     fn broken(reference: &str, broken: &Broken, verdict: Word) -> Self {
         Self {
             links: broken.proof.links.clone(),
+            tree: tree_of(&broken.proof.links),
             broken: Some(broken.link.clone()),
             hint: hint(&broken.link, verdict).map(str::to_owned),
             ..Self::empty(reference, verdict)
@@ -171,9 +183,11 @@ impl Report {
             role: None,
             platforms: Vec::new(),
             links: Vec::new(),
+            tree: None,
             broken: None,
             error: None,
             hint: None,
+            proof: None,
         }
     }
 }

@@ -52,6 +52,12 @@ impl VerifiedPlatform {
         &self.manifest
     }
 
+    /// The bytes of the manifest.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.manifest_bytes
+    }
+
     /// The bytes of the configuration.
     #[must_use]
     pub fn config(&self) -> &[u8] {

@@ -76,6 +76,7 @@ pub mod evidence;
 mod image;
 mod manifest;
 mod proof;
+mod tree;
 mod verifier;
 mod verify;
 
@@ -83,6 +84,7 @@ pub use custom::{HALLMARK_VERSION, Hallmark, Yanked};
 pub use image::{PullError, VerifiedImage, VerifiedPlatform};
 pub use manifest::VerifiedManifest;
 pub use proof::{Broken, Link, Proof, Reason, Stage, Status};
+pub use tree::{Node, tree, tree_of, tree_of_image};
 pub use tuf_core::Failing;
 pub use verifier::Verifier;
 pub use verify::{Layers, Platforms, Progress, Verdict, Verification};

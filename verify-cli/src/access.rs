@@ -2,8 +2,11 @@
 //!
 //! This is the only place that reads the environment, the clock and the home directory.
 
+mod packed;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +15,7 @@ use oci_image::{
     LayoutSource, Location, Reference, Registry, RegistryOptions, Selector, SourceError,
 };
 use signing_keys::Secret;
-use tuf_client::{Client, DirStore, Fetch, Fetched, RepoLocation, TransportOptions};
+use tuf_client::{Client, DirStore, Fetch, Fetched, RepoLocation, Transport, TransportOptions};
 use tuf_core::{TrustedRoot, limits};
 use verifier_lib::{Link, Stage, Status};
 
@@ -23,7 +26,7 @@ use crate::private_key::KeyPlaces;
 use crate::style::{say, shown};
 
 /// The most time that the first root may take: one small file, and somebody waits for it.
-const FIRST_ROOT_TIME: Duration = Duration::from_secs(60);
+pub(crate) const FIRST_ROOT_TIME: Duration = Duration::from_secs(60);
 
 /// What one run needs.
 pub(crate) struct Access {
@@ -38,6 +41,11 @@ pub(crate) struct Access {
     pub(crate) local: bool,
     /// Which root speaks.
     pub(crate) root: RootId,
+    /// The root that the chain begins with.
+    pub(crate) root_bytes: Vec<u8>,
+    /// Where the metadata comes from, and whether that is another machine.
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) remote: bool,
     /// A root to pin once the image is trusted.
     first_use: Option<(Pins, Pin, Vec<u8>)>,
 }
@@ -59,6 +67,9 @@ impl RootId {
 
 impl Access {
     pub(crate) fn of(args: &ChainArgs) -> Result<Self, Failure> {
+        if let Some(pack) = &args.carried.pack {
+            return Self::packed(args, pack);
+        }
         let name = trusted_name(args)?;
         let root = ChosenRoot::of(&args.root, &args.state, &args.access, &name, args.offline)?;
         let now = now(args);
@@ -72,7 +83,8 @@ impl Access {
         private_dir(&state).map_err(|error| Failure::unknown(format!("{}: {error}", state.display())))?;
         let store = DirStore::open(store).map_err(Failure::unknown)?;
         let transport = root.repo.transport(&transport_options(&root.repo, &args.access)?);
-        let mut client = Client::new(root.bytes, transport, Box::new(store), now).asking_ahead();
+        let store = args.carried.store(store);
+        let mut client = Client::new(root.bytes.clone(), Arc::clone(&transport), store, now).asking_ahead();
         // A folder is read without a socket; anything else is not asked.
         if args.offline && root.repo.is_remote() {
             client = client.offline();
@@ -82,8 +94,21 @@ impl Access {
         if let Some(at) = args.at {
             trust.detail.push_str(&format!(", as of {}", at.to_rfc3339()));
         }
-        let first_use = root.first_use;
-        Ok(Self { name, client, source, tag, digest, trust, local, root: id, first_use })
+        let (remote, first_use) = (root.repo.is_remote(), root.first_use);
+        Ok(Self {
+            name,
+            client,
+            source,
+            tag,
+            digest,
+            trust,
+            local,
+            root: id,
+            root_bytes: root.bytes,
+            transport,
+            remote,
+            first_use,
+        })
     }
 
     /// Pins what was believed on first use, now that the whole chain held on it.
@@ -288,7 +313,7 @@ impl ChosenRoot {
         offline: bool,
     ) -> Result<Self, Failure> {
         let pins = Pins::of(&state_dir(state)?);
-        if root.repo.is_some() && (root.root.is_some() || root.root_sha256.is_some()) {
+        if root.root.is_some() || root.root_sha256.is_some() {
             return Self::given(root, access, offline);
         }
         if let Some(pin) = pins.for_image(name.name())? {
@@ -373,17 +398,20 @@ impl ChosenRoot {
         origin: &'static str,
         how: String,
     ) -> Result<Self, Failure> {
-        // Only its own signatures: its expiry doesn't matter, and its successors are still to come.
-        let now = chrono::DateTime::UNIX_EPOCH;
-        let root = TrustedRoot::bootstrap(&bytes, now, tuf_core::crypto::default()).map_err(|refusal| {
-            Failure::refused(format!("refused the root: {}", shown(&refusal.to_string())))
-        })?;
-        let sha256 = Digest::of(&bytes).hex();
-        let detail = format!("root version {} with sha256 {sha256}, by {how}", root.version());
+        let (version, sha256) = bootstrapped(&bytes)?;
+        let detail = format!("root version {version} with sha256 {sha256}, by {how}");
         let link = Link::new(Stage::Trust, Status::Passed, repo.to_string(), detail);
-        let version = root.version();
         Ok(Self { bytes, sha256, version, repo: repo.clone(), origin, link, first_use: None })
     }
+}
+
+/// The version and fingerprint of a root that its own keys signed. Its expiry doesn't matter: its successors are
+/// still to come.
+fn bootstrapped(bytes: &[u8]) -> Result<(u64, String), Failure> {
+    let now = chrono::DateTime::UNIX_EPOCH;
+    let root = TrustedRoot::bootstrap(bytes, now, tuf_core::crypto::default())
+        .map_err(|refusal| Failure::refused(format!("refused the root: {}", shown(&refusal.to_string()))))?;
+    Ok((root.version(), Digest::of(bytes).hex()))
 }
 
 /// What a pin of first use is called: readable, and different for every scope.

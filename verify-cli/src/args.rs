@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 
+use clap::builder::ArgPredicate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oci_image::{Location, Platform, Reference};
 use tuf_client::RepoLocation;
 
+use crate::carried::Carried;
 use crate::config_args::ConfigArgs;
 use crate::diff_args::ScanCall;
 use crate::doctor_args::DoctorArgs;
 use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 use crate::gate_args::GateArgs;
+use crate::pack_args::{PackArgs, ReplayArgs};
 use crate::policy_args::{PolicyArgs, PolicyCommands, ScanPolicyArgs};
 use crate::record::RecordArgs;
 use crate::verifier_args::AttestArgs;
@@ -36,6 +39,8 @@ pub(crate) struct Verify {
 pub(crate) enum Command {
     Image(ImageArgs),
     Pull(PullArgs),
+    Pack(PackArgs),
+    Replay(ReplayArgs),
     Scan(Box<ScanCall>),
     Evidence(EvidenceArgs),
     Provenance(ProvenanceArgs),
@@ -62,11 +67,20 @@ Examples:
   verify image registry.example.com/acme/web:1.4 --verifier https://ci.example.com/verify=ci.pub
   verify image registry.example.com/acme/web:1.4 --scan --db advisories.db --fail-on high --fixable-only
   verify image registry.example.com/acme/web:1.4 --format sarif > verdict.sarif
+  verify image --pack web.hpk --root root.json
 
-stdout has the digest reference and nothing else")]
+stdout has the digest reference and nothing else",
+    // With a pack, the name is in it.
+    mut_arg("image", |arg| arg.required(false).default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
 pub(crate) struct ImageArgs {
     #[command(flatten)]
     pub(crate) printing: PrintingArgs,
+    /// Judge what `verify pack` wrote, without a network; the root comes from you, never from the pack
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["repo", "trust_on_first_use"])]
+    pub(crate) pack: Option<PathBuf>,
+    /// With --format json: put everything in that the verdict rests on, for `verify replay`
+    #[arg(long)]
+    pub(crate) with_proof: bool,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
     #[command(flatten)]
@@ -213,6 +227,9 @@ pub(crate) struct ChainArgs {
     pub(crate) root: RootArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
+    /// What stands in for the network.
+    #[arg(skip)]
+    pub(crate) carried: Carried,
 }
 
 /// Which root speaks for the image. Without these: the one pinned by `verify trust add`.
@@ -223,17 +240,17 @@ pub(crate) struct RootArgs {
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) repo: Option<RepoLocation>,
     /// The root file that you were given (the repository's 1.root.json, or a later one)
-    #[arg(long, value_name = "FILE", requires = "repo", conflicts_with = "root_sha256")]
+    #[arg(long, value_name = "FILE", conflicts_with = "root_sha256")]
     pub(crate) root: Option<PathBuf>,
     /// The SHA-256 that the repository's 1.root.json must have
-    #[arg(long, value_name = "HEX", requires = "repo")]
+    #[arg(long, value_name = "HEX")]
     pub(crate) root_sha256: Option<String>,
     /// Believe whatever root the repository shows the first time, and pin it
     #[arg(long, requires = "repo", conflicts_with_all = ["root", "root_sha256"])]
     pub(crate) trust_on_first_use: bool,
 }
 
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct StateArgs {
     /// Where pins and accepted metadata are kept [default: the XDG data folder]
     #[arg(long, value_name = "DIR")]
@@ -241,7 +258,7 @@ pub(crate) struct StateArgs {
 }
 
 /// How registries and repositories are reached.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Access")]
 pub(crate) struct AccessArgs {
     /// A file with registry credentials, in the form of Docker's config.json

@@ -337,10 +337,13 @@ fn expect_root_is_used(signers: &SignerArgs, verifiers: &VerifierArgs) -> Result
     Ok(())
 }
 
-type Source = (Box<dyn EvidenceSource>, Option<String>, Option<Digest>);
+pub(crate) type Source = (Box<dyn EvidenceSource>, Option<String>, Option<Digest>);
 
 /// Where evidence is looked for: where the image is.
-fn source(args: &ChainArgs) -> Result<Source, Failure> {
+pub(crate) fn source(args: &ChainArgs) -> Result<Source, Failure> {
+    if let Some(pack) = &args.carried.pack {
+        return Ok((Box::new(pack.source()), None, Some(pack.index().digest)));
+    }
     match &args.image {
         Location::Registry(reference) if args.offline => {
             Err(Failure::unknown(format!("could not look for evidence of {reference}: --offline was given")))

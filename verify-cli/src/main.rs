@@ -8,6 +8,7 @@
 mod access;
 mod advisory_db;
 mod args;
+mod carried;
 mod commands;
 mod config_args;
 mod db_args;
@@ -23,6 +24,7 @@ mod failure;
 mod files;
 mod gate_args;
 mod installed_db;
+mod pack_args;
 mod pins;
 mod policy;
 mod policy_args;
@@ -31,6 +33,7 @@ mod progress;
 mod record;
 mod report;
 mod scan_text;
+mod strict_json;
 mod style;
 mod verifier_args;
 mod verifiers;
@@ -55,6 +58,8 @@ fn main() -> ExitCode {
     let done = match &verify.command {
         Command::Image(image) => commands::image::run(image),
         Command::Pull(pull) => commands::pull::run(pull),
+        Command::Pack(pack) => commands::pack::run(pack),
+        Command::Replay(replay) => commands::replay::run(replay),
         Command::Scan(call) => match &**call {
             ScanCall::One(scan) => commands::scan::run(scan),
             ScanCall::Diff(diff) => commands::diff::run(diff),

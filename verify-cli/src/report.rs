@@ -1,10 +1,12 @@
 //! The answer, for people and for programs.
 
 mod sarif;
+mod tree;
 
+use image_pack::Embedded;
 use serde::Serialize;
 use verdict_report::{Report, Word, hint};
-use verifier_lib::{Broken, Link, Stage, Status, Verdict, VerifiedImage};
+use verifier_lib::{Broken, Link, Stage, Status, Verdict, VerifiedImage, tree_of, tree_of_image};
 
 use crate::args::{PrintingArgs, VerdictFormat};
 use crate::exit::Exit;
@@ -13,8 +15,18 @@ use crate::style::{Style, out, say, shown};
 
 /// Prints the answer: the pinned reference or JSON on stdout, the rest on stderr.
 pub(crate) fn print(reference: &str, verdict: &Verdict, printing: PrintingArgs) -> Exit {
+    print_with(reference, verdict, printing, None)
+}
+
+/// As [`print`], and in JSON what a trusted verdict rests on.
+pub(crate) fn print_with(
+    reference: &str,
+    verdict: &Verdict,
+    printing: PrintingArgs,
+    proof: Option<Embedded>,
+) -> Exit {
     match printing.format {
-        VerdictFormat::Json => print_json(&Report::of(reference, verdict)),
+        VerdictFormat::Json => print_json(&Report { proof, ..Report::of(reference, verdict) }),
         VerdictFormat::Sarif => print_json(&sarif::sarif(&Report::of(reference, verdict))),
         VerdictFormat::Text => match verdict {
             Verdict::Trusted(image) => trusted(reference, image, printing.explain),
@@ -40,7 +52,7 @@ fn trusted(reference: &str, image: &VerifiedImage, explained: bool) {
     let style = Style::stderr();
     say!("{} {reference}", style.good("trusted"));
     if explained {
-        explain(links, style);
+        tree_of_image(image).iter().for_each(|top| tree::print(top, style));
     } else {
         summary(image, links);
     }
@@ -74,7 +86,7 @@ fn not_trusted(reference: &str, broken: &Broken, word: Word, explained: bool) {
     say!("{}: {what} {reference}", style.bad("error"));
     say!("  {}", shown(&broken.link.detail));
     if explained {
-        explain(&broken.proof.links, style);
+        tree_of(&broken.proof.links).iter().for_each(|top| tree::print(top, style));
     }
     if let Some(hint) = hint(&broken.link, word) {
         say!("{}: {hint}", style.faint("hint"));
@@ -93,27 +105,6 @@ pub(crate) fn print_failure(reference: &str, failure: &Failure, printing: Printi
         VerdictFormat::Json => print_json(&report),
         VerdictFormat::Sarif => print_json(&sarif::sarif(&report)),
         VerdictFormat::Text => {}
-    }
-}
-
-/// The chain, a link a line.
-fn explain(links: &[Link], style: Style) {
-    for link in links {
-        let mark = match link.status {
-            Status::Passed => style.good("ok     "),
-            Status::Deferred => style.unsure("later  "),
-            Status::Broken => style.bad("BROKEN "),
-            Status::Unknown => style.unsure("unknown"),
-        };
-        say!("  {mark} {:<9} {}", link.stage.name(), shown(&link.subject));
-        say!("            {:<7} {}", "", style.faint(&shown(&link.detail)));
-        for key in &link.key_ids {
-            say!("            {:<7} {}", "", style.faint(&format!("key {}", shown(key))));
-        }
-        if let (Some(expected), Some(got)) = (&link.expected, &link.got) {
-            say!("            {:<7} expected {}", "", shown(expected));
-            say!("            {:<7} got      {}", "", shown(got));
-        }
     }
 }
 

@@ -97,8 +97,8 @@ fn explain_prints_every_link_in_order() {
     let run = story.image(&["--explain"]);
     let mut rest = run.err.as_str();
     for link in [
-        "trust",
         "reference",
+        "trust",
         "root",
         "timestamp",
         "snapshot",

@@ -17,12 +17,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("image-evidence", &["tuf-core", "oci-image", "image-signatures"]),
     // Signers are counted there, also when rules are rehearsed (docs/src/adr/0020).
     ("image-policy", &["tuf-core", "oci-image", "image-evidence"]),
+    // Packs stand in for the network: they hand over bytes, and decide nothing (docs/src/adr/0021).
+    ("image-pack", &["tuf-core", "tuf-client", "oci-image", "verifier-lib"]),
     ("publish-store", &["oci-image"]),
     ("scan-engines", &["image-scan"]),
     ("signing-keys", &["tuf-core"]),
     ("tuf-client", &["tuf-core", "oci-image"]),
     ("verifier-lib", &["tuf-core", "tuf-client", "oci-image", "image-evidence"]),
-    ("verdict-report", &["verifier-lib"]),
+    ("verdict-report", &["image-pack", "verifier-lib"]),
     ("binding-calls", &["tuf-core", "tuf-client", "oci-image", "verdict-report", "verifier-lib"]),
     ("hallmark-ffi", &["binding-calls"]),
     ("hallmark-python", &["binding-calls"]),
@@ -48,6 +50,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "oci-image",
             "advisories",
             "image-evidence",
+            "image-pack",
             "image-policy",
             "image-scan",
             "image-signatures",

@@ -100,7 +100,7 @@ pub(crate) fn run(args: &AttestArgs) -> Result<Exit, Failure> {
     asked.expect_sensible()?;
     let mut seen = Sighting::begin(&RecordArgs::default(), chain)?;
     let printing = PrintingArgs { explain: false, format: VerdictFormat::Text };
-    let Answer { name, verdict, pieces } = asked.judge(|access| {
+    let Answer { name, verdict, pieces, .. } = asked.judge(|access| {
         subject = Some(Subject::of(access)?);
         Ok(())
     }, &mut seen)?;

@@ -1,12 +1,14 @@
 //! `verify image`: runs the chain and prints what to pull.
 
+use image_pack::{Embedded, Recorder};
 use oci_image::Platform;
 use verifier_lib::evidence::Judged;
 use verifier_lib::{Layers, Platforms, Verdict, Verification, VerifiedImage};
 
-use crate::access::{Access, now};
+use crate::access::{Access, now, trusted_name};
 use crate::advisory_db::AdvisoryDb;
-use crate::args::{ChainArgs, ImageArgs};
+use crate::args::{ChainArgs, ImageArgs, VerdictFormat};
+use crate::carried;
 use crate::commands::scan::{self, Rulings};
 use crate::evidence::{self, Searched};
 use crate::evidence_args::DemandArgs;
@@ -20,16 +22,38 @@ use crate::record::Sighting;
 use crate::report;
 
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
-    let ImageArgs { chain, policy, demand, scan, gate, record, printing } = args;
-    let asked = Asked { chain, policy, demand, scan: *scan, gate, recorded: record.record.is_some() };
+    let ImageArgs { policy, demand, scan, gate, record, printing, .. } = args;
+    if args.with_proof && printing.format != VerdictFormat::Json {
+        return Err(Failure::usage("a proof can be put into JSON only").hint("add --format json"));
+    }
+    let chain = given(args).inspect_err(|failure| {
+        let pack = args.pack.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        report::print_failure(&pack, failure, *printing);
+    })?;
+    let asked = Asked { chain: &chain, policy, demand, scan: *scan, gate, recorded: record.record.is_some() };
     asked.expect_sensible()?;
-    let mut seen = Sighting::begin(record, chain)?;
+    let mut seen = Sighting::begin(record, &chain)?;
     let answer = asked.judge(|_| Ok(()), &mut seen);
     let answer = answer.or_else(|failure| Err(seen.failed(&failure).err().unwrap_or(failure)));
     let answer = answer.inspect_err(|failure| {
-        report::print_failure(&chain.image.to_string(), failure, *printing);
+        let image = trusted_name(&chain).map_or_else(|_| chain.image.to_string(), |name| name.to_string());
+        let image = if args.pack.is_some() { image } else { args.chain.image.to_string() };
+        report::print_failure(&image, failure, *printing);
     })?;
-    Ok(report::print(&answer.name, &answer.verdict, *printing))
+    Ok(report::print_with(&answer.name, &answer.verdict, *printing, answer.proof))
+}
+
+/// The chain as it was asked for: from a pack, where there is one, and with notes, where a proof is wanted.
+fn given(args: &ImageArgs) -> Result<ChainArgs, Failure> {
+    let mut chain = match &args.pack {
+        Some(pack) => carried::from_pack(pack, &args.chain)?,
+        None => args.chain.clone(),
+    };
+    if args.with_proof {
+        chain.at = Some(now(&chain));
+        chain.carried.recorder = Some(Recorder::default());
+    }
+    Ok(chain)
 }
 
 /// What is asked about an image.
@@ -50,6 +74,8 @@ pub(crate) struct Answer {
     pub(crate) verdict: Verdict,
     /// The evidence that was weighed, where any was demanded.
     pub(crate) pieces: Vec<Judged>,
+    /// What a trusted verdict rests on, where that is wanted.
+    pub(crate) proof: Option<Embedded>,
 }
 
 impl Asked<'_> {
@@ -72,7 +98,7 @@ impl Asked<'_> {
             Ok(applied) => applied,
             Err((name, verdict)) => {
                 seen.end(&verdict)?;
-                return Ok(Answer { name: name.to_string(), verdict, pieces: Vec::new() });
+                return Ok(Answer { name: name.to_string(), verdict, pieces: Vec::new(), proof: None });
             }
         };
         let chain = applied.as_ref().map_or(self.chain, |applied| &applied.chain);
@@ -124,7 +150,14 @@ impl Asked<'_> {
         if matches!(verdict, Verdict::Trusted(_)) {
             access.trusted()?;
         }
-        Ok(Answer { name: access.name.to_string(), verdict, pieces })
+        let proof = match (&verdict, &chain.carried.recorder) {
+            (Verdict::Trusted(image), Some(recorder)) => {
+                let draft = carried::draft(&access, chain, image, recorder)?;
+                Some(draft.embedded(carried::stamp(chain)))
+            }
+            _ => None,
+        };
+        Ok(Answer { name: access.name.to_string(), verdict, pieces, proof })
     }
 }
 

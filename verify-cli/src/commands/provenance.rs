@@ -10,6 +10,7 @@ use verifier_lib::{Layers, Verdict};
 
 use crate::access::Access;
 use crate::args::{ChainArgs, Format, RootArgs};
+use crate::carried::Carried;
 use crate::commands::evidence::{GapReport, SignerReport};
 use crate::commands::image::verify;
 use crate::evidence::{Gathered, Standing, gather_by};
@@ -500,6 +501,7 @@ fn verdict(name: Reference, chain: &ChainArgs) -> (&'static str, String) {
         state: chain.state.clone(),
         root: RootArgs::default(),
         access: chain.access.clone(),
+        carried: Carried::default(),
     };
     let access = match Access::of(&chain) {
         Ok(access) => access,

@@ -9,6 +9,7 @@ use crate::args::{ChainArgs, PullArgs};
 use crate::commands::image::{demanded, verify};
 use crate::commands::scan::{self, Rulings};
 use crate::evidence;
+use crate::evidence_args::DemandArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::policy::{self, Applied};
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
         }
     };
     let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
-    let done = trusted(args, chain, applied.as_ref(), &mut seen);
+    let done = trusted(&args.demand, chain, applied.as_ref(), &mut seen);
     let done = done.or_else(|failure| Err(seen.failed(&failure).err().unwrap_or(failure)));
     let (access, verdict) = done.inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);
@@ -55,8 +56,8 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
 }
 
 /// The chain, and all that is demanded besides. What a scan stops is never written.
-fn trusted(
-    args: &PullArgs,
+pub(crate) fn trusted(
+    demand: &DemandArgs,
     chain: &ChainArgs,
     applied: Option<&Applied>,
     seen: &mut Sighting,
@@ -68,7 +69,7 @@ fn trusted(
     let access = Access::of(chain)?;
     let verdict = verify(&access, chain, Layers::Defer);
     seen.chain(&access, &verdict);
-    let (verdict, _) = demanded(verdict, &args.demand, chain, applied, seen)?;
+    let (verdict, _) = demanded(verdict, demand, chain, applied, seen)?;
     let verdict = match (verdict, &rules) {
         (Verdict::Trusted(image), Some((db, rules))) => {
             let keys = applied.map_or(&[][..], |applied| &applied.vex_keys);

@@ -14,6 +14,7 @@
 mod attested;
 mod docker;
 mod images;
+mod packs;
 mod places;
 mod publisher;
 mod python_tuf;

@@ -14,7 +14,7 @@ use crate::support::{Ran, oci, run, skipped, succeeds};
 const NAME: &str = "registry.example.com/acme/web:1.4";
 
 /// A Python that has the package `tuf`. `None`, loudly, where there is none.
-fn python() -> Option<Command> {
+pub(crate) fn python() -> Option<Command> {
     let program = std::env::var_os("HALLMARK_PYTHON").unwrap_or_else(|| "python3".into());
     let imports = "import tuf.ngclient, cryptography";
     let has = Command::new(&program).args(["-c", imports]).output().is_ok_and(|ran| ran.status.success());
