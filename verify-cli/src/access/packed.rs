@@ -8,7 +8,7 @@ use oci_image::Reference;
 use tuf_client::{Client, DirStore, MemoryStore, Transport};
 use verifier_lib::{Link, Stage, Status};
 
-use super::{Access, ChosenRoot, now, private_dir, read_root, state_dir, trusted_name};
+use super::{Access, ChosenRoot, RootId, bootstrapped, now, private_dir, read_root, state_dir, trusted_name};
 use crate::args::{ChainArgs, RootArgs, StateArgs};
 use crate::carried::Carried;
 use crate::failure::Failure;
