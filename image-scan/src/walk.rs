@@ -338,7 +338,8 @@ mod tests {
         for (before, refused) in [(limits::ENTRIES_MAX - 3, false), (limits::ENTRIES_MAX - 2, true)] {
             let mut walk = Walk::keeping(HashMap::new());
             walk.entries = before;
-            let walked = walk.layer(0, &files(3)[..]);
+            let archive = files(3);
+            let walked = walk.layer(0, &archive[..]);
             assert_eq!(
                 walked.map(|_| ()).map_err(|error| format!("{error:?}")),
                 if refused { Err("TooMany { what: \"files\", limit: 5000000 }".to_owned()) } else { Ok(()) }
@@ -354,7 +355,8 @@ mod tests {
                 content: Content::Bytes(vec![0; limits::KEPT_MAX / 16 + 1]),
             })),
         );
-        let why = walk.layer(0, &files(1)[..]).map(|_| ()).unwrap_err();
+        let archive = files(1);
+        let why = walk.layer(0, &archive[..]).map(|_| ()).unwrap_err();
         assert!(matches!(why, WalkError::TooMany { what: "bytes of package databases", .. }));
     }
 }
