@@ -1,5 +1,5 @@
-//! A file of advisories, of which the sums are not looked at: a fuzzer would find nothing behind them. The first byte
-//! chooses what is asked. What is found is told the same way twice.
+//! A file of advisories, of which the sums are not looked at, and whose head is given the right lengths: a fuzzer would
+//! find nothing behind them. The first byte chooses what is asked. What is found is told the same way twice.
 
 use advisories::{Coverage, Database, Ecosystem, Package};
 
@@ -16,7 +16,7 @@ const QUESTIONS: [(&str, &str, &str); 6] = [
 /// Opens it and asks.
 pub fn run(bytes: &[u8]) -> bool {
     let Some((which, file)) = bytes.split_first() else { return false };
-    let Ok(database) = Database::from_bytes_without_sums(file.to_vec()) else { return false };
+    let Ok(database) = Database::from_bytes_without_sums(measured(file.to_vec())) else { return false };
     let _ = database.info();
     let (ecosystem, name, version) = QUESTIONS[usize::from(*which) % QUESTIONS.len()];
     let package = Package {
@@ -33,4 +33,15 @@ pub fn run(bytes: &[u8]) -> bool {
     let Ok(answer) = answer else { return false };
     assert!(answer.matches.iter().all(|one| !one.id.is_empty()), "{answer:?}");
     covered && !answer.matches.is_empty()
+}
+
+/// The file says how long it is, and that its index goes on to its end.
+fn measured(mut file: Vec<u8>) -> Vec<u8> {
+    let length = file.len() as u64;
+    if let Some(head) = file.first_chunk_mut::<44>() {
+        let index = u64::from_le_bytes(*head[16..].first_chunk().expect("eight bytes"));
+        head[24..32].copy_from_slice(&length.saturating_sub(index).to_le_bytes());
+        head[36..44].copy_from_slice(&length.to_le_bytes());
+    }
+    file
 }

@@ -13,6 +13,7 @@ pub mod advisories;
 pub mod authoring;
 pub mod canonical;
 pub mod catalog;
+pub mod changed;
 pub mod engine;
 pub mod envelope;
 pub mod evidence;

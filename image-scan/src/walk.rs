@@ -324,3 +324,47 @@ const DATABASES: [&[u8]; 11] = [
 fn too_many(what: &'static str, limit: usize) -> WalkError {
     WalkError::TooMany { what, limit: u64::try_from(limit).unwrap_or(u64::MAX) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Headers of empty files, as an archive has them.
+    fn files(count: u32) -> Vec<u8> {
+        let mut archive = tar::Builder::new(Vec::new());
+        for number in 0..count {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(0);
+            archive.append_data(&mut header, number.to_string(), &b""[..]).unwrap();
+        }
+        archive.into_inner().unwrap()
+    }
+
+    /// Ten million files would take a minute to pass over: the walk is begun when most of them have been.
+    #[test]
+    fn the_first_entry_beyond_the_bound_is_refused() {
+        for (before, refused) in [(limits::ENTRIES_MAX - 3, false), (limits::ENTRIES_MAX - 2, true)] {
+            let mut walk = Walk::keeping(HashMap::new());
+            walk.entries = before;
+            let archive = files(3);
+            let walked = walk.layer(0, &archive[..]);
+            assert_eq!(
+                walked.map(|_| ()).map_err(|error| format!("{error:?}")),
+                if refused { Err("TooMany { what: \"files\", limit: 5000000 }".to_owned()) } else { Ok(()) }
+            );
+        }
+        // What is kept is bounded, too, whatever layer it came with.
+        let mut walk = Walk::keeping(HashMap::new());
+        walk.tree.put(
+            0,
+            b"a".to_vec(),
+            What::File(Arc::new(Kept {
+                wanted: Wanted::DpkgPart,
+                content: Content::Bytes(vec![0; limits::KEPT_MAX / 16 + 1]),
+            })),
+        );
+        let archive = files(1);
+        let why = walk.layer(0, &archive[..]).map(|_| ()).unwrap_err();
+        assert!(matches!(why, WalkError::TooMany { what: "bytes of package databases", .. }));
+    }
+}

@@ -278,7 +278,10 @@ fn what_nobody_answers_for_any_more_is_new() {
     let plain = report(debian(&[("bash", "5.2")]), &BASH);
     let answered = plain.clone().gated(&rules, now);
     let diff = between(&answered, &plain);
-    assert_eq!(brief(&diff.findings.new), ["CVE-1 bash [] -> [\"5.2\"]: nobody answers for it any more"]);
+    assert_eq!(
+        brief(&diff.findings.new),
+        ["CVE-1 bash [\"5.2\"] -> [\"5.2\"]: nobody answers for it any more"]
+    );
     let diff = between(&plain, &answered);
     assert_eq!(
         brief(&diff.findings.gone),
