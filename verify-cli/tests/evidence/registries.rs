@@ -26,7 +26,9 @@ impl Story {
     }
 
     fn flood(&self, count: usize) {
-        (0..count).for_each(|number| drop(self.attach(&self.top, BUNDLE, format!("junk {number}").as_bytes())));
+        for number in 0..count {
+            self.attach(&self.top, BUNDLE, format!("junk {number}").as_bytes());
+        }
     }
 }
 
@@ -123,8 +125,9 @@ fn manifests_without_end_hinder_nobody() {
     let story = Story::begin();
     let subject = json!({ "mediaType": story.top.media_type, "digest": story.top.digest, "size": story.top.size });
     let large = json!({ "schemaVersion": 2, "mediaType": media::OCI_MANIFEST, "subject": subject,
-        "config": { "mediaType": media::OCI_EMPTY, "digest": Digest::of(b"{}"), "size": 2 }, "layers": [],
-        "annotations": { "long": "x".repeat(5 << 20) } });
+        "config": { "mediaType": media::OCI_EMPTY, "digest": Digest::of(b"{}"), "size": 2 },
+        "layers": [{ "mediaType": BUNDLE, "digest": Digest::of(b"{}"), "size": 2,
+            "annotations": { "long": "x".repeat(5 << 20) } }] });
     let large = large.to_string();
     story.fake.put_manifest(REPO, "large", media::OCI_MANIFEST, large.as_bytes());
     let endless = story.attach(&story.top, BUNDLE, b"another");
@@ -228,5 +231,37 @@ fn what_is_asked_for_is_asked_once_and_nothing_else() {
     story.sign(&story.top, "a", &[Format::Cosign2, Format::Cosign3]);
     story.fake.clear_log();
     ends(&story.demand("1", &["a.pub"], &[]), 0, "");
-    panic!("{:#?}", story.requests());
+    let index: Value =
+        serde_json::from_slice(&story.fake.manifest(REPO, &story.top.digest.to_string()).unwrap().1).unwrap();
+    let child = index["manifests"][0]["digest"].as_str().unwrap().replace(':', "-");
+    let top = story.top.digest.to_string().replace(':', "-");
+    let (of_child, of_top) = (child.replace('-', ":"), top.replace('-', ":"));
+    let others = ["blobs/sha256:", "manifests/sha256:"];
+    let short = |request: &String| {
+        let known = [(&top, "TOP"), (&child, "CHILD"), (&of_top, "TOP"), (&of_child, "CHILD")];
+        let mut text = known.iter().fold(request.clone(), |text, (from, to)| text.replace(*from, to));
+        if let Some(end) = others.iter().find_map(|start| Some(text.find(start)? + start.len())) {
+            text.truncate(end);
+        }
+        text
+    };
+    let requests: Vec<_> = story.requests().iter().map(short).collect();
+    let expected = [
+        // the image itself
+        "GET manifests/1.4",
+        "GET manifests/CHILD",
+        "GET blobs/sha256:",
+        // cosign's tags, with one signature
+        "GET manifests/TOP.sig",
+        "GET blobs/sha256:",
+        "GET manifests/TOP.att",
+        "GET manifests/CHILD.sig",
+        "GET manifests/CHILD.att",
+        // what refers to it, with one bundle
+        "GET referrers/TOP",
+        "GET manifests/sha256:",
+        "GET blobs/sha256:",
+        "GET referrers/CHILD",
+    ];
+    assert_eq!(requests, expected);
 }
