@@ -5,7 +5,6 @@
 //! before anything is verified, and signs nothing but the statement.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use image_evidence::{Builder, Predicate, VERIFICATION_SUMMARY};
