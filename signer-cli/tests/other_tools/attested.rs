@@ -35,7 +35,10 @@ fn cosign_and_openssl_verify_what_was_attested() {
     for (kind, predicate) in [
         ("spdx", json!({ "spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "packages": [] })),
         ("cyclonedx", json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "components": [] })),
-        ("slsaprovenance", json!({ "builder": { "id": "https://ci" }, "buildType": "https://b", "materials": [] })),
+        (
+            "slsaprovenance",
+            json!({ "builder": { "id": "https://ci" }, "buildType": "https://b", "materials": [] }),
+        ),
         (
             "slsaprovenance1",
             json!({
@@ -99,13 +102,19 @@ fn envelope_by_openssl(stage: &Stage, digest: &str, public: &std::path::Path) {
         };
         decoded(&envelope["payload"], "payload");
         decoded(&envelope["signatures"][0]["sig"], "sig");
-        let (kind, payload) =
-            (envelope["payloadType"].as_str().unwrap(), fs::read(file("payload")).unwrap());
+        let (kind, payload) = (envelope["payloadType"].as_str().unwrap(), fs::read(file("payload")).unwrap());
         let mut signed = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
         signed.extend(&payload);
         fs::write(file("pae"), &signed).unwrap();
-        let verify =
-            ["dgst", "-sha256", "-verify", public.to_str().unwrap(), "-signature", &file("sig"), &file("pae")];
+        let verify = [
+            "dgst",
+            "-sha256",
+            "-verify",
+            public.to_str().unwrap(),
+            "-signature",
+            &file("sig"),
+            &file("pae"),
+        ];
         assert_eq!(run("openssl", &verify), "Verified OK\n");
         signed.push(b' ');
         fs::write(file("pae"), &signed).unwrap();

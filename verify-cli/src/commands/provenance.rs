@@ -17,8 +17,8 @@ use crate::evidence_args::ProvenanceArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::report::print_json;
-use crate::verifier_args::VerifierArgs;
 use crate::style::{Style, in_a_line, out, short_digests};
+use crate::verifier_args::VerifierArgs;
 
 /// The version of the JSON form. It grows only by new members.
 const REPORT_VERSION: u32 = 1;
@@ -150,11 +150,13 @@ impl From<Step> for StepReport {
 }
 
 pub(crate) fn run(args: &ProvenanceArgs) -> Result<Exit, Failure> {
-    let gathered = gather(&args.chain, args.printing, &args.signers, &VerifierArgs::default()).inspect_err(|failure| {
-        if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {
-            print_json(&Report::failed(args.chain.image.to_string(), verdict, failure.what()));
-        }
-    })?;
+    let gathered = gather(&args.chain, args.printing, &args.signers, &VerifierArgs::default()).inspect_err(
+        |failure| {
+            if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {
+                print_json(&Report::failed(args.chain.image.to_string(), verdict, failure.what()));
+            }
+        },
+    )?;
     let report = Report::of(&gathered, args);
     match args.printing.format {
         Format::Json => print_json(&report),

@@ -81,7 +81,12 @@ fn every_false_verdict_is_refused_and_says_why() {
     for (key, hours, changed, why) in [
         ("b", 1, json!({}), "expected a verification summary by"),
         ("stranger", 1, json!({}), "expected a verification summary by"),
-        ("a", 1, json!({ "verifier": { "id": "https://other.example.com" } }), "who was not given as verifier"),
+        (
+            "a",
+            1,
+            json!({ "verifier": { "id": "https://other.example.com" } }),
+            "who was not given as verifier",
+        ),
         ("a", 1, json!({ "resourceUri": "registry.example.com/acme/other:1.4" }), "one about"),
         ("a", 1, json!({ "resourceUri": "https://registry.example.com/acme/web" }), "one about"),
         ("a", 24 * 8, json!({}), "expected one after"),
@@ -111,8 +116,7 @@ fn a_verdict_on_another_image_or_without_a_signature_counts_for_nothing() {
     let passed = statement(&story.top, VSA, &summary(&story, 1, &json!({})));
     story.attach(&story.top, IN_TOTO, passed.to_string().as_bytes());
     let mut failed = summary(&story, 1, &json!({ "verificationResult": "FAILED" }));
-    let signed: Value =
-        serde_json::from_slice(&bundle("a", &statement(&story.top, VSA, &failed))).unwrap();
+    let signed: Value = serde_json::from_slice(&bundle("a", &statement(&story.top, VSA, &failed))).unwrap();
     failed["verificationResult"] = json!("PASSED");
     let mut changed = signed.clone();
     let payload: Value = serde_json::from_slice(&bundle("a", &statement(&story.top, VSA, &failed))).unwrap();
@@ -122,11 +126,8 @@ fn a_verdict_on_another_image_or_without_a_signature_counts_for_nothing() {
     assert_eq!(run.code, 1, "{}", run.stderr);
     assert!(run.stderr.contains(&format!("by {ID}, got none")), "{}", run.stderr);
     let report = story.evidence(&["--verifier", &format!("{ID}=a.pub")]);
-    let expected = [
-        pair("refused", "other-key"),
-        pair("refused", "other-subject"),
-        pair("refused", "unsigned"),
-    ];
+    let expected =
+        [pair("refused", "other-key"), pair("refused", "other-subject"), pair("refused", "unsigned")];
     assert_eq!(outcomes(&report), expected);
     // A simple verification result says nothing of the name, and is no such verdict.
     let result = json!({ "verifier": { "id": ID }, "timeCreated": story.endpoints.now.to_rfc3339(), "properties": ["X"] });
@@ -143,7 +144,12 @@ fn the_last_word_of_a_verifier_counts() {
     let story = Story::begin();
     story.summarise(&story.top, "a", 3, &json!({}));
     assert_eq!(story.by_verifier(&[]).code, 0);
-    story.summarise(&story.top, "a", 2, &json!({ "verificationResult": "FAILED", "verifiedLevels": ["FAILED"] }));
+    story.summarise(
+        &story.top,
+        "a",
+        2,
+        &json!({ "verificationResult": "FAILED", "verifiedLevels": ["FAILED"] }),
+    );
     let failed = story.by_verifier(&[]);
     assert_eq!(failed.code, 1, "{}", failed.stderr);
     assert!(failed.stderr.contains(&format!("{ID} refused it at")), "{}", failed.stderr);
