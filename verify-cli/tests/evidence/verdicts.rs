@@ -211,7 +211,7 @@ fn what_the_metadata_names_is_fresh_and_what_it_names_no_more_is_only_signed() {
     let tag = image_signatures::signature_tag(story.top.digest).unwrap();
     let (_, bytes) = story.fake.manifest(crate::REPO, tag.as_str()).unwrap();
     let signature: Value = serde_json::from_slice(&bytes).unwrap();
-    let blob = signature["layers"][0]["digest"].as_str().unwrap().parse().unwrap();
+    let blob: oci_image::Digest = signature["layers"][0]["digest"].as_str().unwrap().parse().unwrap();
     story.name(&[manifest, blob]);
     let both = fresh(&story, &[&["--format", "json"], &signers[..]].concat());
     assert_eq!(both.code, 0, "{}", both.stderr);
@@ -220,6 +220,11 @@ fn what_the_metadata_names_is_fresh_and_what_it_names_no_more_is_only_signed() {
     let evidence: Vec<_> = links.iter().filter(|link| link["stage"] == "evidence").collect();
     assert_eq!(evidence.len(), 2);
     assert!(evidence.iter().all(|link| link["fresh"] == true), "{evidence:?}");
+    // A registry that has an error of its own for the manifest of what is a blob: it is found all the same.
+    story.fake.set_fault(Place::manifest(crate::REPO, &blob.to_string()), Fault::Unavailable);
+    let listed = story.evidence(&["--verifier", &format!("{ID}=a.pub")]);
+    assert_eq!(listed["gaps"], json!([]));
+    story.fake.clear_faults();
     // Revoked: still signed, and fresh no more.
     story.name(&[blob]);
     assert_eq!(fresh(&story, &[]).code, 1);
