@@ -335,7 +335,11 @@ mod tests {
     fn a_summary_that_doesnt_count_says_why() {
         let nothing = |got: &str| format!("expected a verification summary by {ID}, got {got}");
         for (key, changed, why) in [
-            ("b", json!({}), nothing(&format!("one signed by key b.pub, who was not given as verifier {ID}"))),
+            (
+                "b",
+                json!({}),
+                nothing(&format!("one signed by key b.pub, who was not given as verifier {ID}")),
+            ),
             (
                 "a",
                 json!({ "verifier": { "id": "https://other" } }),

@@ -105,8 +105,7 @@ impl Attesting<'_> {
             predicate: self.predicate,
         };
         let format = Format::Cosign3;
-        serde_json::to_vec(&statement)
-            .map_err(|why| SigningError::NotSigned { format, why: why.to_string() })
+        serde_json::to_vec(&statement).map_err(|why| SigningError::NotSigned { format, why: why.to_string() })
     }
 
     /// Signs for all, or for none.

@@ -68,7 +68,9 @@ const BOTH: [Format; 2] = [Format::Cosign2, Format::Cosign3];
 
 #[test]
 fn both_forms_are_pushed_once_hold_the_predicate_to_the_letter_and_name_themselves() {
-    for (lists, key) in [true, false].into_iter().flat_map(|lists| keys().into_iter().map(move |key| (lists, key))) {
+    for (lists, key) in
+        [true, false].into_iter().flat_map(|lists| keys().into_iter().map(move |key| (lists, key)))
+    {
         let story = Story::begin(lists);
         let predicate = "{\"b\": 1.50,  \"a\":[ ]}";
         let made = story.attest(key.as_ref(), predicate, &BOTH);

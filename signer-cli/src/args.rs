@@ -43,7 +43,6 @@ Example, from nothing to a repository that any web server can serve:
   signer add registry.example.com/acme/web:1.4
   signer publish
 Then serve ./trust/published, and hand ./trust/published/metadata/1.root.json to your users.
-
 Exit: 0 done, 1 refused, 2 wrong call or passphrase, 3 could not tell (nothing answered)";
 
 const INIT: &str = "\

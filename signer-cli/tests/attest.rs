@@ -93,7 +93,10 @@ fn what_is_staged_is_named_until_it_is_revoked_and_can_be_replaced() {
     let shown = stage.desk.signer(&["diff"]).ok();
     assert!(shown.stdout.contains("evidence: 1 named"), "{}", shown.stdout);
     stage.desk.signer(&["publish"]).ok();
-    assert_eq!((stage.evidence(&tag), stage.evidence(&by_digest)), (vec![first.clone()], vec![first.clone()]));
+    assert_eq!(
+        (stage.evidence(&tag), stage.evidence(&by_digest)),
+        (vec![first.clone()], vec![first.clone()])
+    );
     // The image still means what it meant, and whoever adds it once more changes nothing.
     assert_eq!(stage.desk.trusted(&tag), Some(digest.clone()));
     stage.desk.signer(&["add", &tag]).ok();
@@ -160,7 +163,13 @@ fn without_a_repository_it_is_signed_and_pushed_by_a_key_that_lives_elsewhere() 
     // From a pipe, as `verify scan` writes it.
     let name = stage.name("1");
     let all = ["attest", &name, "--type", "spdx", "--predicate", "-", "--key", &key, "--format", "json"];
-    let mut child = elsewhere.command(&all).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = elsewhere
+        .command(&all)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(&fs::read(stage.desk.path("sbom.json")).unwrap()).unwrap();
     let said = Said::of(&child.wait_with_output().unwrap()).ok();
     assert_eq!(said.json()["image"], format!("{}/acme/web@{digest}", stage.registry.host()));
@@ -181,16 +190,33 @@ fn what_is_no_such_predicate_is_refused_and_nothing_is_pushed() {
         ("cyclonedx", spdx.to_string(), "expected a CycloneDX document"),
         ("cyclonedx", json!({ "bomFormat": "CycloneDX" }).to_string(), "it has no specVersion"),
         ("slsaprovenance1", spdx.to_string(), "expected SLSA provenance"),
-        ("slsaprovenance1", json!({ "buildDefinition": { "buildType": "x" }, "runDetails": {} }).to_string(), "its builder has no id"),
+        (
+            "slsaprovenance1",
+            json!({ "buildDefinition": { "buildType": "x" }, "runDetails": {} }).to_string(),
+            "its builder has no id",
+        ),
         ("slsaprovenance", spdx.to_string(), "it has no buildType"),
         ("openvex", spdx.to_string(), "its @context is none of OpenVEX"),
-        ("openvex", json!({ "@context": "https://openvex.dev/ns/v0.2.0", "author": "a", "statements": [] }).to_string(), "it has no statements"),
+        (
+            "openvex",
+            json!({ "@context": "https://openvex.dev/ns/v0.2.0", "author": "a", "statements": [] })
+                .to_string(),
+            "it has no statements",
+        ),
         ("vuln", spdx.to_string(), "expected a result of a scanner"),
-        ("https://slsa.dev/verification_summary/v1", json!({ "verifier": { "id": "x" } }).to_string(), "missing field"),
+        (
+            "https://slsa.dev/verification_summary/v1",
+            json!({ "verifier": { "id": "x" } }).to_string(),
+            "missing field",
+        ),
         ("https://example.com/reviewed/v1", "[]".to_owned(), "expected a predicate that is an object"),
         ("https://example.com/reviewed/v1", r#"{"a":1,"a":2}"#.to_owned(), "member \"a\" twice"),
         ("https://example.com/reviewed/v1", "{} {}".to_owned(), "trailing characters"),
-        ("https://example.com/reviewed/v1", format!("{}{}{}", "{\"a\":", "[".repeat(100), "]".repeat(100)) + "}", "nested too deeply"),
+        (
+            "https://example.com/reviewed/v1",
+            format!("{}{}{}", "{\"a\":", "[".repeat(100), "]".repeat(100)) + "}",
+            "nested too deeply",
+        ),
         ("https://example.com/reviewed/v1", String::new(), "EOF"),
     ] {
         fs::write(stage.desk.path("predicate"), &document).unwrap();
@@ -210,7 +236,16 @@ fn what_is_no_such_predicate_is_refused_and_nothing_is_pushed() {
         &["attest", &name][..],
         &["attest", &name, "--type", "spdx"],
         &["attest", &name, "--stage", "--revoke", "sha256:00"],
-        &["attest", &name, "--type", "https://sigstore.dev/cosign/sign/v1", "--predicate", "sbom.json", "--key", "ci"],
+        &[
+            "attest",
+            &name,
+            "--type",
+            "https://sigstore.dev/cosign/sign/v1",
+            "--predicate",
+            "sbom.json",
+            "--key",
+            "ci",
+        ],
     ] {
         assert_eq!(stage.desk.signer(wrong).code, 2, "{wrong:?}");
     }

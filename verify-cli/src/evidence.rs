@@ -128,8 +128,7 @@ pub(crate) fn gather_by(
     access.trusted()?;
     let subjects = Subjects::of(&image);
     let repository = access.name.name().to_string();
-    let (pieces, gaps) =
-        found_by(source.as_ref(), &subjects, &repository, (&trust, verifiers.as_ref()), now);
+    let (pieces, gaps) = found_by(source.as_ref(), &subjects, &repository, (&trust, verifiers.as_ref()), now);
     Ok(Gathered {
         reference: access.name.to_string(),
         standing: Standing::Trusted,

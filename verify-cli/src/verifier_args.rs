@@ -169,7 +169,9 @@ mod tests {
         assert_eq!(given.id, "https://ci.example.com/?stage=prod");
         assert!(matches!(given.by, SignsForIt::Key(file) if file == PathBuf::from("keys/ci.pub")));
         let given = given_verifier("https://ci=identity:ci@example.com,https://issuer").unwrap();
-        assert!(matches!(given.by, SignsForIt::Identity(who, by) if who == "ci@example.com" && by == "https://issuer"));
+        assert!(
+            matches!(given.by, SignsForIt::Identity(who, by) if who == "ci@example.com" && by == "https://issuer")
+        );
         for bad in ["", "ci.pub", "ci=ci.pub", "https://ci=", "https://ci=identity:x", "https://c i=ci.pub"] {
             given_verifier(bad).unwrap_err();
         }

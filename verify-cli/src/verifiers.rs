@@ -56,12 +56,7 @@ impl Verifiers {
     }
 
     /// Takes the summaries out of what was found, and weighs them.
-    pub(crate) fn judge(
-        &self,
-        pieces: &mut Vec<Found>,
-        repository: &str,
-        now: DateTime<Utc>,
-    ) -> Vec<Judged> {
+    pub(crate) fn judge(&self, pieces: &mut Vec<Found>, repository: &str, now: DateTime<Utc>) -> Vec<Judged> {
         let (summaries, others): (Vec<_>, Vec<_>) = std::mem::take(pieces).into_iter().partition(is_summary);
         *pieces = others;
         evidence::judge(summaries, repository, &self.trust, now)

@@ -122,7 +122,10 @@ fn fetched(registry: &Registry, name: &Reference, meant: Option<Digest>) -> Resu
     let image = Image::fetch_from(registry, &wanted)
         .map_err(|failure| failure.detail("nothing was signed: an attestation lies beside its image"))?;
     if meant.is_none() && name.digest().is_none() {
-        terminal::note(&format!("no metadata here says what {name} means: {} has {}", image.source, image.digest));
+        terminal::note(&format!(
+            "no metadata here says what {name} means: {} has {}",
+            image.source, image.digest
+        ));
     }
     Ok(image)
 }
@@ -172,7 +175,9 @@ fn predicate(args: &AttestArgs) -> Result<Box<RawValue>, Failure> {
             let read = std::io::stdin().lock().take(most.saturating_add(1)).read_to_end(&mut bytes);
             read.map_err(|why| Failure::unknown(format!("standard input: {why}")))?;
             if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
-                return Err(Failure::usage(format!("expected a predicate of at most {most} bytes, got more")));
+                return Err(Failure::usage(format!(
+                    "expected a predicate of at most {most} bytes, got more"
+                )));
             }
             bytes
         }
@@ -221,8 +226,7 @@ fn stage(
         let _lock = repository.lock_unless(args.rehearsal)?;
         let published = Published::read(repository, store.as_ref())?;
         let mut staged = Staged::read(repository)?;
-        let named =
-            evidence::stage(&args.name, digest, (added, &args.revoke), &published, &mut staged)?;
+        let named = evidence::stage(&args.name, digest, (added, &args.revoke), &published, &mut staged)?;
         if !args.rehearsal.dry_run {
             staged.write()?;
         }
@@ -248,7 +252,9 @@ fn line(pushed: &Result<Attached, PushError>) -> Line {
             let place = match &written.place {
                 Place::Tag(tag) => format!("tag {tag}"),
                 Place::Referrer(ReferrersPlace::Api) => "listed by the registry".to_owned(),
-                Place::Referrer(ReferrersPlace::Tag) => format!("listed under tag sha256-{}", written.image.hex()),
+                Place::Referrer(ReferrersPlace::Tag) => {
+                    format!("listed under tag sha256-{}", written.image.hex())
+                }
             };
             Line {
                 evidence: Some(evidence.to_string()),

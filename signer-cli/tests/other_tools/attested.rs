@@ -35,7 +35,10 @@ fn cosign_and_openssl_verify_what_was_attested() {
     for (kind, predicate) in [
         ("spdx", json!({ "spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "packages": [] })),
         ("cyclonedx", json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "components": [] })),
-        ("slsaprovenance", json!({ "builder": { "id": "https://ci" }, "buildType": "https://b", "materials": [] })),
+        (
+            "slsaprovenance",
+            json!({ "builder": { "id": "https://ci" }, "buildType": "https://b", "materials": [] }),
+        ),
         (
             "slsaprovenance1",
             json!({
@@ -80,8 +83,10 @@ fn cosign_and_openssl_verify_what_was_attested() {
     desk.signer(&all).ok();
     accepted(&cosign_attestation(&three, &public, "spdx", &name));
     assert!(!cosign_attestation(&two, &public, "spdx", &name).status.success());
-    // An attestation is no signature.
-    assert!(!cosign(&three, &public, &name).status.success());
+    // FIXME of cosign 3: it takes any statement by the key for a signature of the image, which is why the documentation
+    // asks for a key of its own. cosign 2 doesn't, and neither do we.
+    accepted(&cosign(&three, &public, &name));
+    assert!(!cosign(&two, &public, &name).status.success());
     envelope_by_openssl(&stage, &digest, &public);
 }
 
@@ -99,13 +104,19 @@ fn envelope_by_openssl(stage: &Stage, digest: &str, public: &std::path::Path) {
         };
         decoded(&envelope["payload"], "payload");
         decoded(&envelope["signatures"][0]["sig"], "sig");
-        let (kind, payload) =
-            (envelope["payloadType"].as_str().unwrap(), fs::read(file("payload")).unwrap());
+        let (kind, payload) = (envelope["payloadType"].as_str().unwrap(), fs::read(file("payload")).unwrap());
         let mut signed = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
         signed.extend(&payload);
         fs::write(file("pae"), &signed).unwrap();
-        let verify =
-            ["dgst", "-sha256", "-verify", public.to_str().unwrap(), "-signature", &file("sig"), &file("pae")];
+        let verify = [
+            "dgst",
+            "-sha256",
+            "-verify",
+            public.to_str().unwrap(),
+            "-signature",
+            &file("sig"),
+            &file("pae"),
+        ];
         assert_eq!(run("openssl", &verify), "Verified OK\n");
         signed.push(b' ');
         fs::write(file("pae"), &signed).unwrap();

@@ -112,7 +112,13 @@ impl<'a> Search<'a> {
             let why = format!("at most {MANIFESTS_MAX} are looked into, and {} are left", self.left);
             self.gap("what refers to the image", why);
         }
-        let missing: Vec<_> = self.named.iter().filter(|digest| !self.is_found(**digest)).copied().collect();
+        let (found, missing): (Vec<_>, Vec<_>) =
+            self.named.iter().copied().partition(|digest| self.is_found(*digest));
+        // Asked for the manifest of what is a blob, some registries have an error of their own instead of none.
+        for digest in found {
+            let what = format!("evidence {digest} that the metadata names");
+            self.collection.gaps.retain(|gap| gap.what != what);
+        }
         for digest in missing {
             let already = self.collection.gaps.iter().any(|gap| gap.what.contains(&digest.to_string()));
             if !already {

@@ -5,7 +5,6 @@
 //! before anything is verified, and signs nothing but the statement.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use image_evidence::{Builder, Predicate, VERIFICATION_SUMMARY};
@@ -126,7 +125,10 @@ pub(crate) fn run(args: &AttestArgs) -> Result<Exit, Failure> {
         _ => None,
     };
     if let (None, Verdict::Refused(_)) = (&signed, &verdict) {
-        say!("nothing was signed{}", if args.failed { "" } else { ": --failed signs that an image failed, too" });
+        say!(
+            "nothing was signed{}",
+            if args.failed { "" } else { ": --failed signs that an image failed, too" }
+        );
     }
     if let (Format::Text, Some(signed)) = (args.format, &signed) {
         signed.print(&subject);
@@ -162,7 +164,9 @@ impl Subject {
         let digest = Digest::of(&fetched.bytes);
         if let Some(expected) = access.digest.filter(|expected| *expected != digest) {
             let place = access.source.describe();
-            return Err(Failure::refused(format!("{place} sent other bytes: expected {expected}, got {digest}")));
+            return Err(Failure::refused(format!(
+                "{place} sent other bytes: expected {expected}, got {digest}"
+            )));
         }
         let manifest = Manifest::parse(&fetched.bytes, fetched.media_type.as_deref())
             .map_err(|why| Failure::refused(shown(&why.to_string())))?;
@@ -215,12 +219,7 @@ fn rules(args: &AttestArgs) -> Result<Option<Digest>, Failure> {
 }
 
 /// Signs the verdict, and pushes it.
-fn sign(
-    args: &AttestArgs,
-    subject: &Subject,
-    found: &Found,
-    key: &dyn Sign,
-) -> Result<Signed, Failure> {
+fn sign(args: &AttestArgs, subject: &Subject, found: &Found, key: &dyn Sign) -> Result<Signed, Failure> {
     if rules(args)? != found.rules {
         return Err(Failure::unknown("the rules were changed while the image was verified").hint("try again"));
     }
@@ -265,7 +264,8 @@ fn push(args: &AttestArgs, made: &Attestation) -> Result<Digest, Failure> {
         Some(Ok(attached)) => Ok(attached.written.manifest),
         Some(Err(why)) => {
             let what = format!("the verdict was not pushed: {}", shown(&why.source.to_string()));
-            let failure = if why.source.unreachable() { Failure::unknown(what) } else { Failure::refused(what) };
+            let failure =
+                if why.source.unreachable() { Failure::unknown(what) } else { Failure::refused(what) };
             Err(failure.hint("who verifies must be allowed to push there; --out FILE writes it instead"))
         }
         None => Err(Failure::unknown("the verdict was not pushed")),
@@ -288,12 +288,7 @@ fn summary(args: &AttestArgs, subject: &Subject, found: &Found, now: DateTime<Ut
 }
 
 /// in-toto attestation, "Simple Verification Result" 0.1, schema; with the policy as a member of the verifier.
-fn verification_result(
-    args: &AttestArgs,
-    subject: &Subject,
-    found: &Found,
-    now: DateTime<Utc>,
-) -> Value {
+fn verification_result(args: &AttestArgs, subject: &Subject, found: &Found, now: DateTime<Utc>) -> Value {
     // What was not looked at is no property.
     let properties = found.levels.iter().filter(|level| !level.ends_with("_UNEVALUATED")).cloned();
     let properties: Vec<_> = std::iter::once("HALLMARK_TRUSTED".to_owned()).chain(properties).collect();
@@ -346,12 +341,7 @@ impl Signed {
 }
 
 impl Report {
-    fn of(
-        reference: String,
-        verdict: &Verdict,
-        subject: Option<&Subject>,
-        signed: Option<Signed>,
-    ) -> Self {
+    fn of(reference: String, verdict: &Verdict, subject: Option<&Subject>, signed: Option<Signed>) -> Self {
         let (verdict, error) = match verdict {
             Verdict::Trusted(_) => ("trusted", None),
             Verdict::Refused(broken) => ("refused", Some(broken.link.detail.clone())),

@@ -226,8 +226,8 @@ impl Report {
 impl PieceReport {
     fn of(judged: &Judged, gathered: &Gathered, name: Option<&Reference>) -> Self {
         let verifiers = gathered.verifiers.as_ref().zip(name);
-        let counts = verifiers
-            .and_then(|(one, name)| one.accept(judged, name, &gathered.subjects, gathered.now));
+        let counts =
+            verifiers.and_then(|(one, name)| one.accept(judged, name, &gathered.subjects, gathered.now));
         let found = &judged.found;
         let (outcome, refusal) = match &judged.outcome {
             Outcome::Signed(_) => (Word::Signed, None),

@@ -115,13 +115,9 @@ impl Asked<'_> {
         // Before anything is read: a wrong database is no reason to wait for an image.
         let rules = match applied.and_then(|applied| applied.scan.as_ref()) {
             Some(_) if self.scan => {
-                return Err(
-                    Failure::usage("the rules demand a scan of their own").hint("leave --scan out")
-                );
+                return Err(Failure::usage("the rules demand a scan of their own").hint("leave --scan out"));
             }
-            Some((db, rules)) => {
-                Some((Some(AdvisoryDb::needed(db.as_deref(), chain)?), Some(rules.clone())))
-            }
+            Some((db, rules)) => Some((Some(AdvisoryDb::needed(db.as_deref(), chain)?), Some(rules.clone()))),
             None if self.scan => Some(self.gate.open(chain, false)?),
             None => None,
         };

@@ -19,8 +19,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::policy::{self, Applied};
 use crate::report::print_json;
-use crate::verifier_args::VerifierArgs;
 use crate::style::{Style, in_a_line, out, short_digests};
+use crate::verifier_args::VerifierArgs;
 
 /// The version of the JSON form. It grows only by new members.
 const REPORT_VERSION: u32 = 1;

@@ -29,7 +29,8 @@ struct Story {
 impl Story {
     fn begin() -> Option<Self> {
         let (publisher, fake) = (Publisher::init()?, Fake::start().unwrap());
-        let image = ImageBuilder::new().file("etc/os-release", b"ID=alpine\nVERSION_ID=3.20\n").build().unwrap();
+        let image =
+            ImageBuilder::new().file("etc/os-release", b"ID=alpine\nVERSION_ID=3.20\n").build().unwrap();
         let digest = image.push_to(&fake, "acme/web", "1");
         let story = Self { image: format!("{}/acme/web:1", fake.host()), digest, fake, publisher };
         for key in ["ci", "verifier", "other"] {
@@ -104,7 +105,8 @@ fn a_list_of_what_is_inside_goes_through_a_pipe_is_fresh_and_is_revoked() {
     }
     let key = story.public("ci");
     let demand = |more: &[&str]| {
-        let all = ["image", &story.image, "--require-signers", "1", "--signer-key", &key, "--predicate", SPDX];
+        let all =
+            ["image", &story.image, "--require-signers", "1", "--signer-key", &key, "--predicate", SPDX];
         story.publisher.verify(&[&all[..], more].concat())
     };
     let signed = demand(&["--explain"]);
@@ -138,7 +140,10 @@ fn a_verdict_is_signed_and_the_next_stage_takes_it_from_whom_it_names() {
     let manifest = manifest_of(&story.attest("verifier", &policy));
     let statement = story.statement(&manifest);
     assert_eq!(statement["predicateType"], VSA);
-    assert_eq!(format!("sha256:{}", statement["subject"][0]["digest"]["sha256"].as_str().unwrap()), story.digest);
+    assert_eq!(
+        format!("sha256:{}", statement["subject"][0]["digest"]["sha256"].as_str().unwrap()),
+        story.digest
+    );
     let said = &statement["predicate"];
     assert_eq!(said["verifier"]["id"], ID);
     assert_eq!(said["resourceUri"], format!("oci://{}", story.image));
@@ -194,12 +199,16 @@ fn what_is_refused_is_signed_only_where_that_is_asked_for_and_what_is_unknown_ne
     assert_eq!(count(), 2);
     let manifest = failed.stdout.trim_end().rsplit_once('@').unwrap().1;
     let said = story.statement(manifest)["predicate"].clone();
-    assert_eq!((&said["verificationResult"], &said["verifiedLevels"]), (&json!("FAILED"), &json!(["FAILED"])));
+    assert_eq!(
+        (&said["verificationResult"], &said["verifiedLevels"]),
+        (&json!("FAILED"), &json!(["FAILED"]))
+    );
     let next = story.demand("verifier", &[]);
     assert_eq!(next.code, Some(1), "{}", next.stderr);
     assert!(next.stderr.contains(&format!("{ID} refused it at")), "{}", next.stderr);
     // A registry that lets the name mean another image: the verdict is about that one, and not about ours.
-    let swapped = ImageBuilder::new().file("evil", b"x").build().unwrap().push_to(&story.fake, "acme/web", "1");
+    let swapped =
+        ImageBuilder::new().file("evil", b"x").build().unwrap().push_to(&story.fake, "acme/web", "1");
     let failed = story.attest("verifier", &["--failed", "--format", "json"]);
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
     let report: Value = serde_json::from_str(&failed.stdout).unwrap();
@@ -265,7 +274,9 @@ fn cosign(name: &str) -> Option<PathBuf> {
 #[test]
 fn cosign_verifies_our_verdicts() {
     let Some(program) = cosign("cosign3") else { return };
-    let Some(publisher) = have(&["docker-registry", "skopeo"]).then(Publisher::init).flatten() else { return };
+    let Some(publisher) = have(&["docker-registry", "skopeo"]).then(Publisher::init).flatten() else {
+        return;
+    };
     let registry = Registry::start();
     let layout = publisher.path("layout");
     ImageBuilder::new().file("content", b"one").build().unwrap().write_layout(&layout, "1").unwrap();
@@ -284,7 +295,13 @@ fn cosign_verifies_our_verdicts() {
     }
     let by_cosign = |kind: &str, key: &str| {
         let mut command = Command::new(&program);
-        command.env("HOME", publisher.path("home")).args(["verify-attestation", "--key", key, "--type", kind]);
+        command.env("HOME", publisher.path("home")).args([
+            "verify-attestation",
+            "--key",
+            key,
+            "--type",
+            kind,
+        ]);
         command.args(["--insecure-ignore-tlog=true", "--allow-http-registry=true", &image]);
         run(&mut command)
     };
@@ -294,7 +311,13 @@ fn cosign_verifies_our_verdicts() {
         let line = taken.stdout.lines().next().unwrap_or_default();
         assert!(line.contains("payload"), "{line}");
     }
-    publisher.sign(&["key", "export", "targets", "--out", &publisher.path("targets.pub").display().to_string()]);
+    publisher.sign(&[
+        "key",
+        "export",
+        "targets",
+        "--out",
+        &publisher.path("targets.pub").display().to_string(),
+    ]);
     let stranger = publisher.path("targets.pub").display().to_string();
     assert_ne!(by_cosign(VSA, &stranger).code, Some(0));
     assert_ne!(by_cosign("https://slsa.dev/provenance/v1", &public).code, Some(0));
