@@ -258,7 +258,7 @@ mod tests {
             ("signers.exists(s, s.nmae == 'x')", 19, "expected a member of a signer"),
             ("has(image.tag)", 3, "every member is always there"),
             ("role.matches('a+')", 12, "expected one of size, "),
-            ("signers.exists(a, signers.exists(b, signers.exists(c, c == a)))", 32, "at most two walks"),
+            ("signers.exists(a, signers.exists(b, signers.exists(c, c == a)))", 50, "at most two walks"),
             ("dyn(1) == 1", 3, "expected one of size, "),
             ("{'a': 1}.a == 1", 0, "expected no maps"),
         ] {

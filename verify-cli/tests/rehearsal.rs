@@ -140,7 +140,7 @@ fn sign(path: &str, tag: &str) {
     let image = registry.manifest(Selector::Tag(tag)).unwrap().descriptor();
     let (key, formats) = (signer("a"), BTreeSet::from([Format::Cosign3]));
     let signing = Signing {
-        name: &reference,
+        name: reference.name(),
         image: &image,
         parts: &[],
         formats: &formats,
