@@ -259,7 +259,7 @@ fn everything_that_is_wrong_is_said_with_its_place() {
         ),
         (
             &scope("build = { builders = [{ id = \"x\", level = 2, key = \"y\" }], min-level = 3 }"),
-            "5:73",
+            "5:72",
             "expected a level that a builder here has, at most 2, got 3",
         ),
         (
