@@ -130,7 +130,10 @@ impl Condition {
             return Err(fault("expected a condition in CEL, got nothing".to_owned()));
         }
         if text.len() > TEXT_MAX {
-            return Err(fault(format!("expected a condition of at most {TEXT_MAX} bytes, got {}", text.len())));
+            return Err(fault(format!(
+                "expected a condition of at most {TEXT_MAX} bytes, got {}",
+                text.len()
+            )));
         }
         expect_shallow(text).map_err(|fault| vec![fault])?;
         let parser = Env::stdlib().parser().max_recursion_depth(DEPTH_MAX).enable_optional_syntax(false);
@@ -226,7 +229,9 @@ fn expect_shallow(text: &str) -> Result<(), Fault> {
         let [_, last] = before;
         before = [last, one];
         if nested.max(choices) > NESTED_MAX {
-            return wrong(format!("expected at most {NESTED_MAX} brackets within each other, and choices, got more"));
+            return wrong(format!(
+                "expected at most {NESTED_MAX} brackets within each other, and choices, got more"
+            ));
         }
     }
     Ok(())
@@ -315,7 +320,9 @@ mod tests {
         assert!(Condition::parse(&format!("role == '{}'", "x".repeat(2000))).is_err());
         // As deep and as long as they come, on a stack of two megabytes.
         for depth in [10, 11, 500] {
-            for (open, close) in [("(", ")"), ("[", "]"), ("!(", ")"), ("size([", "])"), ("true ? true : (", ")")] {
+            for (open, close) in
+                [("(", ")"), ("[", "]"), ("!(", ")"), ("size([", "])"), ("true ? true : (", ")")]
+            {
                 let text = format!("{}true{}", open.repeat(depth), close.repeat(depth));
                 let parsed = Condition::parse(&text);
                 assert!(depth == 10 || parsed.is_err(), "{text}");
