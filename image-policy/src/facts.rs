@@ -321,7 +321,8 @@ impl Entry {
         }
         let is_name = |name: &str| name.parse::<oci_image::Reference>();
         if !line.starts_with('{') {
-            is_name(line).map_err(|why| bad(format!("expected the name of an image, got {line:?}: {why}")))?;
+            is_name(line)
+                .map_err(|why| bad(format!("expected the name of an image, got {line:?}: {why}")))?;
             return Ok(Some(Self::Name(line.to_owned())));
         }
         let facts: Facts = serde_json::from_str(line)
@@ -330,7 +331,8 @@ impl Entry {
             return Err(bad(format!("expected version {FACTS_VERSION}, got {}", facts.version)));
         }
         for name in [&facts.image, &facts.name] {
-            is_name(name).map_err(|why| bad(format!("expected the name of an image, got {name:?}: {why}")))?;
+            is_name(name)
+                .map_err(|why| bad(format!("expected the name of an image, got {name:?}: {why}")))?;
         }
         for (what, got, most) in [
             ("pieces of evidence", facts.evidence.len(), EVIDENCE_MAX),

@@ -133,10 +133,8 @@ impl Repository {
 
     fn scope(&self, name: String, patterns: Vec<String>) -> Scope {
         // Only a first root can be told by its fingerprint; a later one by its file, or by a pin.
-        let trust = (self.root_version == 1).then(|| Trust {
-            repo: self.repo.clone(),
-            root: RootOfTrust::Sha256(self.root.clone()),
-        });
+        let trust = (self.root_version == 1)
+            .then(|| Trust { repo: self.repo.clone(), root: RootOfTrust::Sha256(self.root.clone()) });
         let signers: Vec<&Named> = self.signers.values().collect();
         Scope {
             name,

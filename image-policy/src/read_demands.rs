@@ -103,16 +103,16 @@ impl Reader<'_> {
             (Some(key), None, None) => SignerRule::Key(key),
             (None, Some(identity), Some(issuer)) => SignerRule::Identity(Identity { identity, issuer }),
             (key, identity, issuer) => {
-                let got: Vec<&str> = [
-                    key.map(|_| "key"),
-                    identity.map(|_| "identity"),
-                    issuer.map(|_| "issuer"),
-                ]
-                .into_iter()
-                .flatten()
-                .collect();
+                let got: Vec<&str> =
+                    [key.map(|_| "key"), identity.map(|_| "identity"), issuer.map(|_| "issuer")]
+                        .into_iter()
+                        .flatten()
+                        .collect();
                 let got = if got.is_empty() { "none of them".to_owned() } else { got.join(" and ") };
-                self.wrong(&span, format!("expected who signs for it, key or identity with issuer, got {got}"));
+                self.wrong(
+                    &span,
+                    format!("expected who signs for it, key or identity with issuer, got {got}"),
+                );
                 return None;
             }
         };

@@ -21,7 +21,9 @@ const STEPS_MAX: usize = 40;
 pub fn smallest_rule(policy: &Policy, entry: &Entry, outside: &dyn Outside) -> Option<Scope> {
     let meant = entry.meant(policy).ok()?;
     let mut scope = match policy.choose(&meant) {
-        Choice::Admits(scope) | Choice::Denies { scope: Some(scope), why: Denial::Tag } => exact(scope, &meant),
+        Choice::Admits(scope) | Choice::Denies { scope: Some(scope), why: Denial::Tag } => {
+            exact(scope, &meant)
+        }
         Choice::Denies { .. } => match entry.facts() {
             Some(facts) => of_one(facts, &meant)?,
             None => exact(&Scope::default(), &meant),

@@ -182,7 +182,8 @@ pub(crate) fn quoted(text: &str) -> String {
     for one in text.chars() {
         match one {
             '"' | '\\' => quoted.extend(['\\', one]),
-            one if one.is_control() || matches!(one, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}') =>
+            one if one.is_control()
+                || matches!(one, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}') =>
             {
                 let _ = write!(quoted, "\\u{:04X}", u32::from(one));
             }

@@ -183,7 +183,9 @@ fn chain(scope: &Scope, facts: &Facts, outside: &dyn Outside) -> Result<String, 
                 let what = format!("it was not asked of this root: expected sha256 {expected}, got {got}");
                 return Err(Short::unknown(what));
             }
-            None => return Err(Short::unknown("its chain was not begun: the name was denied, or no root spoke")),
+            None => {
+                return Err(Short::unknown("its chain was not begun: the name was denied, or no root spoke"));
+            }
         }
     }
     let why = facts.detail.as_deref().unwrap_or("nothing more was recorded");
@@ -199,9 +201,7 @@ fn roles(scope: &Scope, facts: &Facts) -> Result<String, Short> {
     let expected = scope.roles.join(" or ");
     match &facts.role {
         Some(role) if scope.roles.contains(role) => Ok(format!("role {role} speaks for it")),
-        Some(role) => {
-            Err(Short::of(format!("a role may not speak for it: expected {expected}, got {role}")))
-        }
+        Some(role) => Err(Short::of(format!("a role may not speak for it: expected {expected}, got {role}"))),
         None => Err(Short::unknown(format!("expected role {expected}, and none was recorded"))),
     }
 }
@@ -460,7 +460,9 @@ fn built(
     }
     if demand.deny_unexpected_parameters && !fact.unexpected_parameters.is_empty() {
         let got = fact.unexpected_parameters.join(", ");
-        return Some(Err(format!("expected no parameters that this kind of build isn't known to take, got {got}")));
+        return Some(Err(format!(
+            "expected no parameters that this kind of build isn't known to take, got {got}"
+        )));
     }
     let from = source.map(|source| format!(" from {source}")).unwrap_or_default();
     Some(Ok(format!("built by {}, SLSA build level {level}{from}", fact.builder)))
@@ -472,7 +474,9 @@ fn scan(rules: &Scan, facts: &Facts, outside: &dyn Outside) -> Result<String, Sh
     let mut more = 0_usize;
     for found in scans {
         if found.database_made_at.is_none() {
-            return Err(Short::unknown("a scan is demanded, and nothing was looked up: there was no database"));
+            return Err(Short::unknown(
+                "a scan is demanded, and nothing was looked up: there was no database",
+            ));
         }
         if let Some(broken) = outside.broken_rules(rules, found, &facts.at).map_err(Short::unknown)? {
             return Err(Short::of(format!("a rule of the scan is broken: {broken}")));

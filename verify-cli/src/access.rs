@@ -75,11 +75,7 @@ impl Access {
         let now = now(args);
         let state = state_dir(&args.state)?;
         let store = state.join("metadata").join(&root.sha256);
-        let id = RootId {
-            repo: absolute(&root.repo),
-            sha256: root.sha256.clone(),
-            version: root.version,
-        };
+        let id = RootId { repo: absolute(&root.repo), sha256: root.sha256.clone(), version: root.version };
         private_dir(&state).map_err(|error| Failure::unknown(format!("{}: {error}", state.display())))?;
         let store = DirStore::open(store).map_err(Failure::unknown)?;
         let transport = root.repo.transport(&transport_options(&root.repo, &args.access)?);

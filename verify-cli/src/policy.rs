@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use image_evidence::{Builder, BuilderSigner, Identity};
 use image_policy::{
-    self as policy, BuilderRule, Choice, Denial, Facts, Member, POLICY_MAX, Policy, RootOfTrust, Scan, Scope, SignerRule, Signers,
+    self as policy, BuilderRule, Choice, Denial, Facts, Member, POLICY_MAX, Policy, RootOfTrust, Scan, Scope,
+    SignerRule, Signers,
 };
 use image_scan::{Ignore, Rules, Severity};
 use oci_image::Reference;

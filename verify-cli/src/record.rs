@@ -133,9 +133,10 @@ impl Sighting {
             severity: one.severity.name().to_owned(),
             fixable: one.fixed.is_some(),
             exploited: one.exploited,
-            not_affected_by: one.suppressed.as_ref().map(|said| {
-                vex_keys.get(&said.by).map_or_else(|| said.by.clone(), ToString::to_string)
-            }),
+            not_affected_by: one
+                .suppressed
+                .as_ref()
+                .map(|said| vex_keys.get(&said.by).map_or_else(|| said.by.clone(), ToString::to_string)),
         });
         let blind = |status| matches!(status, CoverageStatus::NoData | CoverageStatus::NoDatabase);
         let blind = report.coverage.iter().filter(|one| blind(one.status)).count();
@@ -275,9 +276,7 @@ fn piece(judged: &Judged) -> Option<Evidence> {
         signers: judged.signers().iter().map(signer).collect(),
         fresh: judged.found.fresh,
         readable,
-        time: read
-            .and_then(|read| read.time())
-            .map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true)),
+        time: read.and_then(|read| read.time()).map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true)),
         build,
     })
 }

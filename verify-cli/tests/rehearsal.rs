@@ -140,7 +140,7 @@ fn sign(path: &str, tag: &str) {
     let image = registry.manifest(Selector::Tag(tag)).unwrap().descriptor();
     let (key, formats) = (signer("a"), BTreeSet::from([Format::Cosign3]));
     let signing = Signing {
-        name: &reference,
+        name: reference.name(),
         image: &image,
         parts: &[],
         formats: &formats,
@@ -217,7 +217,11 @@ fn sixty_images_are_recorded_learnt_from_and_stricter_rules_say_whom_they_block(
     assert_eq!(report["newly_blocked"], 42);
     let text = story.simulate("stricter.toml", &[]).is(
         1,
-        &["60 images: 18 admitted, 0 can't be told, 42 blocked", "42 are blocked that could run", "was admitted"],
+        &[
+            "60 images: 18 admitted, 0 can't be told, 42 blocked",
+            "42 are blocked that could run",
+            "was admitted",
+        ],
     );
     assert!(text.out.contains("to admit it, put this before all other scopes:"), "{}", text.out);
 
@@ -244,7 +248,8 @@ fn sixty_images_are_recorded_learnt_from_and_stricter_rules_say_whom_they_block(
     assert!(base.0.contains("a.pub") && base.0.contains("root-sha256"), "{}", base.0);
 
     // Compared with other rules, and not with what was recorded.
-    let report = story.simulate("learnt.toml", &["--against", "stricter.toml", "--format", "json"]).is(0, &[]);
+    let report =
+        story.simulate("learnt.toml", &["--against", "stricter.toml", "--format", "json"]).is(0, &[]);
     assert_eq!(report.json()["newly_admitted"], 42);
 }
 
@@ -267,7 +272,8 @@ fn what_was_not_looked_at_can_not_be_told_and_what_is_broken_is_admitted_by_no_r
     };
     simulate("").is(0, &["2 images: 2 admitted"]);
     // Key a was looked for, and b was not: one of them can be said to be missing.
-    simulate("signers = { keys = [\"a.pub\"] }").is(1, &["blocked ", &web, "1 admitted, 0 can't be told, 1 blocked"]);
+    simulate("signers = { keys = [\"a.pub\"] }")
+        .is(1, &["blocked ", &web, "1 admitted, 0 can't be told, 1 blocked"]);
     let untold = simulate("signers = { keys = [\"b.pub\"] }");
     untold.is(3, &["unknown ", "not looked for: key sha256:", "0 admitted, 2 can't be told"]);
     // Two of which one was not looked for: the other alone is not enough, and more could be there.
@@ -288,23 +294,34 @@ fn what_was_not_looked_at_can_not_be_told_and_what_is_broken_is_admitted_by_no_r
     story.run(&[&["image", &api, "--record", "seen.jsonl"][..], &root].concat()).is(1, &[]);
     let run = simulate("").is(0, &["blocked ", &api, "its chain is broken", "no rule admits it"]);
     assert!(!run.out.contains("[[scope]]"), "{}", run.out);
-    story.run(&["policy", "learn", "--inventory", "seen.jsonl"]).is(0, &["nothing is learnt from", "it was refused"]);
+    story
+        .run(&["policy", "learn", "--inventory", "seen.jsonl"])
+        .is(0, &["nothing is learnt from", "it was refused"]);
     // A name that rules deny is recorded without having been asked.
     story.write("deny.toml", "version = 1\n[[scope]]\nname = \"no\"\nmatch = [\"**\"]\ndeny = \"ask us\"\n");
     let name = story.name("acme/web:1.7");
     story.run(&["image", &name, "--policy", "deny.toml", "--record", "seen.jsonl"]).is(1, &[]);
     let last: Value = serde_json::from_str(story.read("seen.jsonl").lines().last().unwrap()).unwrap();
-    assert_eq!((&last["chain"], &last["verdict"], &last["scope"]), (&"unasked".into(), &"refused".into(), &"no".into()));
+    assert_eq!(
+        (&last["chain"], &last["verdict"], &last["scope"]),
+        (&"unasked".into(), &"refused".into(), &"no".into())
+    );
     simulate("").is(0, &["unknown ", "its chain was not begun"]);
 }
 
 #[test]
 fn names_alone_are_an_inventory_and_say_what_names_can_say() {
     let story = Story::begin();
-    story.write("seen.jsonl", "# running\nr.io/acme/web:1.4\nr.io/acme/web:latest\n\ndocker.io/library/alpine\nr.io/acme/web:1.4\n");
+    story.write(
+        "seen.jsonl",
+        "# running\nr.io/acme/web:1.4\nr.io/acme/web:latest\n\ndocker.io/library/alpine\nr.io/acme/web:1.4\n",
+    );
     story.write("new.toml", "version = 1\n[[scope]]\nname = \"acme\"\nmatch = [\"r.io/acme/*\"]\ntags = { deny = [\"latest\"] }\n");
     let report = story.simulate("new.toml", &["--format", "json"]).is(1, &[]).json();
-    assert_eq!((&report["images"], &report["by_name"], &report["blocked"]), (&3.into(), &1.into(), &2.into()));
+    assert_eq!(
+        (&report["images"], &report["by_name"], &report["blocked"]),
+        (&3.into(), &1.into(), &2.into())
+    );
     for one in report["decisions"].as_array().unwrap().iter().filter(|one| one["now"] == "blocked") {
         let rule = one["smallest_rule"].as_str().unwrap();
         let policy = story.read("new.toml").replacen("version = 1\n", &format!("version = 1\n{rule}"), 1);
@@ -312,7 +329,9 @@ fn names_alone_are_an_inventory_and_say_what_names_can_say() {
         let report = story.simulate("with.toml", &["--format", "json"]).json();
         assert!(that_are(&report, "by-name").contains(one["image"].as_str().unwrap()), "{rule}");
     }
-    story.run(&["policy", "learn", "--inventory", "seen.jsonl"]).is(1, &["expected images that are trusted, got none"]);
+    story
+        .run(&["policy", "learn", "--inventory", "seen.jsonl"])
+        .is(1, &["expected images that are trusted, got none"]);
     // On stdin, as from another program.
     use std::io::Write as _;
     let words = ["policy", "simulate", "--inventory", "-", "--policy", "new.toml"];
@@ -355,7 +374,17 @@ fn lines_of_many_processes_are_whole_and_only_their_owner_reads_them() {
     let words = ["image", images[0], "--record", "no/such/folder", "--repo", "trust", "--root", "root.json"];
     story.run(&words).is(2, &["no/such/folder can't be used"]);
     // Pulling records, too.
-    let words = ["pull", images[0], "oci:out:1", "--record", "pulled.jsonl", "--repo", "trust", "--root", "root.json"];
+    let words = [
+        "pull",
+        images[0],
+        "oci:out:1",
+        "--record",
+        "pulled.jsonl",
+        "--repo",
+        "trust",
+        "--root",
+        "root.json",
+    ];
     story.run(&words).is(0, &[]);
     let line: Value = serde_json::from_str(story.read("pulled.jsonl").trim()).unwrap();
     assert_eq!((&line["verdict"], &line["chain"]), (&"trusted".into(), &"held".into()));
@@ -366,7 +395,9 @@ fn rules_are_learnt_from_images_that_are_looked_at_now() {
     let story = Story::begin();
     let (web, os) = (story.name("acme/web:1.0"), story.name("base/os:1.0"));
     let root = ["--repo", "trust", "--root", "root.json", "--signer-key", "a.pub", "-o", "now.toml"];
-    story.run(&[&["policy", "learn", &web, &os][..], &root].concat()).is(0, &["learnt 2 scopes from 2 images"]);
+    story
+        .run(&[&["policy", "learn", &web, &os][..], &root].concat())
+        .is(0, &["learnt 2 scopes from 2 images"]);
     story.run(&["policy", "check", "now.toml", "--strict"]).is(0, &[]);
     for image in [&web, &os] {
         story.run(&["image", image, "--policy", "now.toml"]).is(0, &[]);

@@ -402,7 +402,11 @@ mod tests {
             "runDetails":{"builder":{"id":"https://ci.example.com"},"metadata":null}}"#;
         let provenance = Provenance::v1(text).unwrap();
         let key = |name: &str| Signer::Key { name: name.into(), id: oci_image::Digest::of(name.as_bytes()) };
-        let builder = Builder { signer: BuilderSigner::Name("ci.pub".into()), id: "https://ci.example.com".into(), level: 3 };
+        let builder = Builder {
+            signer: BuilderSigner::Name("ci.pub".into()),
+            id: "https://ci.example.com".into(),
+            level: 3,
+        };
         let level = |signer: &str, builders: &[Builder]| provenance.level(&[key(signer)], builders);
         assert_eq!(level("ci.pub", std::slice::from_ref(&builder)), Some(3));
         assert_eq!(level("ci.pub", &[]), None);

@@ -215,7 +215,8 @@ impl<P: Fn(u64) -> usize> Checker<P> {
             Some((_, of)) => of.clone(),
             None => {
                 let names: Vec<&str> = members.iter().map(|(member, _)| *member).collect();
-                let what = format!("expected a member of {}: {}; got {name}", record.name(), names.join(", "));
+                let what =
+                    format!("expected a member of {}: {}; got {name}", record.name(), names.join(", "));
                 self.wrong(id, what)
             }
         }
@@ -308,7 +309,8 @@ impl<P: Fn(u64) -> usize> Checker<P> {
             other => self.wrong(id, format!("expected a list, got {}", other.name())),
         };
         if self.walks >= WALKS_MAX {
-            return self.wrong(id, "expected at most two walks of lists within each other, got more".to_owned());
+            return self
+                .wrong(id, "expected at most two walks of lists within each other, got more".to_owned());
         }
         self.walks = self.walks.saturating_add(1);
         let start = self.of(&walk.accu_init);

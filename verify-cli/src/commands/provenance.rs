@@ -190,7 +190,11 @@ fn asked(args: &ProvenanceArgs) -> Result<Asked, Failure> {
         None => Asked {
             chain: args.chain.clone(),
             signers: args.signers.clone(),
-            builders: args.builders.iter().map(|one| with_issuer(one, &args.signers)).collect::<Result<_, _>>()?,
+            builders: args
+                .builders
+                .iter()
+                .map(|one| with_issuer(one, &args.signers))
+                .collect::<Result<_, _>>()?,
             applied: None,
         },
     })

@@ -52,15 +52,25 @@ fn list(created: chrono::DateTime<chrono::Utc>) -> serde_json::Value {
 #[test]
 fn only_a_configured_builder_may_have_built_it_from_where_it_may_come() {
     let story = Story::begin();
-    let pair = |level: u8, id: &str| format!("[scope.build]\nbuilders = [{{ id = {id:?}, level = {level}, key = \"a.pub\" }}]\n");
+    let pair = |level: u8, id: &str| {
+        format!("[scope.build]\nbuilders = [{{ id = {id:?}, level = {level}, key = \"a.pub\" }}]\n")
+    };
     let good = pair(3, BUILDER);
     story.is(&good, 1, "expected provenance of a build by one of the builders, got none");
     // A stranger's word is none, whatever it says.
     story.attest("stranger", PROVENANCE, &provenance_of(BUILDER));
     story.is(&good, 1, "expected provenance of a build by one of the builders, got none");
     story.attest("a", PROVENANCE, &provenance_of(BUILDER));
-    story.is(&good, 0, "built by https://ci.example.com, SLSA build level 3 from https://github.com/acme/web");
-    story.is(&pair(3, "https://other.example.com"), 1, "expected a build by one of the pairs of signer and builder");
+    story.is(
+        &good,
+        0,
+        "built by https://ci.example.com, SLSA build level 3 from https://github.com/acme/web",
+    );
+    story.is(
+        &pair(3, "https://other.example.com"),
+        1,
+        "expected a build by one of the pairs of signer and builder",
+    );
     story.is(&good.replace("a.pub", "b.pub"), 1, "expected provenance of a build by one of the builders");
     story.is(&format!("{good}min-level = 3\n"), 0, "SLSA build level 3");
     // The level is that of the pair that is met, not the best that the rules name.
@@ -70,7 +80,11 @@ fn only_a_configured_builder_may_have_built_it_from_where_it_may_come() {
     for (sources, code, words) in [
         ("[\"https://github.com/acme/*\"]", 0, "from https://github.com/acme/web"),
         ("[\"https://github.com/acme/api\", \"https://github.com/acme/web\"]", 0, "from"),
-        ("[\"https://github.com/acme\"]", 1, "expected a source of https://github.com/acme, got https://github.com/acme/web"),
+        (
+            "[\"https://github.com/acme\"]",
+            1,
+            "expected a source of https://github.com/acme, got https://github.com/acme/web",
+        ),
         ("[\"https://github.com/acm*\"]", 1, "expected a source of"),
         ("[\"https://github.com/**\"]", 0, "from"),
     ] {
@@ -97,7 +111,8 @@ fn what_must_be_said_of_an_image_is_demanded_by_kind_signer_age_and_freshness() 
     late.attest("a", SPDX, &list(late.endpoints.now + chrono::TimeDelta::hours(40)));
     late.is(&format!("{signed}max-age = \"48h\"\n"), 1, "expected it at most 48 hours old, got -40");
     late.attest("a", "https://example.com/reviewed/v1", &json!({}));
-    let reviewed = "[[scope.evidence]]\npredicate = \"https://example.com/reviewed/v1\"\nkeys = [\"a.pub\"]\n";
+    let reviewed =
+        "[[scope.evidence]]\npredicate = \"https://example.com/reviewed/v1\"\nkeys = [\"a.pub\"]\n";
     late.is(reviewed, 0, "reviewed/v1 signed by key");
     late.is(&format!("{reviewed}max-age = \"48h\"\n"), 1, "that says no time");
     // A second kind is demanded besides, and each must be there.
@@ -122,10 +137,18 @@ fn a_condition_comes_last_and_is_no_yes_where_it_can_not_be_told() {
     let keys = "[[scope.evidence]]\npredicate = \"sbom\"\nkeys = [\"a.pub\", \"b.pub\"]\n";
     for (condition, code, words) in [
         ("role == 'targets' && image.tag == '1.4'", 0, "its condition holds"),
-        ("image.repository == 'acme/web' && image.registry == 'registry.example.com'", 0, "its condition holds"),
+        (
+            "image.repository == 'acme/web' && image.registry == 'registry.example.com'",
+            0,
+            "its condition holds",
+        ),
         ("role == 'releases'", 1, "its condition doesn't hold: role == 'releases'"),
         ("signers.exists(s, s.name == 'a.pub') && size(signers) == 1", 0, "holds"),
-        ("evidence.exists(e, e.predicate.startsWith('https://spdx.dev/') && e.age < 3600 && !e.fresh)", 0, "holds"),
+        (
+            "evidence.exists(e, e.predicate.startsWith('https://spdx.dev/') && e.age < 3600 && !e.fresh)",
+            0,
+            "holds",
+        ),
         ("size(builders) > 0", 1, "doesn't hold"),
         ("signers[7].name == 'a.pub'", 3, "its condition can't be evaluated"),
         ("scan.critical == 0", 2, "can't be used"),
@@ -141,7 +164,8 @@ fn a_condition_comes_last_and_is_no_yes_where_it_can_not_be_told() {
 fn rules_choose_whose_signatures_evidence_and_provenance_count() {
     let story = Story::begin();
     story.attest("a", PROVENANCE, &provenance_of(BUILDER));
-    let rules = "[scope.build]\nbuilders = [{ id = \"https://ci.example.com\", level = 2, key = \"a.pub\" }]\n";
+    let rules =
+        "[scope.build]\nbuilders = [{ id = \"https://ci.example.com\", level = 2, key = \"a.pub\" }]\n";
     let run = story.by("evidence", rules, &[]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stdout.contains("signed    sigstore bundle by"), "{}", run.stdout);

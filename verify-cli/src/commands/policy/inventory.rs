@@ -56,7 +56,11 @@ fn lines(mut reader: Box<dyn BufRead>, path: &Path) -> Result<Vec<Entry>, Failur
             Ok(None) => continue,
             // Whoever wrote it was stopped, or is still at it.
             Err(bad) if !whole && text.starts_with('{') && text.len() <= LINE_MAX => {
-                say!("warning: {}: {} is not whole, and was left out", path.display(), shown(&bad.to_string()));
+                say!(
+                    "warning: {}: {} is not whole, and was left out",
+                    path.display(),
+                    shown(&bad.to_string())
+                );
                 continue;
             }
             Err(bad) => return Err(unusable(&bad)),

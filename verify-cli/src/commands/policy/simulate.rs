@@ -244,7 +244,11 @@ impl Simulated {
             self.unknown,
             self.blocked
         );
-        out!("{} are blocked that could run, {} can run that were not admitted", self.newly_blocked, self.newly_admitted);
+        out!(
+            "{} are blocked that could run, {} can run that were not admitted",
+            self.newly_blocked,
+            self.newly_admitted
+        );
     }
 }
 
