@@ -13,7 +13,7 @@ use oci_image::{
 use test_repos::attacks::{Outcome, catalogue, run};
 use test_repos::surface::{Endpoints, SurfaceKind};
 use tuf_client::{Client, DirStore, RepoLocation, TransportOptions};
-use verifier_lib::{Broken, Layers, Platforms, Verdict, Verification};
+use verifier_lib::{Broken, Failing, Layers, Platforms, Verdict, Verification};
 
 /// Short enough for a test to wait for, long enough for a loaded machine to answer in.
 fn limits() -> HttpLimits {
@@ -44,7 +44,7 @@ fn source(endpoints: &Endpoints) -> (Box<dyn ImageSource>, String) {
     }
 }
 
-fn judge(endpoints: &Endpoints, state: &Path) -> Outcome {
+fn judge(endpoints: &Endpoints, state: &Path, kinds: &mut Vec<Failing>) -> Outcome {
     let http = HttpOptions { limits: limits(), ..HttpOptions::default() };
     let repo: RepoLocation = endpoints.repo.parse().unwrap();
     let client = Client::new(
@@ -60,7 +60,10 @@ fn judge(endpoints: &Endpoints, state: &Path) -> Outcome {
         .platforms(Platforms::One(platform))
         .layers(Layers::Hash)
         .run(&mut |_| ());
-    let told = |broken: &Broken| (broken.link.stage.to_string(), broken.to_string());
+    let mut told = |broken: &Broken| {
+        kinds.push(broken.link.reasons.first().unwrap().kind);
+        (broken.link.stage.to_string(), broken.to_string())
+    };
     match verdict {
         Verdict::Trusted(image) => Outcome::Trusted { digest: image.digest().to_string() },
         Verdict::Refused(broken) => {
@@ -74,14 +77,35 @@ fn judge(endpoints: &Endpoints, state: &Path) -> Outcome {
     }
 }
 
+/// What is said of some of the attacks first.
+const KINDS: [(Failing, &[&str]); 7] = [
+    (
+        Failing::Substituted,
+        &["layer-flipped", "child-swapped", "tag-moved", "tag-moved-back", "mixed-moments"],
+    ),
+    (Failing::RolledBack, &["timestamp-replayed", "snapshot-rolled-back", "tag-moved-back-by-replay"]),
+    (Failing::Frozen, &["timestamp-frozen", "snapshot-expired"]),
+    (Failing::BadSignature, &["wrong-key-timestamp", "one-key-twice", "root-below-threshold"]),
+    (Failing::Expired, &["root-expired", "targets-expired"]),
+    (Failing::Missing, &["layer-missing", "outside-delegation"]),
+    (Failing::Unreachable, &["repository-unreachable", "registry-unavailable"]),
+];
+
 fn every_attack_on(kind: SurfaceKind) {
     let mut failed = Vec::new();
     let attacks: Vec<_> = catalogue().iter().filter(|attack| attack.surfaces.contains(&kind)).collect();
     let count = attacks.len();
     for attack in attacks {
-        let scratch = tempfile::tempdir().unwrap();
-        if let Err(failure) = run(attack, kind, scratch.path(), &mut judge) {
+        let (scratch, mut kinds) = (tempfile::tempdir().unwrap(), Vec::new());
+        let mut judged = |endpoints: &Endpoints, state: &Path| judge(endpoints, state, &mut kinds);
+        if let Err(failure) = run(attack, kind, scratch.path(), &mut judged) {
             failed.push(format!("{}: {failure}", attack.name));
+        }
+        let expected = KINDS.iter().find(|(_, names)| names.contains(&attack.name)).map(|(kind, _)| *kind);
+        if let Some(expected) = expected
+            && kinds != [expected]
+        {
+            failed.push(format!("{}: expected a failure that is {expected}, got {kinds:?}", attack.name));
         }
     }
     assert!(failed.is_empty(), "{} of {count} on {kind}:\n{}", failed.len(), failed.join("\n"));
