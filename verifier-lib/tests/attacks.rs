@@ -16,7 +16,7 @@ use test_repos::attacks::{Attack, Failure, Outcome, Report, catalogue, run, run_
 use test_repos::surface::{Endpoints, SurfaceKind};
 use tuf_client::{Client, DirStore, RepoLocation, TransportOptions};
 use verifier_lib::evidence::{self, EvidenceSource, Subjects};
-use verifier_lib::{Broken, Layers, Platforms, Verdict, Verification, VerifiedImage};
+use verifier_lib::{Broken, Failing, Layers, Platforms, Verdict, Verification, VerifiedImage};
 
 /// Short enough for a test to wait for, long enough for a loaded machine to answer in.
 fn limits() -> HttpLimits {
@@ -47,7 +47,7 @@ fn source(endpoints: &Endpoints) -> (Box<dyn EvidenceSource>, String) {
     }
 }
 
-fn judge(endpoints: &Endpoints, state: &Path) -> Outcome {
+fn judge(endpoints: &Endpoints, state: &Path, kinds: &mut Vec<Failing>) -> Outcome {
     let http = HttpOptions { limits: limits(), ..HttpOptions::default() };
     let repo: RepoLocation = endpoints.repo.parse().unwrap();
     let client = Client::new(
@@ -67,7 +67,10 @@ fn judge(endpoints: &Endpoints, state: &Path) -> Outcome {
         (Verdict::Trusted(image), Some(demand)) => demanded(demand, source.as_ref(), endpoints, image),
         (verdict, _) => verdict,
     };
-    let told = |broken: &Broken| (broken.link.stage.to_string(), broken.to_string());
+    let mut told = |broken: &Broken| {
+        kinds.push(broken.link.reasons.first().unwrap().kind);
+        (broken.link.stage.to_string(), broken.to_string())
+    };
     match verdict {
         Verdict::Trusted(image) => Outcome::Trusted { digest: image.digest().to_string() },
         Verdict::Refused(broken) => {
@@ -105,14 +108,35 @@ type Play = fn(
     &mut dyn FnMut(&Endpoints, &Path) -> Outcome,
 ) -> Result<Report, Failure>;
 
+/// What is said of some of the attacks first.
+const KINDS: [(Failing, &[&str]); 7] = [
+    (
+        Failing::Substituted,
+        &["layer-flipped", "child-swapped", "tag-moved", "tag-moved-back", "mixed-moments"],
+    ),
+    (Failing::RolledBack, &["timestamp-replayed", "snapshot-rolled-back", "tag-moved-back-by-replay"]),
+    (Failing::Frozen, &["timestamp-frozen", "snapshot-expired"]),
+    (Failing::BadSignature, &["wrong-key-timestamp", "one-key-twice", "root-below-threshold"]),
+    (Failing::Expired, &["root-expired", "targets-expired"]),
+    (Failing::Missing, &["layer-missing", "outside-delegation"]),
+    (Failing::Unreachable, &["repository-unreachable", "registry-unavailable"]),
+];
+
 fn every_attack_on(kind: SurfaceKind, play: Play) {
     let mut failed = Vec::new();
     let attacks: Vec<_> = catalogue().iter().filter(|attack| attack.surfaces.contains(&kind)).collect();
     let count = attacks.len();
     for attack in attacks {
-        let scratch = tempfile::tempdir().unwrap();
-        if let Err(failure) = play(attack, kind, scratch.path(), &mut judge) {
+        let (scratch, mut kinds) = (tempfile::tempdir().unwrap(), Vec::new());
+        let mut judged = |endpoints: &Endpoints, state: &Path| judge(endpoints, state, &mut kinds);
+        if let Err(failure) = play(attack, kind, scratch.path(), &mut judged) {
             failed.push(format!("{}: {failure}", attack.name));
+        }
+        let expected = KINDS.iter().find(|(_, names)| names.contains(&attack.name)).map(|(kind, _)| *kind);
+        if let Some(expected) = expected
+            && kinds != [expected]
+        {
+            failed.push(format!("{}: expected a failure that is {expected}, got {kinds:?}", attack.name));
         }
     }
     assert!(failed.is_empty(), "{} of {count} on {kind}:\n{}", failed.len(), failed.join("\n"));

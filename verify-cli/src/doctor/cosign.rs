@@ -9,7 +9,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use image_evidence::{Claim, Form, Piece, Trust};
+use image_evidence::{Claim, Form, Piece, Refusal, Trust};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -144,7 +144,9 @@ fn simple_signature(
             let bytes = bytes(blob)?;
             let piece = Piece { form: Form::SimpleSigning, bytes, annotations: &blob.descriptor.annotations };
             let repository = question.repository();
-            piece.verify(&question.context(image, &repository), trust).map_err(|why| Why::from(&why))?;
+            piece
+                .verify(&question.context(image, &repository), trust)
+                .map_err(|why| refused(signer, &why))?;
             Ok(None)
         }
     }
@@ -276,7 +278,7 @@ fn bundle_signature(
     let piece = Piece { form: Form::Bundle, bytes, annotations: &blob.descriptor.annotations };
     let (image, repository) = (&question.seen.top, question.repository());
     let verified =
-        piece.verify(&question.context(image, &repository), trust).map_err(|why| Why::from(&why))?;
+        piece.verify(&question.context(image, &repository), trust).map_err(|why| refused(signer, &why))?;
     if let Signer::Key(key) = signer {
         expect_readable(key, bytes)?;
     }
@@ -287,6 +289,21 @@ fn bundle_signature(
             statement.predicate_type
         )),
     })
+}
+
+/// Who needs other trust than was given is another signer than the one that is asked for.
+fn refused(signer: &Signer<'_>, refusal: &Refusal) -> Why {
+    match (refusal, signer) {
+        (Refusal::NoTrust { .. }, Signer::Key(key)) => Why::new(
+            Word::OtherKey,
+            format!("expected a signature by {}, got one by a certificate", key.name),
+        ),
+        (Refusal::NoTrust { .. }, Signer::Identity(identity, _)) => Why::new(
+            Word::OtherSigner,
+            format!("expected a certificate of {}, got a signature by a key", identity.subject),
+        ),
+        _ => Why::from(refusal),
+    }
 }
 
 /// That a bundle which this key signed is signed as cosign reads it: with SHA-256, of which a signature over P-384 may

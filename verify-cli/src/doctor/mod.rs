@@ -2,7 +2,7 @@
 //!
 //! Each client is a model of where it looks, what it reads there, which keys it knows and what it demands, in a file
 //! of its own. The models were read in the sources of these clients; those that can be run are run beside them
-//! (`tests/doctor`). Signatures are verified by the libraries that verify them elsewhere. Nothing here makes an image
+//! (`tests/clients`). Signatures are verified by the libraries that verify them elsewhere. Nothing here makes an image
 //! trusted: that is for `verify image`.
 
 pub(crate) mod containers_policy;

@@ -140,7 +140,8 @@ impl Weighed {
         Self::Unknown(vec![Why::new(word, detail)])
     }
 
-    /// Of several signatures of which one is enough. What wasn't seen, or can't be checked here, might have been it.
+    /// Of several signatures of which one is enough. What wasn't seen or can't be checked here, or nobody said whose it
+    /// may be, might have been it.
     pub(crate) fn any(each: impl IntoIterator<Item = Result<Option<String>, Why>>) -> Self {
         let mut refused = Vec::new();
         for one in each {
@@ -154,7 +155,8 @@ impl Weighed {
 
     /// Where none was enough.
     pub(crate) fn of(mut refused: Vec<Why>) -> Self {
-        let unsure = refused.iter().any(|why| matches!(why.word, Word::Unreachable | Word::Unchecked));
+        let is_unsure = |why: &Why| matches!(why.word, Word::Unreachable | Word::Unchecked | Word::NoTrust);
+        let unsure = refused.iter().any(is_unsure);
         tuf_core::rank(&mut refused, |why| why.word.failing());
         // The same for a hundred signatures is one reason.
         let mut told: Vec<Why> = Vec::new();

@@ -34,7 +34,7 @@ pub(super) fn policy_controller(signed: &SignedArgs) -> Result<Files, Failure> {
                 "authorities": [{ "name": "key", "key": { "data": key, "hashAlgorithm": "sha256" } }],
             },
         });
-        written.push((format!("{called}.json").into(), pretty(&policy)));
+        written.push((format!("policy-controller-{called}.json").into(), pretty(&policy)));
     }
     Ok(written)
 }
@@ -79,7 +79,7 @@ pub(super) fn kyverno(signed: &SignedArgs) -> Result<Files, Failure> {
             }],
         },
     });
-    Ok(vec![(format!("{called}.json").into(), pretty(&policy))])
+    Ok(vec![(format!("kyverno-{called}.json").into(), pretty(&policy))])
 }
 
 fn keys(signed: &SignedArgs) -> Result<Vec<String>, Failure> {

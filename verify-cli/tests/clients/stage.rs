@@ -16,7 +16,7 @@ use oci_image::{
     Descriptor, Digest, HttpLimits, ImageName, ImageSource as _, Registry, RegistryOptions, Selector, media,
 };
 use serde_json::{Value, json};
-use test_repos::registry::Registry as Fake;
+use test_repos::registry::{Fault, Place, Registry as Fake};
 use tuf_core::crypto::{Curve, EcdsaSigner, Ed25519Signer, RsaSigner, Sign};
 
 pub const COSIGN_SIGN: &str = image_signatures::COSIGN_SIGN;
@@ -49,7 +49,7 @@ pub enum Kind {
 }
 
 enum Server {
-    Fake(#[expect(dead_code, reason = "it runs as long as it is kept")] Fake),
+    Fake(Fake),
     Docker(Child),
 }
 
@@ -64,7 +64,7 @@ impl Drop for Server {
 
 /// A registry with a repository `acme/web`, and a folder.
 pub struct Stage {
-    _server: Server,
+    server: Server,
     pub host: String,
     pub dir: tempfile::TempDir,
     pub registry: Registry,
@@ -87,7 +87,13 @@ impl Stage {
         let limits = HttpLimits { back_off: Duration::from_millis(20), ..HttpLimits::default() };
         let registry =
             Registry::new(&name, RegistryOptions { limits, ..RegistryOptions::default() }).unwrap();
-        Some(Self { _server: server, host, dir, registry, name })
+        Some(Self { server, host, dir, registry, name })
+    }
+
+    /// Lets the registry misbehave.
+    pub fn spoil(&self, place: Place, fault: Fault) {
+        let Server::Fake(fake) = &self.server else { panic!("the registry that everybody runs doesn't") };
+        fake.set_fault(place, fault);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

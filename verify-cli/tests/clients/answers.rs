@@ -4,6 +4,7 @@ use std::process::Output;
 
 use image_signatures::{Format, SIMPLE_SIGNING};
 use serde_json::Value;
+use test_repos::registry::{Fault, Place};
 
 use crate::stage::{Kind, Stage};
 
@@ -168,6 +169,31 @@ fn of_several_bad_signatures_the_most_telling_comes_first() {
         .map(|one| one["reason"].as_str().unwrap())
         .collect();
     assert_eq!(reasons, ["other-image", "other-key"]);
+}
+
+#[test]
+fn what_the_registry_does_not_tell_is_unknown_and_what_it_spoils_counts_for_nothing() {
+    let stage = Stage::new(Kind::Api).unwrap();
+    let key = stage.key("a", "ec:P-256");
+    let image = stage.push("1");
+    stage.sign(&image, &*key, &[Format::Cosign2, Format::Cosign3]);
+    let words = ["doctor", &stage.reference("1"), "--key", "a.pub", "--client", "cosign3"];
+    assert_eq!(text(&stage.verify(&words)).0, 0);
+    // Without the list nobody knows whether a bundle hides the tag.
+    stage.spoil(Place::referrers("acme/web"), Fault::Unavailable);
+    let report = stage.doctor(&words[1..4]);
+    for (client, answer) in [("cosign2", "accepts"), ("cosign3", "unknown"), ("notation", "unknown")] {
+        assert_eq!(row(&report, client)["answer"], answer, "{client}");
+    }
+    assert_eq!(row(&report, "cosign3")["reasons"][0]["reason"], "unreachable");
+    assert_eq!(text(&stage.verify(&words)).0, 3);
+    stage.spoil(Place::blobs("acme/web"), Fault::FlipByte);
+    let report = stage.doctor(&words[1..4]);
+    let spoilt = row(&report, "cosign2");
+    assert_eq!(
+        (&spoilt["answer"], &spoilt["reasons"][0]["reason"]),
+        (&"refuses".into(), &"malformed".into())
+    );
 }
 
 #[test]
