@@ -2,7 +2,7 @@
 
 use image_pack::Recorder;
 use oci_image::Platform;
-use verifier_lib::{Layers, Platforms, Verdict, Verification};
+use verifier_lib::{Layers, Platforms, Stage, Verdict, Verification};
 
 use crate::access::{Access, now, trusted_name};
 use crate::advisory_db::AdvisoryDb;
@@ -82,7 +82,10 @@ fn run_chain(args: &ImageArgs, chain: &ChainArgs, applied: Option<&Applied>) -> 
     }
     let proof = match (&verdict, &chain.carried.recorder) {
         (Verdict::Trusted(image), Some(recorder)) => {
-            let draft = carried::draft(&access, chain, image, recorder)?;
+            let mut draft = carried::draft(&access, chain, image, recorder)?;
+            if image.proof().links.iter().any(|link| link.stage == Stage::Evidence) {
+                draft = carried::with_evidence(draft, chain, image)?;
+            }
             Some(draft.embedded(carried::stamp(chain)))
         }
         _ => None,
