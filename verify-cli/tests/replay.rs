@@ -1,6 +1,7 @@
 //! A report worked out anew: what is so stands, and whatever was changed in it is refused.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::arithmetic_side_effects, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::fs;

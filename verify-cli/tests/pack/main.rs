@@ -1,6 +1,7 @@
 //! Packs: made of what is trusted, judged without a network, and refused where anything in them was changed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::arithmetic_side_effects, reason = "tests")]
 
 mod archive;
 mod attacks;
