@@ -33,7 +33,10 @@ pub(crate) fn header(name: &str, size: u64) -> Result<[u8; 512], PackError> {
 
 /// How many bytes follow a file of that size up to the next block.
 pub(crate) fn padding(size: u64) -> u64 {
-    size.checked_rem(BLOCK).and_then(|over| BLOCK.checked_sub(over)).map_or(0, |left| left.min(BLOCK) % BLOCK)
+    match size.checked_rem(BLOCK) {
+        None | Some(0) => 0,
+        Some(over) => BLOCK.saturating_sub(over),
+    }
 }
 
 /// Writes an archive, part after part in the order of its index.

@@ -98,7 +98,7 @@ pub(crate) fn unusable(path: &Path, error: &PackError) -> Failure {
     Failure::refused(what).hint("it is damaged, or somebody changed it: ask for it anew")
 }
 
-/// What a pack of a trusted image holds, but for layers. `recorder` took notes of its metadata.
+/// What a pack of a trusted image holds, but for layers and evidence. `recorder` took notes of its metadata.
 pub(crate) fn draft(
     access: &Access,
     chain: &ChainArgs,
@@ -110,10 +110,19 @@ pub(crate) fn draft(
     let newest = newest.and_then(|link| link.version).unwrap_or_default();
     let mut metadata = recorder.metadata(&access.root_bytes, newest).map_err(incomplete)?;
     metadata.extend(earlier_roots(access, chain));
+    Ok(Draft::of(image, access.selector(), metadata))
+}
+
+/// And all evidence about the image that is to be found, whatever it is worth.
+pub(crate) fn with_evidence(
+    draft: Draft,
+    chain: &ChainArgs,
+    image: &VerifiedImage,
+) -> Result<Draft, Failure> {
     let (source, ..) = evidence::source(chain)?;
     let witness = Witness::of(source.as_ref());
     let collection = collect(&witness, &Subjects::of(image));
-    Ok(Draft::of(image, access.selector(), metadata).with_evidence(witness.seen(), &collection))
+    Ok(draft.with_evidence(witness.seen(), &collection))
 }
 
 /// The roots before the one that this machine began with, where the repository still has all of them: so that

@@ -45,7 +45,9 @@ Examples:
   verify replay proof.json --root root.json
   verify replay verdict.json --pack web.hpk --root root.json
 
-Exit codes: 0 every link that can be is as reported, 1 something is not, 3 it could not be told")]
+Exit codes: 0 every link that can be is as reported, 1 something is not, 3 it could not be told",
+    // Nothing is asked: a call with one of these is told so.
+    mut_arg("repo", |arg| arg.hide(true)), mut_arg("trust_on_first_use", |arg| arg.hide(true)))]
 pub(crate) struct ReplayArgs {
     /// The report: what `verify image --format json` printed
     #[arg(value_name = "REPORT")]

@@ -3,7 +3,7 @@
 use image_pack::{Embedded, Recorder};
 use oci_image::Platform;
 use verifier_lib::evidence::Judged;
-use verifier_lib::{Layers, Platforms, Verdict, Verification, VerifiedImage};
+use verifier_lib::{Layers, Platforms, Stage, Verdict, Verification, VerifiedImage};
 
 use crate::access::{Access, now, trusted_name};
 use crate::advisory_db::AdvisoryDb;
@@ -148,7 +148,10 @@ impl Asked<'_> {
         }
         let proof = match (&verdict, &chain.carried.recorder) {
             (Verdict::Trusted(image), Some(recorder)) => {
-                let draft = carried::draft(&access, chain, image, recorder)?;
+                let mut draft = carried::draft(&access, chain, image, recorder)?;
+                if image.proof().links.iter().any(|link| link.stage == Stage::Evidence) {
+                    draft = carried::with_evidence(draft, chain, image)?;
+                }
                 Some(draft.embedded(carried::stamp(chain)))
             }
             _ => None,

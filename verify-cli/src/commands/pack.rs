@@ -49,7 +49,8 @@ pub(crate) fn run(args: &PackArgs) -> Result<Exit, Failure> {
     let verdict = match verdict {
         Verdict::Trusted(image) => {
             access.trusted()?;
-            let mut draft = carried::draft(&access, chain, &image, &recorder)?;
+            let draft = carried::draft(&access, chain, &image, &recorder)?;
+            let mut draft = carried::with_evidence(draft, chain, &image)?;
             if let Some(policy) = &args.policy.policy {
                 draft = draft.with_policy(files::bytes(policy, POLICY_MAX)?);
             }
@@ -87,15 +88,15 @@ fn written(
     let failed = |why: io::Error| Failure::unknown(format!("{}: {why}", args.output.display()));
     let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = temporary(folder.unwrap_or(Path::new("."))).map_err(failed)?;
-    let bad = Rc::default();
+    let copying = Rc::new(RefCell::new(Copying { blobs: Blobs::new(), bad: None }));
     let mut out = BufWriter::new(file.as_file_mut());
-    let mut blobs = Blobs::new();
     let copied = draft
-        .write(&mut out, &mut |layer| opened(access, &image, layer, &bad, &mut blobs))
+        .write(&mut out, &mut |layer| opened(access, &image, layer, &copying))
         .and_then(|()| out.flush());
     drop(out);
-    drop(blobs);
-    if let Some((layer, error)) = bad.take() {
+    let bad = copying.borrow_mut().bad.take();
+    drop(copying);
+    if let Some((layer, error)) = bad {
         let status = if error.unreachable() { Status::Unknown } else { Status::Broken };
         let detail = format!("layer {layer}: {error}");
         return Ok(image.then(Link::new(Stage::Layer, status, layer, detail)));
@@ -114,42 +115,50 @@ fn written(
     Ok(Verdict::Trusted(image))
 }
 
-/// What went wrong with a layer, and with which.
-type Bad = Rc<RefCell<Option<(String, BlobError)>>>;
+/// What is told of layers that are being copied: how far they are, and what went wrong with which.
+struct Copying {
+    blobs: Blobs,
+    bad: Option<(String, BlobError)>,
+}
+
+impl Copying {
+    fn failed(&mut self, layer: &Descriptor, error: BlobError) -> io::Error {
+        let told = io::Error::other(error.to_string());
+        self.bad = Some((layer.digest.to_string(), error));
+        told
+    }
+}
 
 fn opened(
     access: &Access,
     image: &VerifiedImage,
     layer: &Descriptor,
-    bad: &Bad,
-    blobs: &mut Blobs,
+    copying: &Rc<RefCell<Copying>>,
 ) -> io::Result<Box<dyn Read>> {
-    blobs.update(layer, 0);
     match image.layer(access.source.as_ref(), layer) {
-        Ok(reader) => Ok(Box::new(Noted { reader, layer: layer.digest.to_string(), bad: Rc::clone(bad) })),
-        Err(error) => {
-            let kind = io::Error::other(error.to_string());
-            bad.replace(Some((layer.digest.to_string(), BlobError::Source(error))));
-            Err(kind)
+        Ok(reader) => {
+            Ok(Box::new(Noted { reader, layer: layer.clone(), done: 0, copying: Rc::clone(copying) }))
         }
+        Err(error) => Err(copying.borrow_mut().failed(layer, BlobError::Source(error))),
     }
 }
 
 /// A layer, and a note of what goes wrong while it is read: not to be taken for a disk that is full.
 struct Noted<R> {
     reader: R,
-    layer: String,
-    bad: Bad,
+    layer: Descriptor,
+    done: u64,
+    copying: Rc<RefCell<Copying>>,
 }
 
 impl<R: Read> Read for Noted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(buffer).map_err(|error| {
-            let error = BlobError::from(error);
-            let kind = io::Error::other(error.to_string());
-            self.bad.replace(Some((self.layer.clone(), error)));
-            kind
-        })
+        let mut copying = self.copying.borrow_mut();
+        let read =
+            self.reader.read(buffer).map_err(|error| copying.failed(&self.layer, BlobError::from(error)))?;
+        self.done = self.done.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        copying.blobs.update(&self.layer, self.done);
+        Ok(read)
     }
 }
 

@@ -294,6 +294,8 @@ impl Claim {
     fn fails(&self, verdict: &Verdict, args: &ReplayArgs) -> Exit {
         let (word, broken) = match verdict {
             Verdict::Refused(broken) => (Word::Refused, broken),
+            // A proof is whole: what isn't in it is not what the verdict in the report rested on.
+            Verdict::Unknown(broken) if args.pack.is_none() => (Word::Refused, broken),
             Verdict::Unknown(broken) => (Word::Unknown, broken),
             Verdict::Trusted(_) => return Exit::Unknown,
         };

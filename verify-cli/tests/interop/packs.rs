@@ -59,8 +59,9 @@ fn skopeo_finds_the_image_in_a_pack_and_copies_every_byte() {
     // What skopeo copied is still what was signed, and the pack is judged by whoever has the root.
     packed.publisher.trusted(&[&to, "--as", NAME]);
     let file = packed.file();
-    let words = ["image", "--pack", file.to_str().unwrap(), "--root"];
-    let judged = succeeds(verify(&packed.publisher.path("other"), &words).arg(packed.publisher.root()));
+    let root = packed.publisher.root();
+    let words = ["image", "--pack", file.to_str().unwrap(), "--root", root.to_str().unwrap()];
+    let judged = succeeds(&mut verify(&packed.publisher.path("other"), &words));
     assert_eq!(judged, format!("registry.example.com/acme/web@{}", packed.digest));
 }
 

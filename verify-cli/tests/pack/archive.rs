@@ -107,6 +107,6 @@ pub(crate) fn header(name: &str, size: usize, kind: u8) -> [u8; 512] {
     put(345, prefix);
     header[156] = kind;
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header[148..156].copy_from_slice(format!("{sum:07o}\0").as_bytes());
     header
 }

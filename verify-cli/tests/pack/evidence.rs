@@ -85,7 +85,7 @@ fn signatures_are_carried_and_weighed_anew() {
     let story = &signed.story;
     story.judge("web.hpk", BY_A).is(0, &[]);
     story.judge("web.hpk", &[BY_A, &["--explain"]].concat()).is(0, &["a.pub", "ok      evidence"]);
-    story.judge("web.hpk", BY_B).is(1, &["expected 1"]);
+    story.judge("web.hpk", BY_B).is(1, &["signed by 1, got none"]);
     // Each piece removed: what is left may still do, and without any nobody signed.
     let archive = story.read("web.hpk");
     let plain = Story::begin(SurfaceKind::Directory);
@@ -112,7 +112,7 @@ fn signatures_are_carried_and_weighed_anew() {
     let mut silent = archive.clone();
     silent.set_index(&none);
     story.write("silent.hpk", &silent.honest());
-    story.judge("silent.hpk", BY_A).is(1, &["expected 1"]);
+    story.judge("silent.hpk", BY_A).is(1, &["signed by 1, got none"]);
 }
 
 #[test]
@@ -168,4 +168,36 @@ fn evidence_of_another_image_counts_for_nothing() {
     assert!(run.err.contains("is about another image") || run.err.contains("expected"), "{}", run.err);
     story.judge("bad.hpk", BY_A).is(1, &[]);
     story.judge("bad.hpk", &[]).is(0, &[]);
+}
+
+/// The link of what others signed is worked out anew too, by who is named then.
+#[test]
+fn a_replay_weighs_what_others_signed() {
+    let signed = Signed::begin();
+    let story = &signed.story;
+    let image = format!("{}/{REPO}:1.4", signed.fake.host());
+    let at = story.at();
+    let mut words = story.call("image", &at, &["--format", "json", "--with-proof"]);
+    words[1] = &image;
+    words.extend(BY_A);
+    let report = story.verify("home", &words).is(0, &[]).out;
+    fs::write(story.path("proof.json"), &report).unwrap();
+    drop(signed.fake);
+    let replay = |more: &[&str]| {
+        story.verify("other", &[&["replay", "proof.json", "--root", "root.json"], more].concat())
+    };
+    replay(BY_A).is(0, &["worked out anew", "evidence"]);
+    replay(&[]).is(3, &["a link evidence, which was not worked out anew", "--skip evidence"]);
+    replay(&["--skip", "evidence"]).is(0, &["not worked out anew: the link evidence"]);
+    replay(BY_B).is(1, &["signed by 1, got none"]);
+    let forged = report.replace("a.pub", "b.pub");
+    assert_ne!(forged, report);
+    fs::write(story.path("proof.json"), forged).unwrap();
+    replay(BY_A).is(1, &["/detail: the report says "]);
+    let mut bad: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let links = bad["links"].as_array_mut().unwrap();
+    let link = links.iter_mut().find(|link| link["stage"] == "evidence").unwrap();
+    link["threshold"] = 2.into();
+    fs::write(story.path("proof.json"), bad.to_string()).unwrap();
+    replay(BY_A).is(1, &["/threshold: the report says 2, it is 1"]);
 }
