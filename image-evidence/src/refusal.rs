@@ -158,8 +158,8 @@ impl Refusal {
             Self::Subject { .. } => Failing::Substituted,
             Self::Signature { .. } | Self::Log { .. } => Failing::BadSignature,
             Self::Key { .. } | Self::Signer { .. } => Failing::OtherSigner,
-            Self::Certificate { .. } | Self::Expired { .. } => Failing::Expired,
-            Self::Unsigned => Failing::Missing,
+            Self::Certificate { .. } | Self::Expired { .. } | Self::TimeStamp { .. } => Failing::Expired,
+            Self::Unsigned | Self::NotFresh => Failing::Missing,
             Self::NoTrust { .. } | Self::Predicate { .. } => Failing::Denied,
             Self::TooLarge { .. } | Self::Malformed { .. } | Self::Kind { .. } | Self::Signatures { .. } => {
                 Failing::Unusable

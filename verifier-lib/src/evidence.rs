@@ -418,7 +418,7 @@ pub fn demand(
             let unreached = gaps.iter().filter(|gap| gap.unreachable);
             let others = gaps.iter().filter(|gap| !gap.unreachable);
             let unseen = unreached.clone().chain(others).take(SHOWN);
-            let status = if unreached.count() > 0 { Status::Unknown } else { Status::Broken };
+            let status = if unreached.clone().count() > 0 { Status::Unknown } else { Status::Broken };
             let refused = judged.iter().filter_map(|one| match &one.outcome {
                 Outcome::Refused(why) => {
                     let said = format!("{} in {}: {why}", one.found.form, one.found.place.name());
