@@ -11,7 +11,6 @@ mod refusal;
 mod setup;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use oci_image::Reference;
 use verdict_report::{Report, Word};
@@ -86,7 +85,7 @@ fn outcome(verdict: Word) -> Outcome {
 /// accepted can't be taken back as long as it lives.
 #[derive(Clone, Debug)]
 pub struct Session {
-    verifier: Arc<Verifier>,
+    verifier: Verifier,
 }
 
 impl Session {
@@ -95,7 +94,7 @@ impl Session {
     /// # Errors
     /// When an option can't be used.
     pub fn open(setup: &Setup, root: &[u8]) -> Result<Self, BadCall> {
-        setup.verifier(root).map(|verifier| Self { verifier: Arc::new(verifier) })
+        setup.verifier(root).map(|verifier| Self { verifier })
     }
 
     /// Verifies what a registry has under a name.

@@ -1,8 +1,9 @@
-//! The wheel, built by maturin, installed by pip, and run by Python: `examples/python/verify.py`, and `checks.py`.
+//! The package for Python, run by Python over a world of this process: `examples/python/verify.py`, and `checks.py`. And the
+//! wheel, built by maturin and installed by pip.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,32 @@ fn done(command: &mut Command) -> Output {
     output
 }
 
-/// Builds the wheel in cargo's own profile and folder for tests, and installs it below `folder`.
+/// Whether Python, and this module of it, is there.
+fn there(module: &str) -> bool {
+    let script = format!("import sys, {module}; sys.exit(sys.version_info < (3, 10))");
+    let output = Command::new(python()).args(["-c", &script]).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// The package as cargo built it for this test: the module beside the files in Python.
+fn copy(folder: &Path) -> PathBuf {
+    let (here, site) = (Path::new(env!("CARGO_MANIFEST_DIR")), folder.join("site"));
+    let package = site.join("hallmark");
+    fs::create_dir_all(&package).unwrap();
+    for file in fs::read_dir(here.join("python/hallmark")).unwrap() {
+        let file = file.unwrap();
+        if file.file_type().unwrap().is_file() {
+            fs::copy(file.path(), package.join(file.file_name())).unwrap();
+        }
+    }
+    let test = std::env::current_exe().unwrap();
+    let folders = test.ancestors().skip(1).take(2).map(|folder| folder.join("lib_hallmark.so"));
+    let module = folders.into_iter().find(|file| file.is_file()).expect("lib_hallmark.so");
+    fs::copy(module, package.join("_hallmark.abi3.so")).unwrap();
+    site
+}
+
+/// Builds the wheel, in cargo's own profile and folder for tests, and installs it.
 fn install(folder: &Path) -> PathBuf {
     let (wheels, site) = (folder.join("wheels"), folder.join("site"));
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
@@ -54,21 +80,16 @@ struct Scene {
 }
 
 impl Scene {
-    fn begin() -> Option<Self> {
-        let maturin = Command::new(python()).args(["-m", "maturin", "--version"]).output();
-        if !maturin.is_ok_and(|output| output.status.success()) {
-            skipped("maturin is not installed beside HALLMARK_PYTHON: the wheel was not built");
-            return None;
-        }
+    fn begin(set_up: fn(&Path) -> PathBuf) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = install(folder.path());
+        let site = set_up(folder.path());
         let surface = Surface::start(SurfaceKind::Registry, folder.path()).unwrap();
         let endpoints = surface.endpoints().unwrap();
         fs::write(folder.path().join("root.json"), &endpoints.root).unwrap();
         let host = endpoints.name.split('/').next().unwrap();
         let logins = endpoints.credentials.as_ref().unwrap().auth_file(host);
         fs::write(folder.path().join("auth.json"), logins).unwrap();
-        Some(Self { folder, surface, endpoints, site })
+        Self { folder, surface, endpoints, site }
     }
 
     fn python(&self, script: &str, args: &[&str]) -> Command {
@@ -102,10 +123,12 @@ impl Scene {
     }
 }
 
-/// One test, because the wheel is built for it.
 #[test]
 fn python_verifies_images() {
-    let Some(scene) = Scene::begin() else { return };
+    if !there("sys") {
+        return skipped("Python 3.10 or later is not installed: the module was not called");
+    }
+    let scene = Scene::begin(copy);
     let (name, repo, now) = (&scene.endpoints.name, &scene.endpoints.repo, scene.endpoints.now.to_rfc3339());
 
     let (code, said, wrong) = scene.example(name, repo, &now);
@@ -120,12 +143,33 @@ fn python_verifies_images() {
     let (code, said, wrong) = scene.example(name, "http://127.0.0.1:1/", &now);
     assert_eq!((code, said.as_str()), (Some(3), ""), "{wrong}");
     assert!(wrong.starts_with("could not tell: "), "{wrong}");
-
-    scene.write_bytes();
-    let folder = scene.folder.path().display().to_string();
-    let mut checks = scene.python("tests/checks.py", &[name, repo, &now, scene.endpoints.platform, &folder]);
-    let output = done(&mut checks);
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "checked");
     assert!(scene.surface.leaks().is_empty(), "{:?}", scene.surface.leaks());
-    assert!(scene.site.join(OsStr::new("hallmark/__init__.pyi")).is_file(), "no type stubs in the wheel");
+}
+
+#[test]
+fn python_keeps_what_it_promises() {
+    if !there("sys") {
+        return skipped("Python 3.10 or later is not installed: the module was not called");
+    }
+    let scene = Scene::begin(copy);
+    scene.write_bytes();
+    let (endpoints, folder) = (&scene.endpoints, scene.folder.path().display().to_string());
+    let args = [&endpoints.name, &endpoints.repo, &endpoints.now.to_rfc3339(), endpoints.platform, &folder];
+    let output = done(&mut scene.python("tests/checks.py", &args));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "checked");
+}
+
+/// What people get, built by maturin and installed by pip.
+#[test]
+fn the_wheel_has_all_that_is_needed() {
+    if !there("maturin, pip") {
+        return skipped("maturin is not installed beside HALLMARK_PYTHON: the wheel was not built");
+    }
+    let scene = Scene::begin(install);
+    let (endpoints, now) = (&scene.endpoints, scene.endpoints.now.to_rfc3339());
+    let (code, said, wrong) = scene.example(&endpoints.name, &endpoints.repo, &now);
+    assert_eq!((code, wrong.as_str()), (Some(0), ""), "{said}");
+    for file in ["__init__.pyi", "_hallmark.pyi", "py.typed"] {
+        assert!(scene.site.join("hallmark").join(file).is_file(), "no {file} in the wheel");
+    }
 }
