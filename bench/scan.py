@@ -74,7 +74,8 @@ def programs(ours, syft, trivy, layout, tag, out, database, old):
         **with_database,
         "syft": [syft, "scan", f"oci-dir:{layout}", "-q", "-o", f"syft-json={out}/syft.json"],
         "trivy": [trivy, "image", "--input", layout, "--format", "cyclonedx", "--offline-scan", "--skip-db-update", "-q",
-                  "--cache-dir", f"{out}/cache", "-o", f"{out}/trivy.json"],
+                  # For these it wants a database that it fetches.
+                  "--skip-files", "**/*.jar", "--cache-dir", f"{out}/cache", "-o", f"{out}/trivy.json"],
     }
 
 

@@ -19,7 +19,7 @@ PYTHON = ["flask==2.0.1", "werkzeug==2.0.1", "django==3.2.4", "pillow==9.2.0", "
           "cryptography==41.0.1"]
 NEWER = ["requests==2.32.3", "certifi==2024.8.30"]
 NODE = ["express@4.16.0", "lodash@4.17.11", "minimist@1.2.0", "@babel/traverse@7.20.0", "semver@7.3.5"]
-ESBUILD, UV, TABULA, LODASH = "@esbuild/linux-x64@0.19.0", "uv==0.5.0", "tabula-py==2.9.0", "lodash@4.17.21"
+ESBUILD, UV, TABULA, LODASH = "@esbuild/linux-x64@0.19.0", "uv==0.13.9", "tabula-py==2.9.0", "lodash@4.17.21"
 
 
 def run(*words, **options):
@@ -54,7 +54,7 @@ def apt(rootfs, *words):
                    **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}}
     for name in ("etc/resolv.conf", "etc/hosts"):
         shutil.copy(f"/{name}", rootfs / name)
-    run("chroot", rootfs, "apt-get", "-qq", *words, env=environment)
+    run("chroot", rootfs, "apt-get", "-qq", "-o", "Dpkg::Options::=--force-unsafe-io", *words, env=environment)
     for name in ("etc/resolv.conf", "etc/hosts"):
         (rootfs / name).unlink()
 

@@ -63,11 +63,16 @@ class Facts:
         return None
 
     def of_go(self, name, version, has, places):
-        if version in ("(devel)", "UNKNOWN", "", "0.0.0"):
-            return "the program's own module, built from a checkout"
+        if version == "(devel)" or version.startswith("0.0.0-"):
+            return "the program's own module: it says `(devel)`, of which syft makes a version by its commit"
+        says = any(f"go{version}".encode() in self.path(place).read_bytes() for place in places)
+        if name == "stdlib" and "trivy" not in has and says:
+            return "Go's library, by the version of Go in the program; trivy leaves it out"
         return None
 
     def of_maven(self, name, version, has, places):
+        if has == ["hallmark", "syft"]:
+            return "Java's archives aren't shown to trivy, which fetches a database to tell what they are"
         artifact = name.rpartition("/")[2]
         for place in places:
             path = self.path(place)
@@ -79,7 +84,14 @@ class Facts:
         return None
 
     def of_python(self, name, version, has, places):
+        is_owned = [any(os.path.realpath(self.path(place)).startswith(one) for one in self.owned) for place in places]
+        if "trivy" not in has and places and all(is_owned):
+            return "brought by a package of Debian's, by dpkg's list: named with its owner, and left out by trivy"
         return None
+
+    @functools.cached_property
+    def owned(self):
+        return listing.owned(self.rootfs)
 
     def of_pattern(self, name, version, has, places):
         return "found by a pattern in a file; no package says so"

@@ -13,7 +13,7 @@ use oci_image::{Descriptor, Hasher, ImageSource, LayoutSource, Manifest, Selecto
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [verb, layout, tag] = args.as_slice() else { return Err("expected hash or inventory, LAYOUT, TAG".into()) };
-    let source = LayoutSource::open(std::path::Path::new(layout))?;
+    let source = LayoutSource::open(layout)?;
     let fetched = source.manifest(Selector::Tag(tag))?;
     let Manifest::Image(image) = Manifest::parse(&fetched.bytes, None)? else { return Err("an index".into()) };
     let mut config = Vec::new();
