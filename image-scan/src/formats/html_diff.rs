@@ -93,7 +93,7 @@ fn side(page: &mut String, name: &str, side: &Side) {
 
 fn severities(page: &mut String, diff: &Diff) {
     page.push_str(
-        "<section id=\"severities\">\n<h2>Findings that count</h2>\n<table>\n<thead><tr><th>Severity</th><th>Old</th>\
+        "<section id=\"severities\">\n<h2>Findings that count</h2>\n<table class=\"numbers\">\n<thead><tr><th>Severity</th><th>Old</th>\
          <th>New</th><th>Gone</th><th>New ones</th></tr></thead>\n<tbody>\n",
     );
     for one in &diff.severities {
