@@ -87,9 +87,15 @@ fn trust(notation: Option<NotationTrust>) -> Trust {
 }
 
 /// Weighs a piece, and says what whoever reads a report would be told.
-fn weigh(form: Form, bytes: &[u8], annotations: &BTreeMap<String, String>, trust: &Trust) -> Option<Verified> {
+fn weigh(
+    form: Form,
+    bytes: &[u8],
+    annotations: &BTreeMap<String, String>,
+    trust: &Trust,
+) -> Option<Verified> {
     let digest: Digest = format!("sha256:{IMAGE}").parse().expect("a digest");
-    let image = Descriptor { digest, size: 259, ..Descriptor::of("application/vnd.oci.image.manifest.v1+json", b"") };
+    let image =
+        Descriptor { digest, size: 259, ..Descriptor::of("application/vnd.oci.image.manifest.v1+json", b"") };
     let now = DateTime::from_timestamp(1_796_083_200, 0).expect("a time of December 2026");
     let piece = Piece { form, bytes, annotations };
     let verdict = piece.verify(&Context { image: &image, repository: "r.io/acme/web", now }, trust);

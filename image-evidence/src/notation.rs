@@ -128,7 +128,8 @@ fn verify(
 pub(crate) fn is_about(read: fn(&[u8]) -> Result<Envelope, Refusal>, bytes: &[u8], image: Digest) -> bool {
     let is_small = Refusal::expect_size("a signature in bytes", SIGNATURE_MAX, bytes.len()).is_ok();
     let envelope = is_small.then(|| read(bytes).ok()).flatten();
-    let payload = envelope.and_then(|one| strict::read::<Payload>("a payload of notation", &one.payload).ok());
+    let payload =
+        envelope.and_then(|one| strict::read::<Payload>("a payload of notation", &one.payload).ok());
     payload.is_some_and(|payload| payload.target_artifact.digest == image.to_string())
 }
 
@@ -200,7 +201,8 @@ impl Protected {
 
 impl Signed {
     fn by_its_certificate(envelope: Envelope) -> Result<Self, Refusal> {
-        let Envelope { certificates, protected, payload, algorithm, message, signature, time_stamp } = envelope;
+        let Envelope { certificates, protected, payload, algorithm, message, signature, time_stamp } =
+            envelope;
         let chain = CertificateChain::from_der(&certificates).map_err(certificate)?;
         let key = chain.leaf_key().map_err(certificate)?;
         let material = key.material().map_err(|why| Refusal::Certificate { why: why.to_string() })?;
@@ -268,7 +270,9 @@ impl Signed {
                 (Err(ChainError::Time { .. }), _) if policy.wants_time_stamp(true) => {
                     self.expect_stamped(notation, policy, now)?;
                 }
-                (Ok(()), _) if policy.wants_time_stamp(false) => self.expect_stamped(notation, policy, now)?,
+                (Ok(()), _) if policy.wants_time_stamp(false) => {
+                    self.expect_stamped(notation, policy, now)?
+                }
                 (result, _) => result.map_err(certificate)?,
             },
         }

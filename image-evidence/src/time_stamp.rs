@@ -332,8 +332,10 @@ impl<'a> Info<'a> {
 /// A time in UTC, with or without a fraction of a second (RFC 3161, "genTime").
 fn time(value: &[u8]) -> Result<DateTime<Utc>, Refusal> {
     let text = str::from_utf8(value).ok().and_then(|text| text.strip_suffix('Z'));
-    let is_plain = |text: &&str| text.len() >= 14 && text.bytes().all(|one| one.is_ascii_digit() || one == b'.');
-    let read = text.filter(is_plain).and_then(|text| NaiveDateTime::parse_from_str(text, "%Y%m%d%H%M%S%.f").ok());
+    let is_plain =
+        |text: &&str| text.len() >= 14 && text.bytes().all(|one| one.is_ascii_digit() || one == b'.');
+    let read =
+        text.filter(is_plain).and_then(|text| NaiveDateTime::parse_from_str(text, "%Y%m%d%H%M%S%.f").ok());
     read.map(|time| time.and_utc()).ok_or_else(|| bad("expected a time as YYYYMMDDhhmmssZ, got another"))
 }
 

@@ -78,7 +78,11 @@ fn a_stamp_keeps_a_signature_good_when_its_certificate_has_ended() {
     }
     let none = trust("always", &["ca:acme"], AUTHORITY);
     assert!(weigh(Form::NotationJws, STAMPED, &none, THEN).is_ok());
-    refused(weigh(Form::NotationJws, STAMPED, &none, LATER), "certificate", "expected a certificate that is valid at");
+    refused(
+        weigh(Form::NotationJws, STAMPED, &none, LATER),
+        "certificate",
+        "expected a certificate that is valid at",
+    );
 }
 
 #[test]
@@ -116,7 +120,8 @@ fn nothing_that_was_signed_can_be_changed() {
     let stated = place(b"20261127");
     let certificate = place(STAMPER);
     // What the authority said, up to its end; its certificate; the signed attributes with the signature, which end it.
-    let parts = [stated - 60..stated + 24, certificate..certificate + STAMPER.len(), good.len() - 220..good.len()];
+    let parts =
+        [stated - 60..stated + 24, certificate..certificate + STAMPER.len(), good.len() - 220..good.len()];
     for part in parts {
         for at in part {
             let mut changed = good.clone();

@@ -301,9 +301,8 @@ fn expect_stamping_leaf(certificate: &Certificate) -> Result<(), ChainError> {
     const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
     expect_signing(certificate, false)?;
     let purposes = extension::<ExtendedKeyUsage>(certificate)?;
-    let only = |usage: &ExtendedKeyUsage| {
-        matches!(usage.0.as_slice(), [one] if one.to_string() == TIME_STAMPING)
-    };
+    let only =
+        |usage: &ExtendedKeyUsage| matches!(usage.0.as_slice(), [one] if one.to_string() == TIME_STAMPING);
     match purposes {
         Some((usage, true)) if only(&usage) => Ok(()),
         _ => Err(wrong(certificate, "expected a critical extended use of timeStamping alone, got another")),
@@ -311,11 +310,7 @@ fn expect_stamping_leaf(certificate: &Certificate) -> Result<(), ChainError> {
 }
 
 /// An authority with `below` other authorities under it.
-fn expect_issuer(
-    certificate: &Certificate,
-    below: usize,
-    must_be_critical: bool,
-) -> Result<(), ChainError> {
+fn expect_issuer(certificate: &Certificate, below: usize, must_be_critical: bool) -> Result<(), ChainError> {
     let (constraints, _) = extension::<BasicConstraints>(certificate)?
         .filter(|(constraints, _)| constraints.ca)
         .ok_or_else(|| wrong(certificate, "expected an authority's certificate, got none"))?;

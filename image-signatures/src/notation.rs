@@ -48,11 +48,7 @@ pub struct JwsHeader {
     #[serde(rename = "io.cncf.notary.signingAgent", default, skip_serializing_if = "String::is_empty")]
     pub signing_agent: String,
     /// That an authority saw the signature, and when: a time stamp token of RFC 3161 in base64.
-    #[serde(
-        rename = "io.cncf.notary.timestampSignature",
-        default,
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(rename = "io.cncf.notary.timestampSignature", default, skip_serializing_if = "String::is_empty")]
     pub time_stamp: String,
 }
 

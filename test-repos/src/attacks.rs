@@ -6,9 +6,9 @@
 
 use std::fmt;
 
+use crate::sha256_digest;
 use crate::simulator::Keyholder;
 use crate::surface::SurfaceKind;
-use crate::sha256_digest;
 use crate::world::{APPROVAL, BUNDLE, Setback, World, bundle, statement};
 
 mod catalogue;

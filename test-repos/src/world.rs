@@ -19,8 +19,8 @@ use tuf_core::schema::Target;
 mod evidence;
 mod images;
 
-pub(crate) use images::{DRIP, write_endless};
 pub use evidence::{APPROVAL, BUNDLE, Demand, STATEMENT, bundle, statement};
+pub(crate) use images::{DRIP, write_endless};
 pub use images::{Images, Spoil};
 
 use crate::images::{ImageBuilder, Index, IndexBuilder};

@@ -196,7 +196,10 @@ impl Layout {
     /// Which of the keys signed that the manifest is approved of.
     fn signer(&self, blob: &Value, subject: &str, demand: &Demand) -> Result<usize, String> {
         if blob["size"].as_u64().unwrap() > 1 << 20 {
-            return Err(format!("expected a piece of evidence in bytes of at most 1048576, got {}", blob["size"]));
+            return Err(format!(
+                "expected a piece of evidence in bytes of at most 1048576, got {}",
+                blob["size"]
+            ));
         }
         let document = self.named("evidence", blob).map_err(|(_, why)| why)?;
         if document.get("_type").is_some() {
@@ -259,9 +262,8 @@ impl Layout {
 /// The entry of an index for a platform.
 fn child_for<'a>(index: &'a Value, platform: &str) -> &'a Value {
     let (os, architecture) = platform.split_once('/').unwrap();
-    let wanted = |child: &&Value| {
-        child["platform"]["os"] == os && child["platform"]["architecture"] == architecture
-    };
+    let wanted =
+        |child: &&Value| child["platform"]["os"] == os && child["platform"]["architecture"] == architecture;
     index["manifests"].as_array().unwrap().iter().find(wanted).unwrap()
 }
 
@@ -329,7 +331,11 @@ fn every_attack_has_a_name_of_its_own_and_a_story_and_a_step() {
     assert_eq!(names.len(), catalogue().len());
     for attack in catalogue() {
         assert!(!attack.story.is_empty() && !attack.story.ends_with('.'), "{}", attack.name);
-        assert!(["TUF ", "OCI ", "DSSE ", "in-toto "].iter().any(|one| attack.step.starts_with(one)), "{}", attack.name);
+        assert!(
+            ["TUF ", "OCI ", "DSSE ", "in-toto "].iter().any(|one| attack.step.starts_with(one)),
+            "{}",
+            attack.name
+        );
         assert!(!attack.surfaces.is_empty(), "{}", attack.name);
         if let Expected::Refused { says, .. } = attack.expected {
             assert!(says.iter().all(|words| !words.is_empty()), "{}", attack.name);

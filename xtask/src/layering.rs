@@ -84,7 +84,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("cryptoki", &["signing-keys"]),
     ("object_store", &["publish-store"]),
     ("ed25519-dalek", &["tuf-core"]),
-    ("rustls-webpki", &["image-signatures"]),
+    ("rustls-webpki", &["image-evidence", "image-signatures"]),
     ("x509-cert", &["image-signatures"]),
     ("object", &["image-scan"]),
     ("packageurl", &["image-scan"]),

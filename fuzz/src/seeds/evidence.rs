@@ -28,9 +28,12 @@ pub(super) fn bundles() -> Named {
                 one["dsseEnvelope"]["signatures"] = json!([signature, signature]);
             }),
         ),
-        ("bad-certificate-too", changed(approval(), |one| {
-            one["verificationMaterial"]["certificate"] = json!({ "rawBytes": "" });
-        })),
+        (
+            "bad-certificate-too",
+            changed(approval(), |one| {
+                one["verificationMaterial"]["certificate"] = json!({ "rawBytes": "" });
+            }),
+        ),
         ("bad-message", changed(approval(), |one| one["messageSignature"] = json!({}))),
         ("bad-unsigned", changed(approval(), |one| one["dsseEnvelope"]["signatures"] = json!([]))),
     ])
@@ -56,7 +59,8 @@ pub(super) fn attestations() -> Named {
     let vex = json!({ "@context": "https://openvex.dev/ns/v0.2.0", "@id": "x", "author": "Acme", "version": 1,
         "timestamp": "2026-01-01T00:00:00Z", "statements": [{ "vulnerability": { "name": "CVE-2026-7" },
         "status": "not_affected", "products": [{ "@id": "pkg:oci/web", "subcomponents": [{ "@id": "pkg:deb/a" }] }] }] });
-    let cyclonedx = json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{ "name": "a" }] });
+    let cyclonedx =
+        json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{ "name": "a" }] });
     let vulnerabilities = json!({ "scanner": { "uri": "pkg:x", "version": "1", "result": {} },
         "metadata": { "scanFinishedOn": "2026-01-01T00:00:00Z" } });
     named(&[
@@ -73,13 +77,19 @@ pub(super) fn attestations() -> Named {
         ("bad-other", with(0, &statement(OTHER, SPDX))),
         ("bad-type", with(0, &statement(IMAGE, SPDX).replace("Statement/v1", "Statement/v2"))),
         ("bad-twice", with(0, &statement(IMAGE, SPDX).replacen('{', "{\"_type\":\"x\",", 1))),
-        ("bad-envelope", with(1, &envelope(statement(IMAGE, SPDX).as_bytes()).to_string().replace("in-toto", "x"))),
+        (
+            "bad-envelope",
+            with(1, &envelope(statement(IMAGE, SPDX).as_bytes()).to_string().replace("in-toto", "x")),
+        ),
     ])
 }
 
 pub(super) fn simple() -> Named {
     let with = |whose: u8, text: &str| [&[whose], text.as_bytes()].concat();
-    let tagged = format!("{{\"optional\":{{\"creator\":\"x\"}},{}", &payload(IMAGE).replace(",\"optional\":null", "")[1..]);
+    let tagged = format!(
+        "{{\"optional\":{{\"creator\":\"x\"}},{}",
+        &payload(IMAGE).replace(",\"optional\":null", "")[1..]
+    );
     named(&[
         ("good-cosign", with(0, &payload(IMAGE))),
         ("good-optional", with(0, &tagged)),
@@ -128,7 +138,10 @@ pub(super) fn trust_policies() -> Named {
         ("good-permissive", with("strict", "permissive")),
         ("good-audit", with("strict", "audit")),
         ("good-scope", with("\"*\"", "\"r.io/acme/web\"")),
-        ("good-override", with("\"level\":\"strict\"", "\"level\":\"strict\",\"override\":{\"revocation\":\"skip\"}")),
+        (
+            "good-override",
+            with("\"level\":\"strict\"", "\"level\":\"strict\",\"override\":{\"revocation\":\"skip\"}"),
+        ),
         ("bad-level", with("strict", "lax")),
         ("bad-version", with("1.0", "2.0")),
         ("bad-store", with("ca:acme", "ca:other")),

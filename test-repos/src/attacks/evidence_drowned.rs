@@ -6,7 +6,10 @@ pub(super) const ATTACK: Attack = Attack {
     name: "evidence-drowned",
     story: "the signature is lost among a thousand others",
     step: "OCI distribution-spec, listing referrers",
-    expected: Expected::Refused { link: "evidence", says: &["signed by 1, got none", "expected at most 1000"] },
+    expected: Expected::Refused {
+        link: "evidence",
+        says: &["signed by 1, got none", "expected at most 1000"],
+    },
     surfaces: EVERYWHERE,
     advances: &[],
     before: signed,

@@ -6,7 +6,10 @@ pub(super) const ATTACK: Attack = Attack {
     name: "evidence-for-a-list",
     story: "a signed list of components is offered as a signature of the image",
     step: "in-toto attestation 1.0: predicateType",
-    expected: Expected::Refused { link: "evidence", says: &["expected https://sigstore.dev/cosign/sign/v1 signed by 1, got none"] },
+    expected: Expected::Refused {
+        link: "evidence",
+        says: &["expected https://sigstore.dev/cosign/sign/v1 signed by 1, got none"],
+    },
     surfaces: EVERYWHERE,
     advances: &[],
     before: signed,

@@ -7,7 +7,10 @@ pub(super) const ATTACK: Attack = Attack {
     name: "evidence-of-another-platform",
     story: "the signature of another platform's image is offered for the one that will run",
     step: "in-toto attestation 1.0: subject",
-    expected: Expected::Refused { link: "evidence", says: &["expected a statement about ", ", got one about "] },
+    expected: Expected::Refused {
+        link: "evidence",
+        says: &["expected a statement about ", ", got one about "],
+    },
     surfaces: EVERYWHERE,
     advances: &[],
     before: signed,

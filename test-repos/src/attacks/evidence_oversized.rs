@@ -7,7 +7,10 @@ pub(super) const ATTACK: Attack = Attack {
     name: "evidence-oversized",
     story: "a signature of four gigabytes is announced",
     step: "OCI image-spec, descriptor sizes",
-    expected: Expected::Refused { link: "evidence", says: &["signed by 1, got none", "expected a piece of evidence in bytes of at most "] },
+    expected: Expected::Refused {
+        link: "evidence",
+        says: &["signed by 1, got none", "expected a piece of evidence in bytes of at most "],
+    },
     surfaces: EVERYWHERE,
     advances: &[],
     before: signed,

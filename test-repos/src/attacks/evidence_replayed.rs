@@ -7,7 +7,10 @@ pub(super) const ATTACK: Attack = Attack {
     name: "evidence-replayed",
     story: "the signature of an older image is offered for this one",
     step: "in-toto attestation 1.0: subject",
-    expected: Expected::Refused { link: "evidence", says: &["expected a statement about ", ", got one about "] },
+    expected: Expected::Refused {
+        link: "evidence",
+        says: &["expected a statement about ", ", got one about "],
+    },
     surfaces: EVERYWHERE,
     advances: &[],
     before: signed,

@@ -7,7 +7,10 @@ pub(super) const ATTACK: Attack = Attack {
     name: "evidence-unsigned",
     story: "a statement that nobody signed is offered as a signature",
     step: "DSSE 1.0: signatures",
-    expected: Expected::Refused { link: "evidence", says: &["signed by 1, got none", "got one without a signature"] },
+    expected: Expected::Refused {
+        link: "evidence",
+        says: &["signed by 1, got none", "got one without a signature"],
+    },
     surfaces: EVERYWHERE,
     advances: &[],
     before: signed,

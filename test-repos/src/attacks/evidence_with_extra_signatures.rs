@@ -7,7 +7,10 @@ pub(super) const ATTACK: Attack = Attack {
     name: "evidence-with-extra-signatures",
     story: "a stranger's signature is added to a bundle",
     step: "DSSE 1.0: signatures; sigstore bundle 0.3",
-    expected: Expected::Refused { link: "evidence", says: &["signed by 1, got none", " signature in the envelope, got "] },
+    expected: Expected::Refused {
+        link: "evidence",
+        says: &["signed by 1, got none", " signature in the envelope, got "],
+    },
     surfaces: EVERYWHERE,
     advances: &[],
     before: signed,

@@ -193,8 +193,9 @@ impl Fault {
                 Some(_) => response,
                 None => Response::new(303).header("Location", &format!("{to}{}?{SEEN}=1", request.target)),
             },
-            Self::TooManyRequests { retry_after } => error(429, "TOOMANYREQUESTS", "slow down")
-                .header("Retry-After", &retry_after.to_string()),
+            Self::TooManyRequests { retry_after } => {
+                error(429, "TOOMANYREQUESTS", "slow down").header("Retry-After", &retry_after.to_string())
+            }
             Self::List(listing) => match route {
                 Route::Referrers { .. } => listing.apply(request, response),
                 _ => response,

@@ -122,7 +122,8 @@ impl Images {
             let part = Part { media_type: media_type.into(), bytes: bytes.to_vec() };
             self.blobs.insert(part.digest(), part);
         }
-        let part = Part { media_type: Format::Oci.manifest().into(), bytes: manifest.to_string().into_bytes() };
+        let part =
+            Part { media_type: Format::Oci.manifest().into(), bytes: manifest.to_string().into_bytes() };
         let digest = part.digest();
         self.manifests.insert(digest.clone(), part);
         self.attached.insert(digest.clone());

@@ -99,7 +99,11 @@ impl<'a> Search<'a> {
         let mut named: BTreeSet<_> = digests.into_iter().collect();
         if named.len() > NAMED_MAX {
             let why = format!("at most {NAMED_MAX} are fetched, and {} are named", named.len());
-            collection.gaps.push(Gap { what: "evidence that the metadata names".into(), why, unreachable: false });
+            collection.gaps.push(Gap {
+                what: "evidence that the metadata names".into(),
+                why,
+                unreachable: false,
+            });
             named = named.into_iter().take(NAMED_MAX).collect();
         }
         let (blobs, seen) = (BTreeMap::new(), BTreeSet::new());
@@ -168,7 +172,9 @@ impl<'a> Search<'a> {
                 Ok(None) => {}
                 // It may be the digest of a blob; a layout has both in one place.
                 Err(
-                    SourceError::NotFound { .. } | SourceError::Malformed { .. } | SourceError::TooLarge { .. },
+                    SourceError::NotFound { .. }
+                    | SourceError::Malformed { .. }
+                    | SourceError::TooLarge { .. },
                 ) => self.named_blob(digest),
                 Err(why) => self.failed(&format!("evidence {digest} that the metadata names"), &why),
             }

@@ -123,7 +123,8 @@ fn what_is_listed_and_refers_to_another_image_counts_for_nothing() {
 #[test]
 fn manifests_without_end_hinder_nobody() {
     let story = Story::begin();
-    let subject = json!({ "mediaType": story.top.media_type, "digest": story.top.digest, "size": story.top.size });
+    let subject =
+        json!({ "mediaType": story.top.media_type, "digest": story.top.digest, "size": story.top.size });
     let large = json!({ "schemaVersion": 2, "mediaType": media::OCI_MANIFEST, "subject": subject,
         "config": { "mediaType": media::OCI_EMPTY, "digest": Digest::of(b"{}"), "size": 2 },
         "layers": [{ "mediaType": BUNDLE, "digest": Digest::of(b"{}"), "size": 2,
@@ -169,7 +170,8 @@ fn a_blob_that_the_metadata_names_is_found_whatever_lies_beside_it() {
     story.name(&[Digest::of(&good)]);
     ends(&story.demand("1", &["a.pub"], &[]), 0, "");
     let report = story.evidence(&[]);
-    let fresh: Vec<_> = report["pieces"].as_array().unwrap().iter().filter(|one| one["fresh"] == true).collect();
+    let fresh: Vec<_> =
+        report["pieces"].as_array().unwrap().iter().filter(|one| one["fresh"] == true).collect();
     assert_eq!(fresh.len(), 1);
     assert_eq!((&fresh[0]["outcome"], &fresh[0]["place"]), (&json!("signed"), &json!("named")));
     // Its manifest is gone; and one that calls the blob something else lies there instead.

@@ -90,7 +90,8 @@ fn evidence_is_read_over_tls() {
 
 #[test]
 fn evidence_is_read_with_a_password() {
-    let there = Command::new("htpasswd").arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let there =
+        Command::new("htpasswd").arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !there {
         let _ = skip::<()>("htpasswd is not installed");
         return;
@@ -120,8 +121,7 @@ fn token(home: &Path, port: u16, scope: &str) -> String {
     let actions: Vec<_> = actions.split(',').filter(|action| !action.is_empty()).collect();
     let claims = json!({ "iss": "us", "sub": "alice", "aud": format!("127.0.0.1:{port}"), "exp": 4_102_444_800_u64,
         "nbf": 0, "iat": 0, "jti": "1", "access": [{ "type": "repository", "name": name, "actions": actions }] });
-    let signed =
-        format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
     let folder = tempfile::tempdir_in(home).unwrap();
     fs::write(folder.path().join("message"), &signed).unwrap();
     let key = home.join("token.key");

@@ -34,14 +34,17 @@ impl Authority {
         fs::create_dir_all(&folder).unwrap();
         let root = ["req", "-x509", "-nodes", "-days", "3650", "-subj", "/C=US/O=Acme/CN=stamps root"];
         let files = ["-keyout", "root.key", "-out", "root.crt"];
-        let is_ca = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"];
+        let is_ca =
+            ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"];
         openssl(&folder, &[&root[..], kind, &files, &is_ca].concat());
         let request = ["req", "-new", "-nodes", "-subj", "/C=US/O=Acme/CN=stamps", "-keyout", "tsa.key"];
         openssl(&folder, &[&request[..], kind, &["-out", "tsa.csr"]].concat());
-        let extensions =
-            format!("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage={uses}\n");
+        let extensions = format!(
+            "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage={uses}\n"
+        );
         fs::write(folder.join("tsa.ext"), extensions).unwrap();
-        let sign = ["x509", "-req", "-in", "tsa.csr", "-CA", "root.crt", "-CAkey", "root.key", "-days", "3000"];
+        let sign =
+            ["x509", "-req", "-in", "tsa.csr", "-CA", "root.crt", "-CAkey", "root.key", "-days", "3000"];
         let by = ["-CAcreateserial", "-extfile", "tsa.ext", "-out", "tsa.crt", "-sha256"];
         openssl(&folder, &[&sign[..], &by].concat());
         let hash = if more.contains("ess_cert_id_alg") { "" } else { "ess_cert_id_alg=sha256" };
@@ -91,11 +94,13 @@ fn signer(story: &Story, seconds: i64) -> DateTime<Utc> {
     let (from, until) = (Utc::now() - TimeDelta::seconds(60), Utc::now() + TimeDelta::seconds(seconds));
     let time = |at: DateTime<Utc>| at.format("%Y%m%d%H%M%SZ").to_string();
     let (from, end) = (time(from), time(until));
-    let sign = ["ca", "-batch", "-selfsign", "-config", "ca.cnf", "-extensions", "leaf", "-keyfile", "brief.key"];
+    let sign =
+        ["ca", "-batch", "-selfsign", "-config", "ca.cnf", "-extensions", "leaf", "-keyfile", "brief.key"];
     let files = ["-in", "brief.csr", "-out", "brief.crt", "-notext", "-startdate", &from, "-enddate", &end];
     openssl(&keys, &[&sign[..], &files].concat());
     let (key, certificate) = (keys.join("brief.key"), keys.join("brief.crt"));
-    let listed = json!({ "default": "brief", "keys": [{ "name": "brief", "keyPath": key, "certPath": certificate }] });
+    let listed =
+        json!({ "default": "brief", "keys": [{ "name": "brief", "keyPath": key, "certPath": certificate }] });
     fs::write(story.path("notation/signingkeys.json"), listed.to_string()).unwrap();
     let store = story.path("notation/truststore/x509/ca/acme");
     fs::create_dir_all(&store).unwrap();
@@ -243,7 +248,13 @@ fn a_time_stamp_of_something_else_or_by_somebody_for_something_else_is_refused()
         ("over", "critical,timeStamping", "", b"other bytes".as_slice(), "got one over other bytes"),
         ("lax", "timeStamping", "", &signature, "expected a critical extended use of timeStamping alone"),
         ("wide", "critical,timeStamping,codeSigning", "", &signature, "expected a critical extended use"),
-        ("old", "critical,timeStamping", "ess_cert_id_alg = sha1\n", &signature, "1.2.840.113549.1.9.16.2.47, got none"),
+        (
+            "old",
+            "critical,timeStamping",
+            "ess_cert_id_alg = sha1\n",
+            &signature,
+            "1.2.840.113549.1.9.16.2.47, got none",
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -277,7 +288,8 @@ fn token(authority: &Authority, over: &[u8]) -> Option<Vec<u8>> {
     let folder = &authority.folder;
     fs::write(folder.join("over"), over).unwrap();
     openssl(folder, &["ts", "-query", "-data", "over", "-sha256", "-cert", "-out", "over.tsq"]);
-    let reply = ["ts", "-reply", "-config", "tsa.cnf", "-queryfile", "over.tsq", "-token_out", "-out", "over.tst"];
+    let reply =
+        ["ts", "-reply", "-config", "tsa.cnf", "-queryfile", "over.tsq", "-token_out", "-out", "over.tst"];
     let output = Command::new("openssl").args(reply).current_dir(folder).output().unwrap();
     output.status.success().then(|| fs::read(folder.join("over.tst")).unwrap())
 }
@@ -303,7 +315,9 @@ fn a_real_time_stamp_holds_up_to_the_root_that_nobody_here_trusts() {
     let mut signed = envelopes.filter(|one| one["header"]["x5c"].is_array());
     let leaf = signed.next().unwrap()["header"]["x5c"][0].as_str().unwrap().to_owned();
     let authority = Authority::new(home.path().join("tsa"), &P256, "critical,timeStamping", "");
-    for (kind, bytes) in [("ca", encoded_certificate(&leaf)), ("tsa", fs::read(authority.file("root.crt")).unwrap())] {
+    for (kind, bytes) in
+        [("ca", encoded_certificate(&leaf)), ("tsa", fs::read(authority.file("root.crt")).unwrap())]
+    {
         let store = home.path().join("truststore/x509").join(kind).join("acme");
         fs::create_dir_all(&store).unwrap();
         fs::write(store.join("one.crt"), bytes).unwrap();
