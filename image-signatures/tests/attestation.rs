@@ -117,9 +117,7 @@ fn both_forms_are_pushed_once_hold_the_predicate_to_the_letter_and_name_themselv
 #[test]
 fn another_statement_or_another_key_is_another_attestation_and_keeps_the_first() {
     let story = Story::begin(false);
-    for (count, (key, predicate)) in
-        [(1, "{}"), (2, "{}"), (1, "{\"a\":1}")].into_iter().enumerate().map(|(at, one)| (at + 1, one))
-    {
+    for (count, key, predicate) in [(1, 1, "{}"), (2, 2, "{}"), (3, 1, "{\"a\":1}")] {
         let key = Ed25519Signer::from_seed(&[key; 32]);
         for pushed in story.attest(&key, predicate, &BOTH).push(&story.registry) {
             assert!(!pushed.unwrap().written.was_there);

@@ -13,7 +13,7 @@ const ID: &str = "https://verify.example.com/prod";
 
 /// A summary of an image by the name that the story's repository trusts, some hours before the time it is weighed at.
 fn summary(story: &Story, hours: i64, changed: &Value) -> Value {
-    let at = story.endpoints.now - chrono::TimeDelta::hours(hours);
+    let at = story.endpoints.now.checked_sub_signed(chrono::TimeDelta::hours(hours)).unwrap();
     let mut predicate = json!({
         "verifier": { "id": ID }, "timeVerified": at.to_rfc3339(), "resourceUri": story.endpoints.name,
         "policy": { "uri": "https://policy.example.com" }, "inputAttestations": [],
