@@ -1,5 +1,7 @@
 //! Rules are rehearsed on what was seen: images are verified and recorded, rules learnt from that, and stricter rules
 //! tried, before any of them decides.
+//!
+//! Lines and reports are checked against their schemas by Python's `jsonschema`: `HALLMARK_PYTHON`, else `python3`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -157,6 +159,34 @@ fn that_are(report: &Value, word: &str) -> BTreeSet<String> {
     decisions.filter(|one| one["now"] == word).map(|one| one["image"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Every line of the first file is what the schema in the second says.
+const SCHEMA: &str = r#"
+import json, sys
+from jsonschema import Draft202012Validator
+validator = Draft202012Validator(json.load(open(sys.argv[2])))
+lines = [json.loads(line) for line in open(sys.argv[1])]
+assert lines
+for line in lines:
+    validator.validate(line)
+assert list(validator.iter_errors({"version": 1})), "nothing is demanded"
+"#;
+
+impl Story {
+    fn is_of_schema(&self, file: &str, schema: &str) {
+        let python = std::env::var_os("HALLMARK_PYTHON").unwrap_or_else(|| "python3".into());
+        let has = Command::new(&python).args(["-c", "import jsonschema"]).stderr(Stdio::null()).status();
+        if !has.is_ok_and(|status| status.success()) {
+            assert!(std::env::var_os("HALLMARK_NO_SKIPS").is_none(), "no jsonschema");
+            eprintln!("SKIPPED: {python:?} has no jsonschema; set HALLMARK_PYTHON");
+            return;
+        }
+        let schema = format!("{}/../docs/schema/{schema}.json", env!("CARGO_MANIFEST_DIR"));
+        let output =
+            Command::new(python).args(["-c", SCHEMA]).arg(self.path(file)).arg(schema).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn sixty_images_are_recorded_learnt_from_and_stricter_rules_say_whom_they_block() {
     let story = Story::begin();
@@ -215,6 +245,9 @@ fn sixty_images_are_recorded_learnt_from_and_stricter_rules_say_whom_they_block(
     assert_eq!(that_are(&report, "blocked"), expected);
     assert_eq!(that_are(&report, "admitted").len(), 60 - 42);
     assert_eq!(report["newly_blocked"], 42);
+    story.is_of_schema("seen.jsonl", "inventory");
+    story.write("report.jsonl", &report.to_string());
+    story.is_of_schema("report.jsonl", "verify-policy-simulate");
     let text = story.simulate("stricter.toml", &[]).is(
         1,
         &[
