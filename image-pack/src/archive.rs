@@ -13,6 +13,9 @@ use crate::index::{INDEX, PackIndex, Part};
 /// A block of tar.
 pub(crate) const BLOCK: u64 = 512;
 
+/// How many bytes are read at once.
+const BUFFER: usize = 128 * 1024;
+
 /// The two empty blocks that end an archive.
 const END: [u8; 1024] = [0; 1024];
 
@@ -87,7 +90,8 @@ impl Hashed {
     ) -> io::Result<Self> {
         let mut from = from.take(size.saturating_add(1));
         let (mut hasher, mut read) = (Hasher::new(), 0_u64);
-        let mut buffer = vec![0; 128 * 1024];
+        let most = usize::try_from(size).unwrap_or(BUFFER).saturating_add(1);
+        let mut buffer = vec![0; most.min(BUFFER)];
         loop {
             let length = from.read(&mut buffer)?;
             let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else { break };
