@@ -11,7 +11,9 @@ mod hints;
 
 use image_pack::Embedded;
 use serde::Serialize;
-use verifier_lib::{Broken, Link, Node, Status, Verdict, VerifiedImage, VerifiedManifest, tree_of, tree_of_image};
+use verifier_lib::{
+    Broken, Link, Node, Status, Verdict, VerifiedImage, VerifiedManifest, tree_of, tree_of_image,
+};
 
 pub use hint::hint;
 

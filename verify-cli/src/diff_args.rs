@@ -7,8 +7,10 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use oci_image::{BadReference, Location, Platform, Reference};
 
 use crate::args::{AccessArgs, ChainArgs, RootArgs, ScanArgs, ScanFormat, StateArgs, parse_time};
+use crate::carried::Carried;
 use crate::engine_args::EngineArgs;
 use crate::gate_args::GateArgs;
+use crate::policy_args::ScanPolicyArgs;
 
 /// The verb, where `verify scan` has one. An image of that name is `docker.io/library/diff`.
 const DIFF: &str = "diff";
@@ -142,6 +144,7 @@ impl DiffArgs {
                 DiffFormat::Html => ScanFormat::Html,
             },
             chain: self.chain(image.clone(), known_as),
+            policy: ScanPolicyArgs::default(),
             gate: self.gate.clone(),
             engines: self.engines.clone(),
         }
@@ -158,6 +161,7 @@ impl DiffArgs {
             state: self.state.clone(),
             root: self.root.clone(),
             access: self.access.clone(),
+            carried: Carried::default(),
         }
     }
 }

@@ -13,7 +13,7 @@ use image_scan::{VexProduct, VexStatement, VexStatus};
 use image_signatures::COSIGN_SIGN;
 use oci_image::{Digest, LayoutSource, Location, Platform, Selector};
 use serde::Serialize;
-use verifier_lib::evidence::{self, Collection, EvidenceSource, Gap, Judged, Subjects};
+use verifier_lib::evidence::{self, Collection, EvidenceSource, Found, Gap, Judged, Subjects};
 use verifier_lib::{Layers, Verdict, VerifiedImage};
 
 use crate::access::{Access, registry, source_failure, trusted_name};

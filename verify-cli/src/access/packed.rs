@@ -32,7 +32,7 @@ impl Access {
         let transport: Arc<dyn Transport> = Arc::new(pack.transport());
         let client = Client::new(root.bytes.clone(), Arc::clone(&transport), store, now);
         let (version, _) = bootstrapped(&root.bytes)?;
-        let id = RootId { repo: pack.describe(), sha256: root.sha256, version };
+        let id = RootId { repo: pack.describe().to_owned(), sha256: root.sha256, version };
         let mut trust = root.link;
         trust.detail.push_str(&format!(", as of {}", now.to_rfc3339()));
         let Carried { tag, .. } = args.carried.clone();

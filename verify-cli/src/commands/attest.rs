@@ -99,10 +99,13 @@ pub(crate) fn run(args: &AttestArgs) -> Result<Exit, Failure> {
     asked.expect_sensible()?;
     let mut seen = Sighting::begin(&RecordArgs::default(), chain)?;
     let printing = PrintingArgs { explain: false, format: VerdictFormat::Text };
-    let Answer { name, verdict, pieces, .. } = asked.judge(|access| {
-        subject = Some(Subject::of(access)?);
-        Ok(())
-    }, &mut seen)?;
+    let Answer { name, verdict, pieces, .. } = asked.judge(
+        |access| {
+            subject = Some(Subject::of(access)?);
+            Ok(())
+        },
+        &mut seen,
+    )?;
     match (&verdict, args.format) {
         (_, Format::Json) => {}
         (Verdict::Trusted(_), Format::Text) => say!("{} {name}", Style::stderr().good("trusted")),
@@ -173,7 +176,11 @@ impl Subject {
         let descriptor = Descriptor::of(manifest.media_type(), &fetched.bytes);
         // From here on the name leads to these bytes, whatever the registry says next.
         access.digest = Some(digest);
-        Ok(Self { descriptor, name: access.name.clone(), trust: (access.root.uri(), access.root.sha256.clone()) })
+        Ok(Self {
+            descriptor,
+            name: access.name.clone(),
+            trust: (access.root.uri(), access.root.sha256.clone()),
+        })
     }
 
     /// What was verified: of an index, all of it or the one image that was chosen. And the levels that it has.

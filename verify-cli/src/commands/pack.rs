@@ -42,9 +42,10 @@ pub(crate) fn run(args: &PackArgs) -> Result<Exit, Failure> {
         Err((name, verdict)) => return Ok(report::print(&name.to_string(), &verdict, args.printing)),
     };
     let chain = applied.as_ref().map_or(&given, |applied| &applied.chain);
-    let (access, verdict) = trusted(&args.demand, chain, applied.as_ref(), &mut seen).inspect_err(|failure| {
-        report::print_failure(&args.chain.image.to_string(), failure, args.printing);
-    })?;
+    let (access, verdict) =
+        trusted(&args.demand, chain, applied.as_ref(), &mut seen).inspect_err(|failure| {
+            report::print_failure(&args.chain.image.to_string(), failure, args.printing);
+        })?;
     let reference = access.name.to_string();
     let verdict = match verdict {
         Verdict::Trusted(image) => {

@@ -255,8 +255,8 @@ impl Claim {
 
     /// The chain held: is it the one that the report tells of?
     fn compare(&self, args: &ReplayArgs, access: &Access, image: &VerifiedImage) -> Result<Exit, Failure> {
-        let found =
-            serde_json::to_value(verdict_report::Report::of_image(&self.name.to_string(), image)).map_err(Failure::unknown)?;
+        let found = serde_json::to_value(verdict_report::Report::of_image(&self.name.to_string(), image))
+            .map_err(Failure::unknown)?;
         let skipped: Vec<_> = args.skip.iter().map(|one| one.stage()).collect();
         let claimed = compare::without(&self.report, &skipped);
         let mut comparison = Comparison::new(compare::roots(&self.pack, &access.root_bytes), self.own_time);

@@ -11,6 +11,7 @@ use verifier_lib::{Layers, Verdict};
 use super::inventory;
 use crate::access::Access;
 use crate::args::ChainArgs;
+use crate::carried::Carried;
 use crate::commands::image::{demanded, verify};
 use crate::evidence_args::{DemandArgs, SignerArgs};
 use crate::exit::Exit;
@@ -66,6 +67,7 @@ fn seen(image: &Location, args: &LearnArgs) -> Result<image_policy::Facts, Failu
         state: args.state.clone(),
         root: args.root.clone(),
         access: args.access.clone(),
+        carried: Carried::default(),
     };
     let mut seen = Sighting::kept(&chain)?;
     match verdict(&chain, &args.signers, &mut seen) {
@@ -82,5 +84,5 @@ fn verdict(chain: &ChainArgs, signers: &SignerArgs, seen: &mut Sighting) -> Resu
     let verdict = verify(&access, chain, Layers::Defer);
     seen.chain(&access, &verdict);
     let options = DemandArgs { signers: signers.clone(), ..DemandArgs::default() };
-    demanded(verdict, &options, chain, None, seen)
+    Ok(demanded(verdict, &options, chain, None, seen)?.0)
 }
