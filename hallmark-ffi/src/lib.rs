@@ -98,7 +98,6 @@ pub unsafe extern "C" fn hallmark_verify_registry(
 /// point to `documents_len` documents, of each of which `name` must be null or a string that is ended by a zero byte, and
 /// `data` null or point to `len` bytes.
 #[expect(unsafe_code, reason = "an exported name, and pointers of C")]
-#[expect(clippy::too_many_arguments, reason = "C has no slices")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hallmark_verify_bytes(
     reference: *const c_char,
