@@ -19,7 +19,6 @@ use binding_calls::{Answer, BadCall, BytesSetup, Outcome, Session, Setup};
 pub use handed::{hallmark_string_free, hallmark_version};
 
 /// What came of a call: the exit codes of `verify image`. Anything but HALLMARK_VERDICT_TRUSTED means: don't run it.
-#[expect(non_camel_case_types, reason = "a name of C")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum hallmark_verdict {
@@ -35,7 +34,6 @@ pub enum hallmark_verdict {
 }
 
 /// A metadata document: a file of the trust repository.
-#[expect(non_camel_case_types, reason = "a name of C")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct hallmark_document {
@@ -100,7 +98,6 @@ pub unsafe extern "C" fn hallmark_verify_registry(
 /// point to `documents_len` documents, of each of which `name` must be null or a string that is ended by a zero byte, and
 /// `data` null or point to `len` bytes.
 #[expect(unsafe_code, reason = "an exported name, and pointers of C")]
-#[expect(clippy::too_many_arguments, reason = "C has no slices")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hallmark_verify_bytes(
     reference: *const c_char,

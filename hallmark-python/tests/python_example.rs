@@ -59,7 +59,7 @@ fn install(folder: &Path) -> PathBuf {
     let (wheels, site) = (folder.join("wheels"), folder.join("site"));
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let mut maturin = Command::new(python());
-    maturin.args(["-m", "maturin", "--quiet", "build", "--profile", "dev", "--locked"]);
+    maturin.args(["-m", "maturin", "build", "--quiet", "--profile", "dev", "--locked"]);
     maturin.args(["--compatibility", "linux", "--manifest-path"]).arg(&manifest).arg("--out").arg(&wheels);
     done(&mut maturin);
     let wheel = fs::read_dir(&wheels).unwrap().next().expect("a wheel").unwrap().path();
