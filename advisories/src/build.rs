@@ -38,7 +38,10 @@ pub fn build(from: &Path, out: &Path) -> Result<Info, Error> {
         path: out,
         file: BufWriter::with_capacity(1 << 20, temporary.as_file()),
         offset: 0,
-        spill: BufWriter::with_capacity(1 << 20, tempfile::tempfile_in(folder).map_err(|error| io(folder, error))?),
+        spill: BufWriter::with_capacity(
+            1 << 20,
+            tempfile::tempfile_in(folder).map_err(|error| io(folder, error))?,
+        ),
         spilt: 0,
         blocks: BTreeMap::new(),
     };

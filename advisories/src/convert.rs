@@ -95,8 +95,7 @@ pub(crate) struct Words {
 
 impl Words {
     pub(crate) fn of(advisory: &osv::Advisory, affected: &osv::Affected) -> Self {
-        let severity =
-            severity::of_advisory(advisory, affected).or_else(|| severity::of_database(advisory));
+        let severity = severity::of_advisory(advisory, affected).or_else(|| severity::of_database(advisory));
         Self { severity, module: module(advisory) }
     }
 }

@@ -254,14 +254,16 @@ impl<'a> Found<'a> {
     /// Of languages, those that share any name.
     fn of_one_name(&self, mut matches: Vec<Match>) -> Vec<Match> {
         let mut seen = HashSet::new();
-        let all_differ = matches.len() < 2 || matches.iter().flat_map(Match::names).all(|name| seen.insert(name));
+        let all_differ =
+            matches.len() < 2 || matches.iter().flat_map(Match::names).all(|name| seen.insert(name));
         if all_differ {
             matches.sort_by(|a, b| a.id.cmp(&b.id));
             return matches;
         }
         let (mut groups, mut by_name) = (BTreeMap::new(), HashMap::new());
         for mut one in matches {
-            let shared: BTreeSet<String> = one.names().filter_map(|name| by_name.get(name)).cloned().collect();
+            let shared: BTreeSet<String> =
+                one.names().filter_map(|name| by_name.get(name)).cloned().collect();
             for id in shared {
                 if let Some(other) = groups.remove(&id) {
                     one = self.joined(one, other);
@@ -307,8 +309,7 @@ impl<'a> Found<'a> {
 
     fn answer(mut self) -> Answer {
         let matches = std::mem::take(&mut self.matches);
-        let matches =
-            if self.is_distribution { self.of_one_cve(matches) } else { self.of_one_name(matches) };
+        let matches = if self.is_distribution { self.of_one_cve(matches) } else { self.of_one_name(matches) };
         let mut unknown = self.unknown;
         if !unknown.is_empty() {
             let found: HashSet<&str> = matches.iter().flat_map(Match::names).collect();

@@ -25,9 +25,7 @@ pub(crate) fn judge<'a>(
     text: &str,
     entry: &Entry<&'a str>,
 ) -> Judgement<'a> {
-    let is_listed = || {
-        entry.versions.iter().any(|listed| *listed == text || same(order, version, listed))
-    };
+    let is_listed = || entry.versions.iter().any(|listed| *listed == text || same(order, version, listed));
     let next = || next_fix(order, version, &entry.ranges);
     match in_ranges(order, version, &entry.ranges) {
         Judgement::Affected(fixed) => Judgement::Affected(fixed.or_else(next)),

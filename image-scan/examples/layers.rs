@@ -12,10 +12,14 @@ use oci_image::{Descriptor, Hasher, ImageSource, LayoutSource, Manifest, Selecto
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [verb, layout, tag] = args.as_slice() else { return Err("expected hash or inventory, LAYOUT, TAG".into()) };
+    let [verb, layout, tag] = args.as_slice() else {
+        return Err("expected hash or inventory, LAYOUT, TAG".into());
+    };
     let source = LayoutSource::open(layout)?;
     let fetched = source.manifest(Selector::Tag(tag))?;
-    let Manifest::Image(image) = Manifest::parse(&fetched.bytes, None)? else { return Err("an index".into()) };
+    let Manifest::Image(image) = Manifest::parse(&fetched.bytes, None)? else {
+        return Err("an index".into());
+    };
     let mut config = Vec::new();
     source.blob(&image.config)?.read_to_end(&mut config)?;
     match verb.as_str() {
@@ -50,7 +54,8 @@ fn hash(source: &LayoutSource, layers: &[Descriptor], config: &[u8]) -> Result<(
             }
         }
         let got = hasher.finish().to_string();
-        let expected = config.pointer(&format!("/rootfs/diff_ids/{index}")).and_then(serde_json::Value::as_str);
+        let expected =
+            config.pointer(&format!("/rootfs/diff_ids/{index}")).and_then(serde_json::Value::as_str);
         if expected != Some(&got) {
             return Err(format!("layer {index}: expected {expected:?}, got {got}").into());
         }

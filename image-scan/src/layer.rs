@@ -56,7 +56,15 @@ impl<'p> Layer<'p> {
         let counters = Arc::new(Counters::default());
         let reader = Counted { reader: VerifyingReader::for_blob(blob, want), counters: counters.clone() };
         scope.spawn(move || uncompress(reader, &sender, &spare));
-        Self { chunks, spent, chunk: io::Cursor::default(), hasher: Hasher::new(), size: 0, counters, progress }
+        Self {
+            chunks,
+            spent,
+            chunk: io::Cursor::default(),
+            hasher: Hasher::new(),
+            size: 0,
+            counters,
+            progress,
+        }
     }
 
     /// The digest of all uncompressed bytes, and how many there were. To be called at the end of them.

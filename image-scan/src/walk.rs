@@ -213,7 +213,12 @@ impl Walk {
         Ok(())
     }
 
-    fn file<R: BufRead>(&mut self, place: Path, size: u64, archive: &mut Archive<R>) -> Result<(), WalkError> {
+    fn file<R: BufRead>(
+        &mut self,
+        place: Path,
+        size: u64,
+        archive: &mut Archive<R>,
+    ) -> Result<(), WalkError> {
         let spare = self.spare.get(&place).copied();
         let wanted = spare.or_else(|| Wanted::of(&place, size));
         let kept = match wanted {

@@ -286,7 +286,8 @@ fn a_database_that_is_elsewhere_or_broken_is_said_to_be_not_read() {
 
 #[test]
 fn a_database_that_is_written_again_as_it_was_brings_nothing_new() {
-    let stanzas = || [deb("bash", "5"), "Package: broken\nStatus: install ok installed\n".to_owned()].join("\n");
+    let stanzas =
+        || [deb("bash", "5"), "Package: broken\nStatus: install ok installed\n".to_owned()].join("\n");
     let below = || Layer::new().file("var/lib/dpkg/status", stanzas());
     let part = |version| format!("Package: base\nVersion: {version}\n");
     let image = Image::of([
