@@ -33,7 +33,7 @@ pub(crate) struct Verify {
 pub(crate) enum Command {
     Image(ImageArgs),
     Pull(PullArgs),
-    Scan(Box<ScanCall>),
+    Scan(ScanCall),
     Evidence(EvidenceArgs),
     Provenance(ProvenanceArgs),
     Db(DbArgs),

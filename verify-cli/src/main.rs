@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let done = match &verify.command {
         Command::Image(image) => commands::image::run(image),
         Command::Pull(pull) => commands::pull::run(pull),
-        Command::Scan(call) => match &**call {
+        Command::Scan(call) => match call {
             ScanCall::One(scan) => commands::scan::run(scan),
             ScanCall::Diff(diff) => commands::diff::run(diff),
         },
