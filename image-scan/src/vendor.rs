@@ -8,9 +8,14 @@ use crate::component::{Found, Kind};
 use crate::limits::NAME_MAX;
 use crate::os_release::OsRelease;
 
-/// What distributions that sign their packages write as the vendor, in lower case.
-const RPM: [(&str, &str); 4] =
-    [("almalinux", "almalinux"), ("rocky", "rocky"), ("rhel", "red hat"), ("fedora", "fedora")];
+/// What distributions that sign their packages write as the vendor, in lower case. AlmaLinux 8 has packages that were built
+/// at CloudLinux, which made it.
+const RPM: [(&str, &[&str]); 4] = [
+    ("almalinux", &["almalinux", "cloudlinux"]),
+    ("rocky", &["rocky"]),
+    ("rhel", &["red hat"]),
+    ("fedora", &["fedora"]),
+];
 
 /// What distributions write as the origin, where they write one.
 const DEB: [&str; 2] = ["debian", "ubuntu"];
@@ -34,7 +39,7 @@ pub(crate) fn other_than(found: &Found, os: Option<&OsRelease>) -> Option<String
     let other = match found.kind {
         Kind::Rpm => {
             let (_, own) = RPM.iter().find(|(id, _)| *id == os.id)?;
-            vendor.filter(|vendor| !vendor.to_lowercase().contains(own))?
+            vendor.filter(|vendor| !own.iter().any(|own| vendor.to_lowercase().contains(own)))?
         }
         Kind::Deb if DEB.contains(&os.id.as_str()) => {
             let other = vendor.filter(|vendor| !DEB.iter().any(|own| vendor.to_lowercase().contains(own)));
@@ -80,6 +85,7 @@ mod tests {
             ("almalinux", Kind::Rpm, "1:1.24.0-1.el9.ngx", Some("NGINX Packaging"), Some("NGINX Packaging")),
             ("almalinux", Kind::Rpm, "1-1.el9", Some("Fedora Project"), Some("Fedora Project")),
             ("rhel", Kind::Rpm, "1-1.el9", Some("Red Hat, Inc."), None),
+            ("almalinux", Kind::Rpm, "1-1.el8", Some("CloudLinux"), None),
             ("almalinux", Kind::Rpm, "1-1.el9", None, None),
             // Of a distribution that nothing is known of, nothing is told.
             ("arch", Kind::Rpm, "1-1", Some("Somebody"), None),

@@ -19,9 +19,9 @@ const DIFF: &str = "diff";
 #[derive(Debug)]
 pub(crate) enum ScanCall {
     /// An image.
-    One(ScanArgs),
+    One(Box<ScanArgs>),
     /// Two, to compare.
-    Diff(DiffArgs),
+    Diff(Box<DiffArgs>),
 }
 
 impl Args for ScanCall {
@@ -41,8 +41,10 @@ impl Args for ScanCall {
 impl FromArgMatches for ScanCall {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         match matches.subcommand() {
-            Some((DIFF, matches)) => DiffArgs::from_arg_matches(matches).map(Self::Diff),
-            _ => ScanArgs::from_arg_matches(matches).map(Self::One),
+            Some((DIFF, matches)) => {
+                DiffArgs::from_arg_matches(matches).map(|args| Self::Diff(Box::new(args)))
+            }
+            _ => ScanArgs::from_arg_matches(matches).map(|args| Self::One(Box::new(args))),
         }
     }
 
