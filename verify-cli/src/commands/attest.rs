@@ -99,13 +99,18 @@ pub(crate) fn run(args: &AttestArgs) -> Result<Exit, Failure> {
     asked.expect_sensible()?;
     let mut seen = Sighting::begin(&RecordArgs::default(), chain)?;
     let printing = PrintingArgs { explain: false, format: VerdictFormat::Text };
-    let Answer { name, verdict, pieces, .. } = asked.judge(
+    let answer = asked.judge(
         |access| {
             subject = Some(Subject::of(access)?);
             Ok(())
         },
         &mut seen,
-    )?;
+    );
+    let Answer { name, verdict, pieces, .. } = answer.inspect_err(|failure| {
+        if args.format == Format::Json {
+            Report::print_failure(chain.image.to_string(), failure);
+        }
+    })?;
     match (&verdict, args.format) {
         (_, Format::Json) => {}
         (Verdict::Trusted(_), Format::Text) => say!("{} {name}", Style::stderr().good("trusted")),
@@ -348,6 +353,17 @@ impl Signed {
 }
 
 impl Report {
+    /// Where the chain was not even begun. A wrong call has no answer.
+    fn print_failure(reference: String, failure: &Failure) {
+        let verdict = match failure.exit {
+            Exit::Refused => "refused",
+            Exit::Unknown => "unknown",
+            Exit::Trusted | Exit::Usage | Exit::Gate => return,
+        };
+        let error = Some(failure.what().to_owned());
+        print_json(&Self { version: REPORT_VERSION, reference, verdict, digest: None, signed: None, error });
+    }
+
     fn of(reference: String, verdict: &Verdict, subject: Option<&Subject>, signed: Option<Signed>) -> Self {
         let (verdict, error) = match verdict {
             Verdict::Trusted(_) => ("trusted", None),
