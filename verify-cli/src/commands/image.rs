@@ -30,7 +30,7 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
     };
     let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
     let done = run_chain(args, chain, applied.as_ref(), &mut seen);
-    done.or_else(|failure| Err(seen.failed(&failure).err().unwrap_or(failure))).inspect_err(|failure| {
+    done.map_err(|failure| seen.failed(&failure).err().unwrap_or(failure)).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);
     })
 }
