@@ -43,7 +43,7 @@ pub enum SignerRule {
 /// Something that must be said of an image.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Attested {
-    /// What: a predicate type, or a word for several ([`kind_of`]).
+    /// What: a predicate type, or a word for several ([`is_kind`]).
     pub predicate: String,
     /// By how many distinct signers; where none is named, the publisher's metadata has to name it.
     pub at_least: NonZeroU32,

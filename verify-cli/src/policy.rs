@@ -102,18 +102,18 @@ pub(crate) fn apply(
     let Some(path) = path else { return Ok(Ok(None)) };
     let rules = Rulebook::read(path)?;
     let name = rules.meant(&trusted_name(chain)?)?;
-    let choice = rules.policy.choose(&name);
+    let (scope, denial) = match rules.policy.choose(&name) {
+        Choice::Admits(scope) => (Some(scope), None),
+        Choice::Denies { scope, why } => (scope, Some(reason(why, &name))),
+    };
     if let Some(seen) = seen {
-        let (Choice::Admits(scope) | Choice::Denies { scope: Some(scope), .. }) = choice else {
-            seen.meant(&name, None);
-            return Ok(denied(&rules, name, choice));
-        };
-        seen.meant(&name, Some(&scope.name));
+        seen.meant(&name, scope.map(|scope| scope.name.as_str()));
     }
-    let scope = match choice {
-        Choice::Admits(scope) => scope.clone(),
-        Choice::Denies { .. } => {
-            return Ok(denied(&rules, name, choice));
+    let scope = match (scope, denial) {
+        (Some(scope), None) => scope.clone(),
+        (scope, denial) => {
+            let verdict = denied(&rules, scope, &name, &denial.unwrap_or_default());
+            return Ok(Err((name, verdict)));
         }
     };
     let detail = format!("as {} demands", rules.rule(Some(&scope)));
@@ -140,14 +140,10 @@ pub(crate) fn applied(path: Option<&Path>, chain: &ChainArgs) -> Result<Option<A
     })
 }
 
-fn denied(rules: &Rulebook, name: Reference, choice: Choice<'_>) -> Applying {
-    let (scope, why) = match choice {
-        Choice::Admits(_) => return Ok(None),
-        Choice::Denies { scope, why } => (scope, reason(why, &name)),
-    };
+fn denied(rules: &Rulebook, scope: Option<&Scope>, name: &Reference, why: &str) -> Verdict {
     let detail = format!("denied by {}: {why}", rules.rule(scope));
     let link = Link::new(Stage::Policy, Status::Broken, name.to_string(), detail);
-    Err((name, Verdict::Refused(Box::new(Broken::new(link, Proof::default())))))
+    Verdict::Refused(Box::new(Broken::new(link, Proof::default())))
 }
 
 impl Applied {

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use image_signatures::{Format, Signing};
 use oci_image::{Digest, ImageSource as _, Registry, RegistryOptions, Selector};
 use serde_json::Value;
-use test_repos::images::Image;
+use test_repos::images::{Image, ImageBuilder};
 use test_repos::registry::Registry as Fake;
 use test_repos::simulator::{Keyholder, Simulator};
 use tuf_core::crypto::{Ed25519Signer, Sign};
@@ -81,6 +81,15 @@ impl Story {
                 images.push(path);
             }
         }
+        let bash = "Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2.15-2+b2\n";
+        let bash = ImageBuilder::new()
+            .file("etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\n")
+            .file("var/lib/dpkg/status", bash.as_bytes())
+            .build()
+            .unwrap();
+        bash.push_to(&registry, "debian/bash", "1");
+        let target = Target::of(&bash.manifest.bytes);
+        repo.role_mut("targets").set_target(&format!("{host}/debian/bash:1"), &target).unwrap();
         repo.publish().unwrap();
         let story = Self { folder, registry, images };
         fs::create_dir_all(story.path("trust/metadata")).unwrap();
@@ -442,4 +451,63 @@ fn rules_are_learnt_from_images_that_are_looked_at_now() {
     story.write("first.toml", &run.out);
     story.run(&["image", &web, "--policy", "first.toml"]).is(0, &[]);
     story.run(&["policy", "learn", &web]).is(1, &["no root is pinned", "expected images that are trusted"]);
+}
+
+/// A database of one advisory, on Debian's bash.
+fn database(folder: &std::path::Path) {
+    use std::io::Write as _;
+    let advisory = r#"{ "id": "DEBIAN-CVE-2026-7", "modified": "2026-01-01T00:00:00Z", "aliases": ["CVE-2026-7"],
+        "severity": [{ "type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H" }],
+        "affected": [{ "package": { "ecosystem": "Debian:12", "name": "bash" },
+            "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }, { "fixed": "5.2.15-3" }] }] }] }"#;
+    fs::create_dir_all(folder.join("osv/Debian")).unwrap();
+    let mut zip = zip::ZipWriter::new(fs::File::create(folder.join("osv/Debian/all.zip")).unwrap());
+    zip.start_file("advisory.json", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.write_all(advisory.as_bytes()).unwrap();
+    zip.finish().unwrap();
+    advisories::build(&folder.join("osv"), &folder.join("advisories.db")).unwrap();
+}
+
+#[test]
+fn what_a_scan_found_is_rehearsed_as_it_is_decided() {
+    let story = Story::begin();
+    database(story.folder.path());
+    let image = story.name("debian/bash:1");
+    let scope = |more: &str| {
+        format!(
+            "version = 1\n[[scope]]\nname = \"all\"\nmatch = [\"{}/**\"]\ntrust = {{ repo = \"trust\", root = \"root.json\" }}\n{more}\n",
+            story.registry.host()
+        )
+    };
+    story.write(
+        "lax.toml",
+        &scope("scan = { db = \"advisories.db\" }\ncondition = \"scan.critical == 1 && scan.fixable == 1\""),
+    );
+    story.run(&["image", &image, "--policy", "lax.toml", "--record", "seen.jsonl"]).is(0, &[]);
+    story.simulate("lax.toml", &[]).is(0, &["1 images: 1 admitted"]);
+    story.is_of_schema("seen.jsonl", "inventory");
+    let ignored =
+        "ignore = [{ id = \"CVE-2026-7\", package = \"bash\", reason = \"no shell\", expires = 2999-01-01 }]";
+    for (rules, code) in [
+        ("fail-on = \"high\"", 4),
+        ("fail-on = \"critical\", fixable-only = true", 4),
+        ("fail-on-exploited = true", 0),
+        ("max-db-age = \"7d\"", 4),
+        (&format!("fail-on = \"any\", {ignored}"), 0),
+    ] {
+        story.write("new.toml", &scope(&format!("scan = {{ db = \"advisories.db\", {rules} }}")));
+        // The rehearsal, the verification and the scan come to the same.
+        story.run(&["image", &image, "--policy", "new.toml"]).is(code, &[]);
+        story.run(&["scan", &image, "--policy", "new.toml"]).is(code, &[]);
+        let report = story.simulate("new.toml", &["--format", "json"]).is(i32::from(code != 0), &[]).json();
+        let Some(rule) = report["decisions"][0]["smallest_rule"].as_str() else {
+            assert_eq!(code, 0);
+            continue;
+        };
+        assert!(report["decisions"][0]["why"][0].as_str().unwrap().contains("a rule of the scan is broken"));
+        let with = scope(&format!("scan = {{ db = \"advisories.db\", {rules} }}"));
+        story.write("with.toml", &with.replacen("version = 1\n", &format!("version = 1\n{rule}"), 1));
+        story.simulate("with.toml", &[]).is(0, &["1 images: 1 admitted"]);
+        story.run(&["image", &image, "--policy", "with.toml"]).is(0, &[]);
+    }
 }

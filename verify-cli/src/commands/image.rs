@@ -34,7 +34,7 @@ pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
     asked.expect_sensible()?;
     let mut seen = Sighting::begin(record, &chain)?;
     let answer = asked.judge(|_| Ok(()), &mut seen);
-    let answer = answer.or_else(|failure| Err(seen.failed(&failure).err().unwrap_or(failure)));
+    let answer = answer.map_err(|failure| seen.failed(&failure).err().unwrap_or(failure));
     let answer = answer.inspect_err(|failure| {
         let image = trusted_name(&chain).map_or_else(|_| chain.image.to_string(), |name| name.to_string());
         let image = if args.pack.is_some() { image } else { args.chain.image.to_string() };

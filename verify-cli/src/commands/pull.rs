@@ -34,7 +34,7 @@ pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
     };
     let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
     let done = trusted(&args.demand, chain, applied.as_ref(), &mut seen);
-    let done = done.or_else(|failure| Err(seen.failed(&failure).err().unwrap_or(failure)));
+    let done = done.map_err(|failure| seen.failed(&failure).err().unwrap_or(failure));
     let (access, verdict) = done.inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);
     })?;
