@@ -86,12 +86,28 @@ impl Demand {
         let wanted = self.wanted.predicate_type();
         let is_wanted = |piece: &&Verified| piece.claim.predicate_type() == wanted && counts(&piece.claim);
         let pieces = verified.into_iter().filter(is_wanted);
-        let signers = distinct(pieces.flat_map(|piece| &piece.signers));
+        self.count(pieces.flat_map(|piece| &piece.signers))
+    }
+
+    /// The distinct ones of these signers, who all signed what is wanted, if they are enough.
+    ///
+    /// # Errors
+    /// [`NotEnough`], with those who did.
+    pub fn count<'a>(&self, signers: impl IntoIterator<Item = &'a Signer>) -> Result<Vec<Signer>, NotEnough> {
+        let signers = distinct(signers.into_iter());
         if u32::try_from(signers.len()).unwrap_or(u32::MAX) >= self.signers.get() {
             return Ok(signers.into_iter().cloned().collect());
         }
         let got = signers.into_iter().map(ToString::to_string).collect();
-        Err(NotEnough { wanted: wanted.into(), expected: self.signers, got })
+        Err(NotEnough { wanted: self.wanted.predicate_type().into(), expected: self.signers, got })
+    }
+}
+
+impl Claim {
+    /// Whether it can be counted towards a [`Demand`] of its type.
+    #[must_use]
+    pub fn is_countable(&self) -> bool {
+        counts(self)
     }
 }
 

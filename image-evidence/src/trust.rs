@@ -52,6 +52,12 @@ impl TrustedKey {
         let id = key_id(&material).map_err(bad)?;
         Ok(Self { name: name.into(), material, id })
     }
+
+    /// What makes it the same key, however its file was written: the SHA-256 of the key in PEM.
+    #[must_use]
+    pub fn id(&self) -> Digest {
+        self.id
+    }
 }
 
 /// The SHA-256 of the key in PEM as we write it: one key has one, however it was written before.

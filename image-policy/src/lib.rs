@@ -26,12 +26,29 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod condition;
+mod decide;
+mod demands;
+mod facts;
+mod learn;
 mod pattern;
 mod policy;
 mod problem;
 mod read;
+mod read_demands;
+mod relax;
+mod render;
 mod warnings;
+mod weigh;
 
+pub use condition::Condition;
+pub use decide::{Decision, Outcome, decide};
+pub use demands::{Attested, Build, BuilderRule, SignerRule, is_kind, source_name};
+pub use facts::{
+    BadLine, BuildFact, Chain, EVIDENCE_MAX, Entry, Evidence, FACTS_VERSION, FINDINGS_MAX, Facts,
+    FindingFact, IdentityFact, KeyFact, LINE_MAX, LookedFor, ScanFacts, SignerFact, SignerKind, Word,
+};
+pub use learn::{Learnt, learn};
 pub use pattern::{canonical, covers};
 pub use policy::{
     Choice, Denial, Identity, Ignore, Mirror, Policy, RootOfTrust, Scan, Scope, Severity, Signers, Tags,
@@ -39,6 +56,9 @@ pub use policy::{
 };
 pub use problem::{Problem, Problems};
 pub use read::instant;
+pub use relax::smallest_rule;
+pub use render::render;
+pub use weigh::{Failing, Member, Outside, Weighed, weigh};
 
 /// The largest file of rules, in bytes: thousands of scopes.
 pub const POLICY_MAX: u64 = 4 * 1024 * 1024;

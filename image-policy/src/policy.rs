@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use oci_image::{BadReference, Reference};
 use tuf_core::PathPattern;
 
+use crate::condition::Condition;
+use crate::demands::{Attested, Build};
 use crate::pattern::{canonical, covers};
 
 /// A file of rules.
@@ -19,7 +21,7 @@ pub struct Policy {
 }
 
 /// What is demanded of the images whose names fit.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Scope {
     /// What verdicts call it.
     pub name: String,
@@ -37,8 +39,14 @@ pub struct Scope {
     pub signers: Option<Signers>,
     /// Which tags may be used.
     pub tags: Tags,
+    /// How they must have been built.
+    pub build: Option<Build>,
+    /// What else must be said of them.
+    pub evidence: Vec<Attested>,
     /// What a scan may find.
     pub scan: Option<Scan>,
+    /// What must hold besides, after all else.
+    pub condition: Option<Condition>,
 }
 
 /// A trust repository, and the root that its owner gave.
@@ -77,7 +85,7 @@ pub struct Signers {
 }
 
 /// A keyless signer.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Identity {
     /// An e-mail address, or the URI of a workflow.
     pub identity: String,

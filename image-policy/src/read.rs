@@ -10,11 +10,13 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::POLICY_MAX;
+use crate::condition::Condition;
 use crate::pattern::fault;
 use crate::policy::{
     Identity, Ignore, Mirror, Policy, RootOfTrust, Scan, Scope, Severity, Signers, Tags, Trust,
 };
 use crate::problem::{Problem, Problems};
+use crate::read_demands::{WireAttested, WireBuild};
 
 const VERSION: u32 = 1;
 const DAY: u64 = 24 * 60 * 60;
@@ -40,6 +42,10 @@ struct WireScope {
     signers: Option<Spanned<WireSigners>>,
     tags: Option<WireTags>,
     scan: Option<Spanned<WireScan>>,
+    build: Option<Spanned<WireBuild>>,
+    #[serde(default)]
+    evidence: Vec<Spanned<WireAttested>>,
+    condition: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -65,9 +71,15 @@ struct WireSigners {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WireIdentity {
+pub(crate) struct WireIdentity {
     identity: String,
     issuer: String,
+}
+
+impl From<WireIdentity> for Identity {
+    fn from(WireIdentity { identity, issuer }: WireIdentity) -> Self {
+        Self { identity, issuer }
+    }
 }
 
 #[derive(Deserialize)]
@@ -114,9 +126,9 @@ struct WireMirror {
 }
 
 /// The text, and what was found wrong with it so far.
-struct Reader<'t> {
-    text: &'t str,
-    problems: Vec<Problem>,
+pub(crate) struct Reader<'t> {
+    pub(crate) text: &'t str,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Policy {
@@ -149,7 +161,7 @@ impl Policy {
 }
 
 impl Reader<'_> {
-    fn wrong(&mut self, span: &Range<usize>, what: impl Into<String>) {
+    pub(crate) fn wrong(&mut self, span: &Range<usize>, what: impl Into<String>) {
         self.problems.push(Problem::at(self.text, span, what));
     }
 
@@ -166,7 +178,10 @@ impl Reader<'_> {
             || wire.roles.is_some()
             || wire.signers.is_some()
             || wire.tags.is_some()
-            || wire.scan.is_some();
+            || wire.scan.is_some()
+            || wire.build.is_some()
+            || !wire.evidence.is_empty()
+            || wire.condition.is_some();
         if let Some(deny) = &wire.deny {
             if demands {
                 self.wrong(&deny.span(), "expected a scope that denies to say nothing else");
@@ -176,7 +191,7 @@ impl Reader<'_> {
             }
         }
         let line = Problem::at(self.text, &span, "").line;
-        Scope {
+        let scope = Scope {
             name,
             line,
             patterns,
@@ -185,8 +200,16 @@ impl Reader<'_> {
             roles: wire.roles.unwrap_or_default(),
             signers: wire.signers.map(|signers| self.signers(signers)),
             tags: wire.tags.map(|WireTags { allow, deny }| Tags { allow, deny }).unwrap_or_default(),
+            build: wire.build.map(|build| self.build(build)),
+            evidence: wire.evidence.into_iter().map(|attested| self.attested(attested)).collect(),
             scan: wire.scan.map(|scan| self.scan(scan)),
+            condition: wire.condition.and_then(|condition| self.condition(&condition)),
+        };
+        self.one_trusted_root(&span, &scope);
+        if scope.scan.is_none() && scope.condition.as_ref().is_some_and(Condition::looks_at_scan) {
+            self.wrong(&span, "expected a scan in the scope, since its condition looks at one, got none");
         }
+        scope
     }
 
     fn pattern(&mut self, pattern: Spanned<String>) -> String {
@@ -225,12 +248,11 @@ impl Reader<'_> {
         if wire.identities.is_empty() != wire.trusted_root.is_none() {
             self.wrong(&span, "expected identities and trusted-root together, got one of them");
         }
-        let identity = |WireIdentity { identity, issuer }| Identity { identity, issuer };
         Signers {
             at_least: wire.at_least.unwrap_or(NonZeroU32::MIN),
             predicate: wire.predicate,
             keys: wire.keys,
-            identities: wire.identities.into_iter().map(identity).collect(),
+            identities: wire.identities.into_iter().map(Identity::from).collect(),
             trusted_root: wire.trusted_root,
             notation_policy: wire.notation_policy,
         }
@@ -241,15 +263,7 @@ impl Reader<'_> {
         if wire.fixable_only && wire.fail_on.is_none() {
             self.wrong(&span, "expected fail-on where fixable-only is, got none");
         }
-        let max_db_age = wire.max_db_age.and_then(|age| {
-            let seconds = age_of(age.get_ref());
-            if seconds.is_none() {
-                let what =
-                    format!("expected hours or days, such as \"36h\" or \"7d\", got {:?}", age.get_ref());
-                self.wrong(&age.span(), what);
-            }
-            seconds
-        });
+        let max_db_age = wire.max_db_age.and_then(|age| self.age(&age));
         Scan {
             db: wire.db,
             fail_on: wire.fail_on,
@@ -260,6 +274,15 @@ impl Reader<'_> {
             vex_keys: wire.vex_keys,
             ignore: wire.ignore.into_iter().filter_map(|ignore| self.ignore(ignore)).collect(),
         }
+    }
+
+    pub(crate) fn age(&mut self, age: &Spanned<String>) -> Option<u64> {
+        let seconds = age_of(age.get_ref());
+        if seconds.is_none() {
+            let what = format!("expected hours or days, such as \"36h\" or \"7d\", got {:?}", age.get_ref());
+            self.wrong(&age.span(), what);
+        }
+        seconds
     }
 
     fn ignore(&mut self, wire: WireIgnore) -> Option<Ignore> {

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::condition::Condition;
 use crate::pattern::covers;
 use crate::policy::{Policy, Scope};
 use crate::problem::Problem;
 
 impl Policy {
-    /// Scopes that can never decide, since an earlier one fits all their names; and findings that nobody answers for
-    /// any more.
+    /// Scopes that can never decide, since an earlier one fits all their names; findings that nobody answers for any
+    /// more; conditions about signatures of which none will be seen.
     #[must_use]
     pub fn warnings(&self, now: DateTime<Utc>) -> Vec<Problem> {
         let mut warnings = Vec::new();
@@ -31,6 +32,15 @@ impl Policy {
                     let what = format!("scope {:?}: {} is no longer ignored", scope.name, ignore.id);
                     warn(scope, what);
                 }
+            }
+            let asks = scope.condition.as_ref().is_some_and(Condition::looks_at_evidence);
+            let notation = scope.signers.as_ref().is_some_and(|signers| signers.notation_policy.is_some());
+            if asks && !notation && scope.key_files().is_empty() && scope.keyless().is_empty() {
+                let what = format!(
+                    "scope {:?}: its condition looks at signatures, and the scope names nobody whose count",
+                    scope.name
+                );
+                warn(scope, what);
             }
             earlier.push(scope);
         }

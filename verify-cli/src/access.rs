@@ -34,8 +34,18 @@ pub(crate) struct Access {
     pub(crate) trust: Link,
     /// Whether the blobs are on this machine, so that hashing them is cheap.
     pub(crate) local: bool,
+    /// Which root speaks.
+    pub(crate) root: RootId,
     /// A root to pin once the image is trusted.
     first_use: Option<(Pins, Pin, Vec<u8>)>,
+}
+
+/// Which root speaks for an image, and of which repository.
+#[derive(Clone, Debug)]
+pub(crate) struct RootId {
+    pub(crate) repo: String,
+    pub(crate) sha256: String,
+    pub(crate) version: u64,
 }
 
 impl Access {
@@ -45,6 +55,7 @@ impl Access {
         let now = now(args);
         let state = state_dir(&args.state)?;
         let store = state.join("metadata").join(&root.sha256);
+        let id = RootId { repo: absolute(&root.repo), sha256: root.sha256.clone(), version: root.version };
         private_dir(&state).map_err(|error| Failure::unknown(format!("{}: {error}", state.display())))?;
         let store = DirStore::open(store).map_err(Failure::unknown)?;
         let transport = root.repo.transport(&transport_options(&root.repo, &args.access)?);
@@ -58,7 +69,7 @@ impl Access {
         if let Some(at) = args.at {
             trust.detail.push_str(&format!(", as of {}", at.to_rfc3339()));
         }
-        Ok(Self { name, client, source, tag, digest, trust, local, first_use: root.first_use })
+        Ok(Self { name, client, source, tag, digest, trust, local, root: id, first_use: root.first_use })
     }
 
     /// Pins what was believed on first use, now that the whole chain held on it.
@@ -235,6 +246,7 @@ pub(crate) fn program_path(name: &std::ffi::OsStr) -> Option<PathBuf> {
 pub(crate) struct ChosenRoot {
     pub(crate) bytes: Vec<u8>,
     pub(crate) sha256: String,
+    version: u64,
     pub(crate) repo: RepoLocation,
     pub(crate) origin: &'static str,
     link: Link,
@@ -343,7 +355,8 @@ impl ChosenRoot {
         let sha256 = Digest::of(&bytes).hex();
         let detail = format!("root version {} with sha256 {sha256}, by {how}", root.version());
         let link = Link::new(Stage::Trust, Status::Passed, repo.to_string(), detail);
-        Ok(Self { bytes, sha256, repo: repo.clone(), origin, link, first_use: None })
+        let version = root.version();
+        Ok(Self { bytes, sha256, version, repo: repo.clone(), origin, link, first_use: None })
     }
 }
 

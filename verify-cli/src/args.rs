@@ -10,7 +10,8 @@ use crate::config_args::ConfigArgs;
 use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 use crate::gate_args::GateArgs;
-use crate::policy_args::{PolicyArgs, PolicyCommands};
+use crate::policy_args::{PolicyArgs, PolicyCommands, ScanPolicyArgs};
+use crate::record::RecordArgs;
 
 /// Verify a container image before it runs
 #[derive(Debug, Parser)]
@@ -52,7 +53,7 @@ Examples:
   docker pull \"$(verify image registry.example.com/acme/web:1.4)\"
   verify image oci:./web:1.4 --as registry.example.com/acme/web:1.4 --explain
   verify image registry.example.com/acme/web:1.4 --require-signers 2 --signer-key a.pub --signer-key b.pub
-  verify image registry.example.com/acme/web:1.4 --policy policy.toml
+  verify image registry.example.com/acme/web:1.4 --policy policy.toml --record seen.jsonl
   verify image registry.example.com/acme/web:1.4 --scan --db advisories.db --fail-on high --fixable-only
   verify image registry.example.com/acme/web:1.4 --format sarif > verdict.sarif
 
@@ -71,6 +72,8 @@ pub(crate) struct ImageArgs {
     pub(crate) scan: bool,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
 }
 
 /// Verify an image, then write only verified bytes into an OCI layout
@@ -93,6 +96,8 @@ pub(crate) struct PullArgs {
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
     pub(crate) demand: DemandArgs,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
 }
 
 /// Verify an image, then say what is in it and what is known to be wrong with it
@@ -100,6 +105,7 @@ pub(crate) struct PullArgs {
 #[command(after_help = "\
 Examples:
   verify scan registry.example.com/acme/web:1.4 --db advisories.db --fail-on high
+  verify scan registry.example.com/acme/web:1.4 --policy policy.toml
   verify scan oci:./web:1.4 --unverified --db advisories.db --format json
   verify scan oci:./web:1.4 --unverified --db advisories.db --format html > report.html
   verify scan registry.example.com/acme/web:1.4 --plugin trivy --plugin oscap=debian-12.oval.xml
@@ -114,6 +120,8 @@ pub(crate) struct ScanArgs {
     pub(crate) format: ScanFormat,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
+    #[command(flatten)]
+    pub(crate) policy: ScanPolicyArgs,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use image_scan::{VexProduct, VexStatement, VexStatus};
 use image_signatures::COSIGN_SIGN;
 use oci_image::{Digest, LayoutSource, Location, Platform, Selector};
 use serde::Serialize;
-use verifier_lib::evidence::{self, EvidenceSource, Gap, Judged, Subjects};
+use verifier_lib::evidence::{self, Collection, EvidenceSource, Gap, Judged, Subjects};
 use verifier_lib::{Layers, Verdict, VerifiedImage};
 
 use crate::access::{Access, registry, source_failure, trusted_name};
@@ -22,6 +22,7 @@ use crate::commands::image::verify;
 use crate::evidence_args::{DemandArgs, EvidencePrinting, SignerArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::policy::Applied;
 use crate::style::shown;
 
 /// How the image itself stands.
@@ -67,6 +68,16 @@ pub(crate) fn gather(
     printing: EvidencePrinting,
     signers: &SignerArgs,
 ) -> Result<Gathered, Failure> {
+    gather_by(chain, printing, signers, None)
+}
+
+/// The same, as rules demand: the role must be one that may speak.
+pub(crate) fn gather_by(
+    chain: &ChainArgs,
+    printing: EvidencePrinting,
+    signers: &SignerArgs,
+    applied: Option<&Applied>,
+) -> Result<Gathered, Failure> {
     let trust = trust(signers)?;
     let (source, tag, digest) = source(chain)?;
     let now = chain.at.unwrap_or_else(Utc::now);
@@ -85,7 +96,11 @@ pub(crate) fn gather(
         return Ok(Gathered { reference, standing: Standing::Unverified, subjects, pieces, gaps, source });
     }
     let access = Access::of(chain)?;
-    let image = match verify(&access, chain, Layers::Defer) {
+    let verdict = match (verify(&access, chain, Layers::Defer), applied) {
+        (Verdict::Trusted(image), Some(applied)) => applied.weigh(image),
+        (other, _) => other,
+    };
+    let image = match verdict {
         Verdict::Trusted(image) => image,
         Verdict::Refused(broken) => {
             return Err(Failure::refused(format!(
@@ -123,21 +138,52 @@ fn found(
     (evidence::judge(collection.pieces, repository, trust, now), collection.gaps)
 }
 
-/// Whether enough signed an image whose chain held; otherwise it is refused.
+/// Everything that was found about a verified image, before it was weighed by anybody's trust.
+pub(crate) struct Searched {
+    subjects: Subjects,
+    collection: Collection,
+    repository: String,
+    now: DateTime<Utc>,
+}
+
+impl Searched {
+    pub(crate) fn of(chain: &ChainArgs, image: &VerifiedImage) -> Result<Self, Failure> {
+        let (source, ..) = source(chain)?;
+        let subjects = Subjects::of(image);
+        let collection = evidence::collect(source.as_ref(), &subjects);
+        let repository = image.name().name().to_string();
+        Ok(Self { subjects, collection, repository, now: chain.at.unwrap_or_else(Utc::now) })
+    }
+
+    pub(crate) fn judged(&self, trust: &Trust) -> Vec<Judged> {
+        evidence::judge(self.collection.pieces.clone(), &self.repository, trust, self.now)
+    }
+
+    pub(crate) fn gaps(&self) -> &[Gap] {
+        &self.collection.gaps
+    }
+}
+
+/// Whether enough signed an image whose chain held; otherwise it is refused. What was searched before isn't again.
 pub(crate) fn demanded(
     args: &DemandArgs,
     chain: &ChainArgs,
     image: Box<VerifiedImage>,
+    searched: Option<&Searched>,
 ) -> Result<Verdict, Failure> {
     let Some(signers) = args.require_signers else { return Ok(Verdict::Trusted(image)) };
     let trust = trust(&args.signers)?;
-    let (source, ..) = source(chain)?;
-    let subjects = Subjects::of(&image);
-    let now = chain.at.unwrap_or_else(Utc::now);
-    let repository = image.name().name().to_string();
-    let (pieces, gaps) = found(source.as_ref(), &subjects, &repository, &trust, now);
+    let own;
+    let searched = match searched {
+        Some(searched) => searched,
+        None => {
+            own = Searched::of(chain, &image)?;
+            &own
+        }
+    };
+    let pieces = searched.judged(&trust);
     let wanted = Wanted::of(args.predicate.as_deref().unwrap_or(COSIGN_SIGN));
-    Ok(evidence::demand(image, &Demand { wanted, signers }, &subjects, &pieces, &gaps))
+    Ok(evidence::demand(image, &Demand { wanted, signers }, &searched.subjects, &pieces, searched.gaps()))
 }
 
 /// What those who hold these keys say of the image's findings, in attestations of it that they signed.
@@ -193,10 +239,12 @@ fn statement(said: image_evidence::VexStatement, about: &str, by: &str) -> VexSt
 }
 
 /// That nobody names signers and asks for none of them.
-pub(crate) fn expect_demand(args: &DemandArgs) -> Result<(), Failure> {
+pub(crate) fn expect_demand(args: &DemandArgs, recorded: bool) -> Result<(), Failure> {
     let SignerArgs { keys, trusted_root, notation_policy, .. } = &args.signers;
     let named = !keys.is_empty() || trusted_root.is_some() || notation_policy.is_some();
     match (args.require_signers, named) {
+        // Whose signatures are seen is recorded, also where none is required.
+        (None, true) if recorded => Ok(()),
         (None, true) => Err(Failure::usage("signers are named, and none is required")
             .hint("say how many must have signed with --require-signers N")),
         (Some(_), false) => Err(Failure::usage("signers are required, and none is named")
@@ -226,7 +274,7 @@ fn source(args: &ChainArgs) -> Result<Source, Failure> {
 }
 
 /// Who is trusted to sign.
-fn trust(args: &SignerArgs) -> Result<Trust, Failure> {
+pub(crate) fn trust(args: &SignerArgs) -> Result<Trust, Failure> {
     let bad = |file: &Path| {
         let file = file.display().to_string();
         move |why: BadTrust| Failure::usage(format!("{file}: {why}"))

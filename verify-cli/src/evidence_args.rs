@@ -4,11 +4,13 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
+use image_evidence::{BuilderSigner, Identity};
 
 use crate::args::{ChainArgs, Format};
+use crate::policy_args::EvidencePolicyArgs;
 
 /// Whose signatures count.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Signers")]
 pub(crate) struct SignerArgs {
     /// A public key (PEM) whose signatures count, such as cosign.pub
@@ -47,6 +49,7 @@ pub(crate) struct DemandArgs {
 #[command(after_help = "\
 Examples:
   verify evidence registry.example.com/acme/web:1.4 --key cosign.pub
+  verify evidence registry.example.com/acme/web:1.4 --policy policy.toml
   verify evidence oci:./web:1.4 --unverified --key cosign.pub
 
 fresh: the publisher's metadata names it today. signed: somebody trusted signed it, some time.
@@ -57,6 +60,8 @@ pub(crate) struct EvidenceArgs {
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
     #[command(flatten)]
+    pub(crate) policy: EvidencePolicyArgs,
+    #[command(flatten)]
     pub(crate) signers: SignerArgs,
 }
 
@@ -66,6 +71,7 @@ pub(crate) struct EvidenceArgs {
 Examples:
   verify provenance registry.example.com/acme/web:1.4 --key ci.pub \\
     --builder 3,ci.pub,https://github.com/actions/runner/github-hosted
+  verify provenance registry.example.com/acme/web:1.4 --policy policy.toml
   verify provenance oci:./web:1.4 --unverified
 
 What nobody vouches for is said to be so, and what is missing is named")]
@@ -75,9 +81,11 @@ pub(crate) struct ProvenanceArgs {
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
     #[command(flatten)]
+    pub(crate) policy: EvidencePolicyArgs,
+    #[command(flatten)]
     pub(crate) signers: SignerArgs,
-    /// A builder to be believed: SLSA level, who signs for it (a key as given, or an identity), its id
-    #[arg(long = "builder", value_name = "LEVEL,SIGNER,ID", value_parser = builder)]
+    /// A builder to be believed: SLSA level, who signs for it (a key as given, or IDENTITY by ISSUER), its id
+    #[arg(long = "builder", value_name = "LEVEL,SIGNER,ID", value_parser = builder, conflicts_with = "policy")]
     pub(crate) builders: Vec<image_evidence::Builder>,
 }
 
@@ -104,5 +112,12 @@ fn builder(text: &str) -> Result<image_evidence::Builder, String> {
     if signer.is_empty() || id.is_empty() {
         return Err("expected a signer and a builder's id, got nothing for one of them".to_owned());
     }
-    Ok(image_evidence::Builder { signer: (*signer).to_owned(), id: (*id).to_owned(), level })
+    let signer = match signer.rsplit_once(" by ") {
+        Some((subject, issuer)) if !subject.is_empty() && !issuer.is_empty() => {
+            BuilderSigner::Identity(Identity { subject: subject.to_owned(), issuer: issuer.to_owned() })
+        }
+        Some(_) => return Err("expected an identity and its issuer, got nothing for one of them".to_owned()),
+        None => BuilderSigner::Name((*signer).to_owned()),
+    };
+    Ok(image_evidence::Builder { signer, id: (*id).to_owned(), level })
 }

@@ -23,6 +23,7 @@ mod pins;
 mod policy;
 mod policy_args;
 mod progress;
+mod record;
 mod report;
 mod scan_text;
 mod style;

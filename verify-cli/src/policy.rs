@@ -1,8 +1,14 @@
 //! From a file of rules to what one verification needs: who is trusted, who must have signed, what a scan may find.
 
+mod beside;
+
 use std::path::{Path, PathBuf};
 
-use image_policy::{Choice, Denial, POLICY_MAX, Policy, RootOfTrust, Scan, Scope, Signers};
+use image_evidence::{Builder, BuilderSigner, Identity};
+use image_policy::{
+    self as policy, BuilderRule, Choice, Denial, Facts, Member, POLICY_MAX, Policy, RootOfTrust, Scan, Scope,
+    SignerRule, Signers,
+};
 use image_scan::{Ignore, Rules, Severity};
 use oci_image::Reference;
 use verifier_lib::{Broken, Link, Proof, Stage, Status, Verdict, VerifiedImage};
@@ -12,8 +18,10 @@ use crate::args::{ChainArgs, RootArgs};
 use crate::evidence_args::{DemandArgs, SignerArgs};
 use crate::failure::Failure;
 use crate::files;
-use crate::policy_args::PolicyArgs;
-use crate::style::shown;
+use crate::record::Sighting;
+use crate::style::{in_a_line, shown};
+
+pub(crate) use beside::{Beside, key_id};
 
 /// What the rules make of one verification.
 pub(crate) struct Applied {
@@ -24,7 +32,10 @@ pub(crate) struct Applied {
     pub(crate) scan: Option<(Option<PathBuf>, Rules)>,
     /// Whose word counts on what touches the image and what doesn't.
     pub(crate) vex_keys: Vec<PathBuf>,
-    roles: Vec<String>,
+    /// All whose signatures are looked at, for whatever demand.
+    pub(crate) signers: SignerArgs,
+    scope: Scope,
+    rules: Rulebook,
     link: Link,
 }
 
@@ -32,6 +43,7 @@ pub(crate) struct Applied {
 pub(crate) type Applying = Result<Option<Applied>, (Reference, Verdict)>;
 
 /// Rules that were read, and where.
+#[derive(Debug)]
 pub(crate) struct Rulebook {
     pub(crate) policy: Policy,
     path: PathBuf,
@@ -58,7 +70,7 @@ impl Rulebook {
     }
 
     /// A file that the rules name: beside them, where it isn't named in full.
-    fn beside(&self, path: &Path) -> PathBuf {
+    pub(crate) fn beside(&self, path: &Path) -> PathBuf {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
@@ -81,20 +93,29 @@ pub(crate) fn reason(why: Denial<'_>, name: &Reference) -> String {
 }
 
 /// What the rules demand of an image, where there are any; or the verdict, where they deny it.
-pub(crate) fn apply(args: &PolicyArgs, chain: &ChainArgs) -> Result<Applying, Failure> {
-    let Some(path) = &args.policy else { return Ok(Ok(None)) };
+pub(crate) fn apply(
+    path: Option<&Path>,
+    chain: &ChainArgs,
+    seen: Option<&mut Sighting>,
+) -> Result<Applying, Failure> {
+    let Some(path) = path else { return Ok(Ok(None)) };
     let rules = Rulebook::read(path)?;
     let name = rules.meant(&trusted_name(chain)?)?;
-    let scope = match rules.policy.choose(&name) {
-        Choice::Admits(scope) => scope,
-        Choice::Denies { scope, why } => {
-            let detail = format!("denied by {}: {}", rules.rule(scope), reason(why, &name));
-            let link = Link::new(Stage::Policy, Status::Broken, name.to_string(), detail);
-            let proof = Proof { links: vec![link.clone()] };
-            return Ok(Err((name, Verdict::Refused(Box::new(Broken { link, proof })))));
+    let (scope, denial) = match rules.policy.choose(&name) {
+        Choice::Admits(scope) => (Some(scope), None),
+        Choice::Denies { scope, why } => (scope, Some(reason(why, &name))),
+    };
+    if let Some(seen) = seen {
+        seen.meant(&name, scope.map(|scope| scope.name.as_str()));
+    }
+    let scope = match (scope, denial) {
+        (Some(scope), None) => scope.clone(),
+        (scope, denial) => {
+            let verdict = denied(&rules, scope, &name, &denial.unwrap_or_default());
+            return Ok(Err((name, verdict)));
         }
     };
-    let detail = format!("as {} demands", rules.rule(Some(scope)));
+    let detail = format!("as {} demands", rules.rule(Some(&scope)));
     let link = Link::new(Stage::Policy, Status::Passed, name.to_string(), detail);
     let root = scope.trust.as_ref().map(|trust| root(&rules, trust)).transpose()?.unwrap_or_default();
     Ok(Ok(Some(Applied {
@@ -102,23 +123,115 @@ pub(crate) fn apply(args: &PolicyArgs, chain: &ChainArgs) -> Result<Applying, Fa
         demand: scope.signers.as_ref().map(|signers| demand(&rules, signers)).unwrap_or_default(),
         scan: scope.scan.as_ref().map(|scan| (scan.db.as_deref().map(|db| rules.beside(db)), limits(scan))),
         vex_keys: scope.scan.iter().flat_map(|scan| &scan.vex_keys).map(|key| rules.beside(key)).collect(),
-        roles: scope.roles.clone(),
+        signers: all_signers(&rules, &scope),
+        scope,
+        rules,
         link,
     })))
+}
+
+/// The same for what prints no verdict of its own: a name that is denied ends it.
+pub(crate) fn applied(path: Option<&Path>, chain: &ChainArgs) -> Result<Option<Applied>, Failure> {
+    apply(path, chain, None)?.map_err(|(name, verdict)| {
+        let why = verdict.proof().links.last().map(|link| shown(&link.detail)).unwrap_or_default();
+        Failure::refused(format!("refused {name}\n  {why}"))
+            .hint("`verify policy explain` shows which rule decides, and what it demands")
+    })
+}
+
+fn denied(rules: &Rulebook, scope: Option<&Scope>, name: &Reference, why: &str) -> Verdict {
+    let detail = format!("denied by {}: {why}", rules.rule(scope));
+    let link = Link::new(Stage::Policy, Status::Broken, name.to_string(), detail);
+    let proof = Proof { links: vec![link.clone()] };
+    Verdict::Refused(Box::new(Broken { link, proof }))
 }
 
 impl Applied {
     /// What the rules say of an image whose chain held.
     pub(crate) fn weigh(&self, image: Box<VerifiedImage>) -> Verdict {
-        let role = image.role().to_owned();
-        if self.roles.is_empty() || self.roles.contains(&role) {
+        let (role, roles) = (image.role().to_owned(), &self.scope.roles);
+        if roles.is_empty() || roles.contains(&role) {
             return image.then(self.link.clone());
         }
-        let expected = self.roles.join(" or ");
+        let expected = roles.join(" or ");
         let detail =
             format!("a role may not speak for it, {}: expected {expected}, got {role}", self.link.detail);
         let link = Link { status: Status::Broken, detail, ..self.link.clone() };
         image.then(link.with_values(expected, role))
+    }
+
+    /// Whether signatures and attestations must be looked for, besides those of the signers that are demanded.
+    pub(crate) fn looks_at_evidence(&self) -> bool {
+        self.scope.looks_at_evidence()
+    }
+
+    /// How the image was built, and what else must be said of it.
+    pub(crate) fn weigh_evidence(&self, image: Box<VerifiedImage>, facts: &Facts) -> Verdict {
+        let members = self.scope.members().filter(|one| matches!(one, Member::Build | Member::Evidence(_)));
+        let mut verdict = Verdict::Trusted(image);
+        for member in members {
+            verdict = match verdict {
+                Verdict::Trusted(image) => self.weigh_member(image, member, facts),
+                other => return other,
+            };
+        }
+        verdict
+    }
+
+    /// The last condition, after all else.
+    pub(crate) fn weigh_condition(&self, verdict: Verdict, facts: &Facts) -> Verdict {
+        match verdict {
+            Verdict::Trusted(image) if self.scope.condition.is_some() => {
+                self.weigh_member(image, Member::Condition, facts)
+            }
+            other => other,
+        }
+    }
+
+    fn weigh_member(&self, image: Box<VerifiedImage>, member: Member, facts: &Facts) -> Verdict {
+        let (stage, subject) = match member {
+            Member::Condition => (Stage::Policy, self.link.subject.clone()),
+            _ => (Stage::Evidence, image.digest().to_string()),
+        };
+        let outside = Beside::of(&self.rules);
+        let (status, detail) = match image_policy::weigh(member, &self.scope, facts, &outside) {
+            Ok(how) => (Status::Passed, how),
+            Err(failing) => {
+                let status = if failing.unknown { Status::Unknown } else { Status::Broken };
+                (status, format!("{}, {}", failing.what, self.link.detail))
+            }
+        };
+        image.then(Link::new(stage, status, subject, in_a_line(&detail)))
+    }
+
+    /// The pairs of builder and signer that the rules believe.
+    pub(crate) fn builders(&self) -> Result<Vec<Builder>, Failure> {
+        let rules = self.scope.build.iter().flat_map(|build| &build.builders);
+        let pair = |rule: &BuilderRule| {
+            let signer = match &rule.signer {
+                SignerRule::Key(file) => {
+                    BuilderSigner::Key(key_id(&self.rules.beside(file)).map_err(Failure::usage)?)
+                }
+                SignerRule::Identity(policy::Identity { identity, issuer }) => {
+                    BuilderSigner::Identity(Identity { subject: identity.clone(), issuer: issuer.clone() })
+                }
+            };
+            Ok(Builder { signer, id: rule.id.clone(), level: rule.level })
+        };
+        rules.map(pair).collect()
+    }
+}
+
+/// All whose signatures a scope looks at: signatures are looked for once, and each demand counts its own.
+fn all_signers(rules: &Rulebook, scope: &Scope) -> SignerArgs {
+    let identities = scope.keyless();
+    let notation = scope.signers.as_ref().and_then(|signers| signers.notation_policy.as_ref());
+    SignerArgs {
+        keys: scope.key_files().into_iter().map(|file| rules.beside(file)).collect(),
+        trusted_root: scope.trusted_root().map(|file| rules.beside(file)),
+        identities: identities.iter().map(|one| one.identity.clone()).collect(),
+        issuers: identities.iter().map(|one| one.issuer.clone()).collect(),
+        notation_policy: notation.map(|file| rules.beside(file)),
     }
 }
 
@@ -157,7 +270,7 @@ fn demand(rules: &Rulebook, signers: &Signers) -> DemandArgs {
     }
 }
 
-fn limits(scan: &Scan) -> Rules {
+pub(crate) fn limits(scan: &Scan) -> Rules {
     let ignore = scan.ignore.iter().map(|one| Ignore {
         id: one.id.clone(),
         package: one.package.clone(),

@@ -251,6 +251,35 @@ fn everything_that_is_wrong_is_said_with_its_place() {
         (&scope("scan = { fail-on = \"hihg\" }"), "5:20", "unknown variant `hihg`"),
         (&scope("scan = { fixable-only = true }"), "5:8", "expected fail-on"),
         (&scope("scan = { max-db-age = \"7\" }"), "5:23", "expected hours or days"),
+        (
+            &scope("[scope.build]\nbuilders = []"),
+            "5:1",
+            "expected builders, each with who signs for it, got none",
+        ),
+        (
+            &scope("build = { builders = [{ id = \"x\", level = 2, identity = \"y\" }] }"),
+            "5:23",
+            "key or identity with issuer, got identity",
+        ),
+        (
+            &scope("build = { builders = [{ id = \"x\", level = 2, key = \"y\" }], min-level = 3 }"),
+            "5:72",
+            "expected a level that a builder here has, at most 2, got 3",
+        ),
+        (
+            &scope("build = { builders = [{ id = \"x\", key = \"y\" }], sources = [\"git+https://h/a\"] }"),
+            "5:60",
+            "without git+",
+        ),
+        (
+            &scope("[[scope.evidence]]\npredicate = \"bom\"\nfresh = true"),
+            "6:13",
+            "a predicate type, or sbom, ",
+        ),
+        (&scope("[[scope.evidence]]\npredicate = \"sbom\""), "5:1", "keys, identities or fresh = true"),
+        (&scope("condition = \"roel == 'x'\""), "5:14", "expected one of image, role"),
+        (&scope("condition = \"image.tag == 'a' && scan.high == 0\""), "3:8", "expected a scan in the scope"),
+        (&scope("condition = \"image.tag == 1\""), "5:24", "expected text, got a number"),
         (&scope("[[mirror]]\nfrom = \"hub\"\nto = \"docker.io\""), "6:8", "beginning of names"),
     ] {
         let run = check(text, &[]);

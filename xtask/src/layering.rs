@@ -15,7 +15,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("image-signatures", &["tuf-core", "oci-image"]),
     // Formats of signatures, read; no key that signs (docs/src/adr/0016).
     ("image-evidence", &["tuf-core", "oci-image", "image-signatures"]),
-    ("image-policy", &["tuf-core", "oci-image"]),
+    // Signers are counted there, also when rules are rehearsed (docs/src/adr/0020).
+    ("image-policy", &["tuf-core", "oci-image", "image-evidence"]),
     ("publish-store", &["oci-image"]),
     ("scan-engines", &["image-scan"]),
     ("signing-keys", &["tuf-core"]),
@@ -71,6 +72,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("zip", &["advisories", "image-scan"]),
     ("zstd", &["image-scan"]),
     ("sigstore-verify", &["image-evidence"]),
+    ("cel", &["image-policy"]),
     ("coset", &["image-evidence"]),
     ("nix", &["scan-engines"]),
     ("quick-xml", &["scan-engines"]),

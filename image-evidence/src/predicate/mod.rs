@@ -6,11 +6,12 @@ mod provenance;
 mod sbom;
 mod verdicts;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use provenance::{Builder, Material, Provenance, Source};
+pub use provenance::{Builder, BuilderSigner, Material, Provenance, Source};
 pub use sbom::{Sbom, SbomFormat};
 pub use verdicts::{Vex, VexProduct, VexStatement, Vsa, Vulnerabilities};
 
@@ -62,6 +63,22 @@ impl Predicate {
             }
             other => Self::Other(other.to_owned()),
         })
+    }
+
+    /// When it was said, by its own word: when a build ended, a list was made, a scan was done.
+    #[must_use]
+    pub fn time(&self) -> Option<DateTime<Utc>> {
+        let read = |text: &Option<String>| {
+            DateTime::parse_from_rfc3339(text.as_deref()?).ok().map(|time| time.to_utc())
+        };
+        match self {
+            Self::Provenance(provenance) => read(&provenance.finished).or_else(|| read(&provenance.started)),
+            Self::Vsa(vsa) => vsa.time,
+            Self::Sbom(sbom) => read(&sbom.created),
+            Self::Vex(vex) => read(&vex.timestamp),
+            Self::Vulnerabilities(found) => read(&found.finished),
+            Self::Other(_) => None,
+        }
     }
 
     /// What it is, in a word or two.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use image_signatures::few;
+use oci_image::Digest;
 use serde::Deserialize;
 use serde::de::Error as _;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use super::{expect_few, read};
 use crate::limits::{ENTRIES_MAX, PARAMETERS_MAX};
 use crate::refusal::Refusal;
 use crate::statement::null_is_empty;
-use crate::trust::Signer;
+use crate::trust::{Identity, Signer};
 
 const WHAT: &str = "SLSA provenance";
 
@@ -33,6 +34,9 @@ pub struct Provenance {
     pub finished: Option<String>,
     /// From where the source came.
     pub source: Option<Source>,
+    /// The repository of the source as the builder was told it: neither from what a client may add beside, nor
+    /// guessed from what went in.
+    pub told_source: Option<String>,
     /// The file that says how: a Dockerfile, a workflow.
     pub build_file: Option<String>,
     /// What the builder was told from outside, by name.
@@ -67,12 +71,35 @@ pub struct Material {
 /// judgement: a document that claims one is not asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Builder {
-    /// By whom its provenance must be signed: the name of a key, or an identity.
-    pub signer: String,
+    /// By whom its provenance must be signed.
+    pub signer: BuilderSigner,
     /// The builder's id.
     pub id: String,
     /// The SLSA build level that this pair stands for.
     pub level: u8,
+}
+
+/// Who signs for a builder.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum BuilderSigner {
+    /// A key or certificate, by the name by which it was trusted.
+    Name(String),
+    /// A key, by what makes it the same.
+    Key(Digest),
+    /// An identity, and who vouches for it: of another issuer, the same name is somebody else.
+    Identity(Identity),
+}
+
+impl BuilderSigner {
+    fn is(&self, signer: &Signer) -> bool {
+        match (self, signer) {
+            (Self::Identity(expected), Signer::Identity(got)) => expected == got,
+            (Self::Key(expected), Signer::Key { id, .. }) => expected == id,
+            (Self::Name(expected), Signer::Key { name, .. }) => expected == name,
+            (Self::Name(expected), Signer::Certificate { subject, .. }) => expected == subject,
+            _ => false,
+        }
+    }
 }
 
 impl Provenance {
@@ -81,7 +108,7 @@ impl Provenance {
     #[must_use]
     pub fn level(&self, signers: &[Signer], builders: &[Builder]) -> Option<u8> {
         let is = |builder: &&Builder| {
-            builder.id == self.builder && signers.iter().any(|signer| signer.name() == builder.signer)
+            builder.id == self.builder && signers.iter().any(|signer| builder.signer.is(signer))
         };
         builders.iter().filter(is).map(|builder| builder.level).max()
     }
@@ -124,6 +151,7 @@ impl Provenance {
         let source =
             buildkit.vcs.source().or_else(|| Some(Source { repository: named()?, commit: digest() }));
         let build_file = config.entry_point.or(filename);
+        let told_source = config.uri.filter(|uri| !uri.is_empty());
         Ok(Self {
             version: "0.2",
             builder: builder.id,
@@ -132,6 +160,7 @@ impl Provenance {
             started: metadata.build_started_on,
             finished: metadata.build_finished_on,
             source: source.or_else(|| from_materials(&materials)),
+            told_source,
             build_file,
             parameters,
             materials,
@@ -155,6 +184,7 @@ impl Provenance {
         };
         let buildkit = run.metadata.buildkit.unwrap_or_default();
         let source = buildkit.vcs.source().or_else(workflow).or_else(config);
+        let told_source = at(&["workflow", "repository"]).or_else(|| at(&["configSource", "uri"]));
         let build_file = at(&["configSource", "path"])
             .or_else(|| at(&["workflow", "path"]))
             .or_else(|| at(&["request", "args", "filename"]));
@@ -166,6 +196,7 @@ impl Provenance {
             started: run.metadata.started_on,
             finished: run.metadata.finished_on,
             source: source.or_else(|| from_materials(&materials)),
+            told_source,
             build_file,
             parameters,
             materials,
@@ -371,14 +402,26 @@ mod tests {
             "runDetails":{"builder":{"id":"https://ci.example.com"},"metadata":null}}"#;
         let provenance = Provenance::v1(text).unwrap();
         let key = |name: &str| Signer::Key { name: name.into(), id: oci_image::Digest::of(name.as_bytes()) };
-        let builder = Builder { signer: "ci.pub".into(), id: "https://ci.example.com".into(), level: 3 };
+        let builder = Builder {
+            signer: BuilderSigner::Name("ci.pub".into()),
+            id: "https://ci.example.com".into(),
+            level: 3,
+        };
         let level = |signer: &str, builders: &[Builder]| provenance.level(&[key(signer)], builders);
         assert_eq!(level("ci.pub", std::slice::from_ref(&builder)), Some(3));
         assert_eq!(level("ci.pub", &[]), None);
         assert_eq!(level("other.pub", std::slice::from_ref(&builder)), None);
         let other = Builder { id: "https://ci.example.com/".into(), ..builder };
-        assert_eq!(level("ci.pub", &[other]), None);
+        assert_eq!(level("ci.pub", std::slice::from_ref(&other)), None);
         assert_eq!(provenance.unexpected_parameters(), ["a", "slsaLevel"]);
+        // The same name of another issuer is somebody else, and no key is an identity.
+        let identity = |issuer: &str| Identity { subject: "ci.pub".into(), issuer: issuer.into() };
+        let by = |issuer: &str| [Signer::Identity(identity(issuer))];
+        let pair = Builder { signer: BuilderSigner::Identity(identity("https://one")), ..other };
+        let pair = Builder { id: "https://ci.example.com".into(), ..pair };
+        assert_eq!(provenance.level(&by("https://one"), std::slice::from_ref(&pair)), Some(3));
+        assert_eq!(provenance.level(&by("https://two"), std::slice::from_ref(&pair)), None);
+        assert_eq!(provenance.level(&[key("ci.pub")], &[pair]), None);
     }
 
     #[test]

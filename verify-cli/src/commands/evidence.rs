@@ -5,10 +5,11 @@ use serde::Serialize;
 use verifier_lib::evidence::{Gap, Judged, Outcome};
 
 use crate::args::Format;
-use crate::evidence::{Gathered, Standing, gather};
+use crate::evidence::{Gathered, Standing, gather, gather_by};
 use crate::evidence_args::EvidenceArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::policy;
 use crate::report::print_json;
 use crate::style::{Style, in_a_line, out, short_digests};
 
@@ -149,7 +150,12 @@ impl From<&Signer> for SignerReport {
 }
 
 pub(crate) fn run(args: &EvidenceArgs) -> Result<Exit, Failure> {
-    let gathered = gather(&args.chain, args.printing, &args.signers).inspect_err(|failure| {
+    let applied = policy::applied(args.policy.policy.as_deref(), &args.chain);
+    let gathered = applied.and_then(|applied| match &applied {
+        Some(applied) => gather_by(&applied.chain, args.printing, &applied.signers, Some(applied)),
+        None => gather(&args.chain, args.printing, &args.signers),
+    });
+    let gathered = gathered.inspect_err(|failure| {
         if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {
             print_json(&Report::failed(args.chain.image.to_string(), verdict, failure.what()));
         }

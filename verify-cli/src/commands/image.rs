@@ -1,35 +1,46 @@
 //! `verify image`: runs the chain and prints what to pull.
 
 use oci_image::Platform;
-use verifier_lib::{Layers, Platforms, Verdict, Verification};
+use verifier_lib::{Layers, Platforms, Verdict, Verification, VerifiedImage};
 
 use crate::access::{Access, now};
 use crate::advisory_db::AdvisoryDb;
 use crate::args::{ChainArgs, ImageArgs};
-use crate::commands::scan;
-use crate::evidence;
+use crate::commands::scan::{self, Rulings};
+use crate::evidence::{self, Searched};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::policy::{self, Applied};
 use crate::progress::Blobs;
+use crate::record::Sighting;
 use crate::report;
 
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Failure> {
-    evidence::expect_demand(&args.demand)?;
+    evidence::expect_demand(&args.demand, args.record.record.is_some())?;
     if !args.scan && args.gate.is_given() {
         return Err(Failure::usage("the rules of a scan were given, and no scan").hint("add --scan"));
     }
-    let applied = match policy::apply(&args.policy, &args.chain)? {
+    let mut seen = Sighting::begin(&args.record, &args.chain)?;
+    let applied = match policy::apply(args.policy.policy.as_deref(), &args.chain, Some(&mut seen))? {
         Ok(applied) => applied,
-        Err((name, verdict)) => return Ok(report::print(&name.to_string(), &verdict, args.printing)),
+        Err((name, verdict)) => {
+            seen.end(&verdict)?;
+            return Ok(report::print(&name.to_string(), &verdict, args.printing));
+        }
     };
     let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
-    run_chain(args, chain, applied.as_ref()).inspect_err(|failure| {
+    let done = run_chain(args, chain, applied.as_ref(), &mut seen);
+    done.map_err(|failure| seen.failed(&failure).err().unwrap_or(failure)).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, args.printing);
     })
 }
 
-fn run_chain(args: &ImageArgs, chain: &ChainArgs, applied: Option<&Applied>) -> Result<Exit, Failure> {
+fn run_chain(
+    args: &ImageArgs,
+    chain: &ChainArgs,
+    applied: Option<&Applied>,
+    seen: &mut Sighting,
+) -> Result<Exit, Failure> {
     // Before anything is read: a wrong database is no reason to wait for an image.
     let rules = match applied.and_then(|applied| applied.scan.as_ref()) {
         Some(_) if args.scan => {
@@ -44,15 +55,22 @@ fn run_chain(args: &ImageArgs, chain: &ChainArgs, applied: Option<&Applied>) -> 
     // hashes it as it does.
     let layers = if access.local && rules.is_none() { Layers::Hash } else { Layers::Defer };
     let verdict = verify(&access, chain, layers);
-    let verdict = demanded(verdict, &args.demand, chain, applied)?;
+    seen.chain(&access, &verdict);
+    let verdict = demanded(verdict, &args.demand, chain, applied, seen)?;
     let verdict = match (verdict, &rules) {
         (Verdict::Trusted(image), Some((db, rules))) => {
             let keys = applied.map_or(args.gate.vex_keys.as_slice(), |applied| &applied.vex_keys);
             let vex = evidence::vex(keys, chain, &image)?;
-            scan::last_link(&access, image, db.as_ref(), rules.as_ref(), &vex, now(chain))?
+            let rules = Rulings { rules: rules.as_ref(), vex: &vex, vex_keys: keys };
+            scan::last_link(&access, image, db.as_ref(), &rules, now(chain), seen)?
         }
         (other, _) => other,
     };
+    let verdict = match applied {
+        Some(applied) => applied.weigh_condition(verdict, seen.facts()),
+        None => verdict,
+    };
+    seen.end(&verdict)?;
     if matches!(verdict, Verdict::Trusted(_)) {
         access.trusted()?;
     }
@@ -65,16 +83,47 @@ pub(crate) fn demanded(
     options: &crate::evidence_args::DemandArgs,
     chain: &ChainArgs,
     applied: Option<&Applied>,
+    seen: &mut Sighting,
 ) -> Result<Verdict, Failure> {
-    let verdict = match (verdict, applied) {
-        (Verdict::Trusted(image), Some(applied)) => applied.weigh(image),
-        (other, _) => other,
+    let Verdict::Trusted(image) = verdict else { return Ok(verdict) };
+    let searched = searched(options, chain, applied, &image, seen)?;
+    let verdict = match applied {
+        Some(applied) => applied.weigh(image),
+        None => Verdict::Trusted(image),
     };
     let demand = applied.map_or(options, |applied| &applied.demand);
-    match verdict {
-        Verdict::Trusted(image) => evidence::demanded(demand, chain, image),
-        other => Ok(other),
+    let verdict = match verdict {
+        Verdict::Trusted(image) => evidence::demanded(demand, chain, image, searched.as_ref())?,
+        other => other,
+    };
+    Ok(match (verdict, applied) {
+        (Verdict::Trusted(image), Some(applied)) => applied.weigh_evidence(image, seen.facts()),
+        (other, _) => other,
+    })
+}
+
+/// Signatures and attestations, where rules ask for more than signers, or what is seen is recorded.
+fn searched(
+    options: &crate::evidence_args::DemandArgs,
+    chain: &ChainArgs,
+    applied: Option<&Applied>,
+    image: &VerifiedImage,
+    seen: &mut Sighting,
+) -> Result<Option<Searched>, Failure> {
+    let needed = applied.is_some_and(Applied::looks_at_evidence);
+    if !needed && !seen.is_whole() {
+        return Ok(None);
     }
+    let signers = applied.map_or(&options.signers, |applied| &applied.signers);
+    let trust = evidence::trust(signers)?;
+    let searched = match Searched::of(chain, image) {
+        Ok(searched) => searched,
+        // What nobody demands is not recorded as looked for.
+        Err(_) if !needed => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    seen.evidence(signers, &trust, &searched.judged(&trust), searched.gaps());
+    Ok(Some(searched))
 }
 
 pub(crate) fn verify(access: &Access, args: &ChainArgs, layers: Layers) -> Verdict {

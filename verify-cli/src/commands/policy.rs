@@ -1,9 +1,13 @@
 //! `verify policy`: what is wrong with rules, what they say of a name, and whether that is what they should say.
 
+mod inventory;
+mod learn;
+mod simulate;
+
 use std::path::Path;
 
 use chrono::Utc;
-use image_policy::{Choice, Policy, RootOfTrust, Scope};
+use image_policy::{Choice, Policy, RootOfTrust, Scope, SignerRule};
 use oci_image::Reference;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +31,8 @@ pub(crate) fn run(args: &PolicyCommands) -> Result<Exit, Failure> {
         PolicyCommand::Check { policy, strict } => check(policy, *strict),
         PolicyCommand::Explain { image, policy, format } => explain(image, policy, *format),
         PolicyCommand::Test { cases, policy } => test(cases, policy),
+        PolicyCommand::Simulate(args) => simulate::run(args),
+        PolicyCommand::Learn(args) => learn::run(args),
     }
 }
 
@@ -131,6 +137,38 @@ fn demands(scope: &Scope) -> Vec<String> {
         let what = signers.predicate.as_deref().unwrap_or("the image itself");
         lines.push(format!("{} of these signed {what}: {}", signers.at_least, whose.join(", ")));
     }
+    if let Some(build) = &scope.build {
+        let pairs = build.builders.iter().map(|one| {
+            let signer = match &one.signer {
+                SignerRule::Key(file) => file.display().to_string(),
+                SignerRule::Identity(one) => format!("{} by {}", one.identity, one.issuer),
+            };
+            format!("{} signed by {signer} (SLSA build level {})", one.id, one.level)
+        });
+        lines.push(format!("built by {}", pairs.collect::<Vec<_>>().join(" or ")));
+        if !build.sources.is_empty() {
+            lines.push(format!("from {}", build.sources.join(" or ")));
+        }
+        if build.min_level > 0 {
+            lines.push(format!("at SLSA build level {} or above", build.min_level));
+        }
+        if build.deny_unexpected_parameters {
+            lines.push("with no parameters that its kind of build isn't known to take".to_owned());
+        }
+    }
+    for one in &scope.evidence {
+        let keys = one.keys.iter().map(|key| key.display().to_string());
+        let identities = one.identities.iter().map(|one| format!("{} by {}", one.identity, one.issuer));
+        let whose: Vec<String> = keys.chain(identities).collect();
+        let by = match whose.is_empty() {
+            true => String::new(),
+            false => format!(" signed by {} of {}", one.at_least, whose.join(", ")),
+        };
+        let fresh = if one.fresh { ", named by the publisher's metadata today" } else { "" };
+        let hours = one.max_age.and_then(|age| age.checked_div(3600));
+        let age = hours.map(|hours| format!(", at most {hours} hours old")).unwrap_or_default();
+        lines.push(format!("a {}{by}{fresh}{age}", one.predicate));
+    }
     if !scope.tags.allow.is_empty() {
         lines.push(format!("tags: {}", scope.tags.allow.join(", ")));
     }
@@ -163,6 +201,9 @@ fn demands(scope: &Scope) -> Vec<String> {
             let keys: Vec<String> = scan.vex_keys.iter().map(|key| key.display().to_string()).collect();
             lines.push(format!("these may say what doesn't touch it: {}", keys.join(", ")));
         }
+    }
+    if let Some(condition) = &scope.condition {
+        lines.push(format!("a condition: {condition}"));
     }
     lines
 }

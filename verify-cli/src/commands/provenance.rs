@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use image_evidence::{Builder, Material, Predicate, Provenance};
+use image_evidence::{Builder, BuilderSigner, Identity, Material, Predicate, Provenance};
 use oci_image::{Digest, Location, Reference};
 use serde::Serialize;
 use verifier_lib::evidence::{Judged, Outcome, Step, history};
@@ -12,10 +12,11 @@ use crate::access::Access;
 use crate::args::{ChainArgs, Format, RootArgs};
 use crate::commands::evidence::{GapReport, SignerReport};
 use crate::commands::image::verify;
-use crate::evidence::{Gathered, Standing, gather};
-use crate::evidence_args::ProvenanceArgs;
+use crate::evidence::{Gathered, Standing, gather_by};
+use crate::evidence_args::{ProvenanceArgs, SignerArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::policy::{self, Applied};
 use crate::report::print_json;
 use crate::style::{Style, in_a_line, out, short_digests};
 
@@ -149,17 +150,69 @@ impl From<Step> for StepReport {
 }
 
 pub(crate) fn run(args: &ProvenanceArgs) -> Result<Exit, Failure> {
-    let gathered = gather(&args.chain, args.printing, &args.signers).inspect_err(|failure| {
+    let done = asked(args).and_then(|asked| {
+        let (chain, signers) = (&asked.chain, &asked.signers);
+        Ok((gather_by(chain, args.printing, signers, asked.applied.as_ref())?, asked))
+    });
+    let (gathered, asked) = done.inspect_err(|failure| {
         if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {
             print_json(&Report::failed(args.chain.image.to_string(), verdict, failure.what()));
         }
     })?;
-    let report = Report::of(&gathered, args);
+    let report = Report::of(&gathered, &asked);
     match args.printing.format {
         Format::Json => print_json(&report),
         Format::Text => report.print(),
     }
     Ok(Exit::Trusted)
+}
+
+/// What is asked: by rules, or by options.
+struct Asked {
+    chain: ChainArgs,
+    signers: SignerArgs,
+    builders: Vec<Builder>,
+    applied: Option<Applied>,
+}
+
+fn asked(args: &ProvenanceArgs) -> Result<Asked, Failure> {
+    let applied = policy::applied(args.policy.policy.as_deref(), &args.chain)?;
+    Ok(match applied {
+        Some(applied) => Asked {
+            chain: applied.chain.clone(),
+            signers: applied.signers.clone(),
+            builders: applied.builders()?,
+            applied: Some(applied),
+        },
+        None => Asked {
+            chain: args.chain.clone(),
+            signers: args.signers.clone(),
+            builders: args
+                .builders
+                .iter()
+                .map(|one| with_issuer(one, &args.signers))
+                .collect::<Result<_, _>>()?,
+            applied: None,
+        },
+    })
+}
+
+/// A builder for which an identity signs, named without its issuer: that is the one given with `--identity`.
+fn with_issuer(builder: &Builder, signers: &SignerArgs) -> Result<Builder, Failure> {
+    let BuilderSigner::Name(name) = &builder.signer else { return Ok(builder.clone()) };
+    let given = signers.identities.iter().zip(&signers.issuers).filter(|(identity, _)| *identity == name);
+    let issuers: Vec<&String> = given.map(|(_, issuer)| issuer).collect();
+    match issuers.as_slice() {
+        [] => Ok(builder.clone()),
+        [issuer] => {
+            let identity = Identity { subject: name.clone(), issuer: (*issuer).clone() };
+            Ok(Builder { signer: BuilderSigner::Identity(identity), ..builder.clone() })
+        }
+        several => {
+            let what = format!("expected one issuer of {name}, got {}", several.len());
+            Err(Failure::usage(what).hint("say whose it is: --builder \"LEVEL,IDENTITY by ISSUER,ID\""))
+        }
+    }
 }
 
 impl Report {
@@ -177,7 +230,7 @@ impl Report {
         }
     }
 
-    fn of(gathered: &Gathered, args: &ProvenanceArgs) -> Self {
+    fn of(gathered: &Gathered, args: &Asked) -> Self {
         let mut gaps: Vec<_> = gathered.gaps.iter().map(GapReport::from).collect();
         let (mut builds, mut looks) = (Vec::new(), BASES_MAX);
         for judged in &gathered.pieces {
@@ -273,7 +326,7 @@ impl BuildReport {
     fn of(
         judged: &Judged,
         provenance: &Provenance,
-        args: &ProvenanceArgs,
+        args: &Asked,
         gaps: &mut Vec<GapReport>,
         looks: &mut usize,
     ) -> Self {

@@ -19,7 +19,9 @@ use crate::commands::image::verify;
 use crate::evidence;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::policy::{self, Applied, key_id};
 use crate::progress::Blobs;
+use crate::record::Sighting;
 use crate::report;
 use crate::scan_text;
 use crate::style::{out, say, shown};
@@ -29,15 +31,24 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         let what = "expected one platform to scan, got --all-platforms";
         return Err(Failure::usage(what).hint("scan each with --platform OS/ARCH"));
     }
+    let applied = match policy::apply(args.policy.policy.as_deref(), &args.chain, None)? {
+        Ok(applied) => applied,
+        Err((name, verdict)) => return Ok(report::print(&name.to_string(), &verdict, printing(args.format))),
+    };
+    let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
+    let demanded = applied.as_ref().and_then(|applied| applied.scan.as_ref());
     // Before anything is read: a wrong database is no reason to wait for an image.
-    let (db, rules) = args.gate.open(&args.chain, !args.engines.plugin.is_empty())?;
+    let (db, rules) = match demanded {
+        Some((db, rules)) => (Some(AdvisoryDb::needed(db.as_deref(), chain)?), Some(rules.clone())),
+        None => args.gate.open(chain, !args.engines.plugin.is_empty())?,
+    };
     if args.unverified && !args.gate.vex_keys.is_empty() {
         let what = "--vex-key is about an image that is verified, and --unverified was given";
         return Err(Failure::usage(what).hint("leave one of them out"));
     }
     let (report, vex) = match args.unverified {
         true => (unverified(&args.chain)?, Vec::new()),
-        false => match verified(args)? {
+        false => match verified(args, chain, applied.as_ref())? {
             Ok(verified) => verified,
             Err(exit) => return Ok(exit),
         },
@@ -75,20 +86,31 @@ fn looked_up(report: Report, db: Option<&AdvisoryDb>) -> Result<Report, Failure>
     }
 }
 
+/// By what findings are weighed.
+pub(crate) struct Rulings<'a> {
+    pub(crate) rules: Option<&'a Rules>,
+    pub(crate) vex: &'a [VexStatement],
+    /// The files of the keys whose word that is.
+    pub(crate) vex_keys: &'a [std::path::PathBuf],
+}
+
 /// The scan as the last link of a chain: of each platform that was verified. Its layers are hashed on the way.
 pub(crate) fn last_link(
     access: &Access,
     image: Box<VerifiedImage>,
     db: Option<&AdvisoryDb>,
-    rules: Option<&Rules>,
-    vex: &[VexStatement],
+    rulings: &Rulings<'_>,
     now: DateTime<Utc>,
+    seen: &mut Sighting,
 ) -> Result<Verdict, Failure> {
+    let key = |file: &std::path::PathBuf| Some((file.display().to_string(), key_id(file).ok()?));
+    let vex_keys = rulings.vex_keys.iter().filter_map(key).collect();
     let (mut broken, mut found) = (Vec::new(), Vec::new());
     for one in image.platforms() {
         let platform = one.platform().map(|platform| format!("{platform}: ")).unwrap_or_default();
-        let report = looked_up(of_platform(access, &image, one)?, db)?.with_vex(vex);
-        let report = match rules {
+        let report = looked_up(of_platform(access, &image, one)?, db)?.with_vex(rulings.vex);
+        seen.scan(&report, &vex_keys);
+        let report = match rulings.rules {
             Some(rules) => report.gated(rules, now),
             None => report,
         };
@@ -119,25 +141,39 @@ pub(crate) fn last_link(
 }
 
 /// The inventory of a verified image; or how it ended, where it isn't trusted.
-fn verified(args: &ScanArgs) -> Result<Result<(Report, Vec<VexStatement>), Exit>, Failure> {
-    let format = match args.format {
-        ScanFormat::Text => VerdictFormat::Text,
-        ScanFormat::Sarif => VerdictFormat::Sarif,
-        _ => VerdictFormat::Json,
-    };
-    let printing = PrintingArgs { explain: false, format };
-    let access = Access::of(&args.chain).inspect_err(|failure| {
+fn verified(
+    args: &ScanArgs,
+    chain: &ChainArgs,
+    applied: Option<&Applied>,
+) -> Result<Result<(Report, Vec<VexStatement>), Exit>, Failure> {
+    let printing = printing(args.format);
+    let access = Access::of(chain).inspect_err(|failure| {
         report::print_failure(&args.chain.image.to_string(), failure, printing);
     })?;
     // Layers are hashed as the scan reads them: once.
-    let image = match verify(&access, &args.chain, Layers::Defer) {
+    let verdict = match (verify(&access, chain, Layers::Defer), applied) {
+        (Verdict::Trusted(image), Some(applied)) => applied.weigh(image),
+        (other, _) => other,
+    };
+    let image = match verdict {
         Verdict::Trusted(image) => image,
         verdict => return Ok(Err(report::print(&access.name.to_string(), &verdict, printing))),
     };
     let report = of_verified(&access, &image)?;
-    let vex = evidence::vex(&args.gate.vex_keys, &args.chain, &image)?;
+    let keys = applied.map_or(args.gate.vex_keys.as_slice(), |applied| &applied.vex_keys);
+    let vex = evidence::vex(keys, chain, &image)?;
     access.trusted()?;
     Ok(Ok((report, vex)))
+}
+
+/// How a verdict is printed where there is no report.
+fn printing(format: ScanFormat) -> PrintingArgs {
+    let format = match format {
+        ScanFormat::Text => VerdictFormat::Text,
+        ScanFormat::Sarif => VerdictFormat::Sarif,
+        _ => VerdictFormat::Json,
+    };
+    PrintingArgs { explain: false, format }
 }
 
 fn of_verified(access: &Access, image: &VerifiedImage) -> Result<Report, Failure> {

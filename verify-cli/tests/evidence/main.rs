@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod buildkit;
+mod by_rules;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -86,8 +87,12 @@ impl Story {
             words.extend(["--repo", &self.endpoints.repo, "--root", root.to_str().unwrap(), "--at", &at]);
         }
         words.extend(more);
+        self.program(&words)
+    }
+
+    fn program(&self, words: &[&str]) -> Run {
         let output = Command::new(env!("CARGO_BIN_EXE_verify"))
-            .args(&words)
+            .args(words)
             .env_clear()
             .env("HOME", self.path("home"))
             .current_dir(self.folder.path())
