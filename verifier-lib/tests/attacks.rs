@@ -116,7 +116,7 @@ const KINDS: [(Failing, &[&str]); 7] = [
     ),
     (Failing::RolledBack, &["timestamp-replayed", "snapshot-rolled-back", "tag-moved-back-by-replay"]),
     (Failing::Frozen, &["timestamp-frozen", "snapshot-expired"]),
-    (Failing::BadSignature, &["wrong-key-timestamp", "one-key-twice", "root-below-threshold"]),
+    (Failing::BadSignature, &["wrong-key-timestamp", "one-key-under-two-ids", "root-below-threshold"]),
     (Failing::Expired, &["root-expired", "targets-expired"]),
     (Failing::Missing, &["layer-missing", "outside-delegation"]),
     (Failing::Unreachable, &["repository-unreachable", "registry-unavailable"]),
