@@ -247,10 +247,10 @@ impl Claim {
 
     /// The chain held: is it the one that the report tells of?
     fn compare(&self, args: &ReplayArgs, access: &Access, image: &VerifiedImage) -> Result<Exit, Failure> {
-        self.expect_asked_for(args, image)?;
         let found =
             serde_json::to_value(trusted_report(&self.name.to_string(), image)).map_err(Failure::unknown)?;
         let skipped: Vec<_> = args.skip.iter().map(|one| one.stage()).collect();
+        self.expect_asked_for(args, image)?;
         let claimed = compare::without(&self.report, &skipped);
         let mut comparison = Comparison::new(compare::roots(&self.pack, &access.root), self.own_time);
         comparison.compare("", &claimed, &found);
