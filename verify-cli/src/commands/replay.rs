@@ -116,14 +116,6 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
 
 fn replayed(args: &ReplayArgs) -> Result<Exit, Failure> {
     let claim = Claim::read(args)?;
-    let missing = claim.not_asked_for(args);
-    if let Some(stage) = missing {
-        let what = format!("could not tell: the report has a link {stage}, which was not worked out anew");
-        return Err(Failure::unknown(what).hint(match stage {
-            "scan" => "leave it out with --skip scan, and scan the image anew with `verify scan`".to_owned(),
-            _ => format!("give the options that were given then, or leave it out with --skip {stage}"),
-        }));
-    }
     let chain = claim.chain(args)?;
     let mut seen = Sighting::begin(&RecordArgs::default(), &chain)?;
     let applied = match policy::apply(args.policy.policy.as_deref(), &chain, Some(&mut seen))? {
@@ -184,17 +176,25 @@ impl Claim {
         Ok(Self { report, pack, name, at, own_time: args.at.is_none() && then.is_some() })
     }
 
-    /// A link in the report that nothing was given for to work it out anew.
-    fn not_asked_for(&self, args: &ReplayArgs) -> Option<&'static str> {
-        let has = |stage: &str| links(&self.report).any(|link| text(link, "stage") == Some(stage));
-        let skipped = |one: Skipped| args.skip.contains(&one);
-        let given = |one| match one {
-            Skipped::Policy => args.policy.policy.is_some(),
-            Skipped::Evidence => args.demand.require_signers.is_some() || args.policy.policy.is_some(),
-            Skipped::Scan => false,
-        };
-        let all = [Skipped::Policy, Skipped::Evidence, Skipped::Scan];
-        all.into_iter().find(|one| has(one.stage()) && !skipped(*one) && !given(*one)).map(Skipped::stage)
+    /// That no link of the report is passed over: each was worked out anew, or is to be left out.
+    fn expect_asked_for(&self, args: &ReplayArgs, image: &VerifiedImage) -> Result<(), Failure> {
+        for one in [Skipped::Policy, Skipped::Evidence, Skipped::Scan] {
+            let stage = one.stage();
+            let claimed = links(&self.report).filter(|link| text(link, "stage") == Some(stage)).count();
+            let found = image.proof().links.iter().filter(|link| link.stage.name() == stage).count();
+            if claimed <= found || args.skip.contains(&one) {
+                continue;
+            }
+            let what =
+                format!("could not tell: the report has a link {stage}, which was not worked out anew");
+            return Err(Failure::unknown(what).hint(match one {
+                Skipped::Scan => {
+                    "leave it out with --skip scan, and scan the image anew with `verify scan`".to_owned()
+                }
+                _ => format!("give the options that were given then, or leave it out with --skip {stage}"),
+            }));
+        }
+        Ok(())
     }
 
     /// The same call, over the proof.
@@ -258,6 +258,7 @@ impl Claim {
         let found = serde_json::to_value(verdict_report::Report::of_image(&self.name.to_string(), image))
             .map_err(Failure::unknown)?;
         let skipped: Vec<_> = args.skip.iter().map(|one| one.stage()).collect();
+        self.expect_asked_for(args, image)?;
         let claimed = compare::without(&self.report, &skipped);
         let mut comparison = Comparison::new(compare::roots(&self.pack, &access.root_bytes), self.own_time);
         comparison.compare("", &claimed, &found);

@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use test_repos::simulator::Keyholder;
 use test_repos::surface::{Endpoints, Surface, SurfaceKind};
 
 use archive::Archive;
@@ -350,4 +351,39 @@ fn the_rules_are_in_it_for_the_record_and_are_never_judged_by() {
     story.verify("other", &judged).is(0, &["scope acme"]);
     fs::write(story.path("policy.toml"), rules.replace("acme/**", "other/**")).unwrap();
     story.verify("other", &judged).is(1, &["no scope fits"]);
+}
+
+/// Each role that was asked is in the pack, whatever its name: the one that speaks, and one that had nothing to say.
+#[test]
+fn delegated_roles_are_in_the_pack_and_the_image_hangs_on_the_one_that_speaks_for_it() {
+    let mut story = Story::begin(SurfaceKind::Directory);
+    let long = format!("a role / {}", "x".repeat(120));
+    {
+        let mut world = story.surface.world();
+        let pattern = world.sibling_names();
+        world.repo.delegate("silent", &Keyholder::named("silent"), &[&pattern]);
+        world.repo.delegate(&long, &Keyholder::named("team"), &[&pattern]);
+        let digest = world.index();
+        world.announce_as(&long, "2.0", &digest).unwrap();
+        world.images.tags.insert("2.0".to_owned(), digest);
+        world.tag = "2.0".to_owned();
+        world.repo.publish().unwrap();
+    }
+    story.endpoints = story.surface.endpoints().unwrap();
+    story.pack("web.hpk", &[]).is(0, &[]);
+    let names = story.read("web.hpk").names();
+    let of = |what: &str| names.iter().filter(|name| name.contains(what)).count();
+    assert_eq!((of(".silent.json"), of("tuf/metadata/sha256-")), (1, 1), "{names:?}");
+    let run = story.judge_first("web.hpk", &["--format", "json"]).is(0, &[]);
+    let json: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(json["role"], *long);
+    let team = "/tree/children/0/children/0/children/0/children/0/children/0/children/0";
+    assert_eq!(json.pointer(team).unwrap()["link"]["subject"], format!("delegated role {long:?}"));
+    assert_eq!(json.pointer(team).unwrap()["children"][0]["link"]["stage"], "target");
+    // Without the one that had nothing to say, nobody knows what it would have said.
+    let mut bad = story.read("web.hpk");
+    bad.remove(names.iter().find(|name| name.contains(".silent.json")).unwrap());
+    story.write("bad.hpk", &bad.honest());
+    let run = story.judge_first("bad.hpk", &[]);
+    assert!([1, 3].contains(&run.code) && run.out.is_empty(), "{} {}", run.code, run.err);
 }
