@@ -175,7 +175,8 @@ fn differences(
                         case.story, row["with"]["name"]
                     ));
                 }
-                counts.entry(who.to_owned()).or_default()[usize::from(does)] += 1;
+                let count = &mut counts.entry(who.to_owned()).or_default()[usize::from(does)];
+                *count = count.saturating_add(1);
             };
             compare(client, does, &said);
             if client == "podman" && case.podman {
@@ -322,6 +323,9 @@ fn each_kind_of_key() {
     expect_same(Kind::Api, keys, &expected);
 }
 
+/// A story, a tag, and what is changed for it.
+type Edit<'a> = (&'static str, &'a str, &'a dyn Fn(&mut Value));
+
 /// What is almost as it should be.
 fn odd(matrix: &mut Matrix<'_>) {
     let stage = matrix.stage;
@@ -329,7 +333,7 @@ fn odd(matrix: &mut Matrix<'_>) {
     let by_a = |message: &[u8]| a.sign(message).unwrap();
     let key = ["--key", "a.pub"];
     // Payloads that cosign takes and containers/image doesn't, or neither does.
-    let edits: [(&'static str, &str, &dyn Fn(&mut Value)); 7] = [
+    let edits: [Edit<'_>; 7] = [
         ("as it should be", "plain", &|_| {}),
         ("without optional", "no-optional", &|payload| {
             drop(payload.as_object_mut().unwrap().remove("optional"))
@@ -362,7 +366,7 @@ fn odd(matrix: &mut Matrix<'_>) {
     matrix.ask("a signature over other bytes", "changed", &key);
 
     // Bundles that cosign 3 finds, and what looks like one.
-    let bundles: [(&'static str, &str, &dyn Fn(&mut Value)); 9] = [
+    let bundles: [Edit<'_>; 9] = [
         ("a bundle as it should be", "b-plain", &|_| {}),
         ("a bundle 0.2", "b-old", &|bundle| {
             bundle["mediaType"] = json!("application/vnd.dev.sigstore.bundle+json;version=0.2");
