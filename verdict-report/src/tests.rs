@@ -1,4 +1,4 @@
-use verifier_lib::{Proof, Stage};
+use verifier_lib::{Failing, Proof, Stage};
 
 use super::*;
 
@@ -14,6 +14,7 @@ fn the_schema_in_docs_is_that_of_the_report() {
 
 fn broken(status: Status) -> Box<Broken> {
     let link = Link::new(Stage::Timestamp, status, "timestamp", "timestamp expired at noon");
+    let link = link.because(Failing::Frozen);
     Box::new(Broken::new(link, Proof::default()))
 }
 

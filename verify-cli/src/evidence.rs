@@ -68,18 +68,9 @@ pub(crate) struct Gathered {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// The image's chain, unless it is to be left out; then all evidence.
+/// The image's chain, unless it is to be left out; then all evidence. Where rules are applied, the role must be one that
+/// may speak.
 pub(crate) fn gather(
-    chain: &ChainArgs,
-    printing: EvidencePrinting,
-    signers: &SignerArgs,
-    verifiers: &VerifierArgs,
-) -> Result<Gathered, Failure> {
-    gather_by(chain, printing, signers, verifiers, None)
-}
-
-/// The same, as rules demand: the role must be one that may speak.
-pub(crate) fn gather_by(
     chain: &ChainArgs,
     printing: EvidencePrinting,
     signers: &SignerArgs,

@@ -7,7 +7,7 @@ use verifier_lib::evidence::{Gap, Judged, Outcome, only_fresh};
 
 use crate::access::trusted_name;
 use crate::args::Format;
-use crate::evidence::{Gathered, Standing, gather_by};
+use crate::evidence::{Gathered, Standing, gather};
 use crate::evidence_args::EvidenceArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -160,7 +160,7 @@ pub(crate) fn run(args: &EvidenceArgs) -> Result<Exit, Failure> {
         let (chain, signers) = applied
             .as_ref()
             .map_or((&args.chain, &args.signers), |applied| (&applied.chain, &applied.signers));
-        gather_by(chain, args.printing, signers, &args.verifiers, applied.as_ref())
+        gather(chain, args.printing, signers, &args.verifiers, applied.as_ref())
     });
     let mut gathered = gathered.inspect_err(|failure| {
         if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {

@@ -13,7 +13,7 @@ use crate::args::{ChainArgs, Format, RootArgs};
 use crate::carried::Carried;
 use crate::commands::evidence::{GapReport, SignerReport};
 use crate::commands::image::verify;
-use crate::evidence::{Gathered, Standing, gather_by};
+use crate::evidence::{Gathered, Standing, gather};
 use crate::evidence_args::{ProvenanceArgs, SignerArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -155,7 +155,7 @@ pub(crate) fn run(args: &ProvenanceArgs) -> Result<Exit, Failure> {
     let done = asked(args).and_then(|asked| {
         let (chain, signers) = (&asked.chain, &asked.signers);
         let verifiers = VerifierArgs::default();
-        Ok((gather_by(chain, args.printing, signers, &verifiers, asked.applied.as_ref())?, asked))
+        Ok((gather(chain, args.printing, signers, &verifiers, asked.applied.as_ref())?, asked))
     });
     let (gathered, asked) = done.inspect_err(|failure| {
         if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {
