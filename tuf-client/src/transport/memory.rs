@@ -81,7 +81,7 @@ mod tests {
         assert!(error.unreachable());
         assert_eq!(error.to_string(), "could not reach memory: c.json is not among the files given");
         let error = ask("a.json", 2).unwrap_err().to_string();
-        assert_eq!(error, "a.json in memory sent too much: expected at most 2 bytes, got 3 bytes");
+        assert_eq!(error, "a.json in memory sent too much: expected at most 2 bytes, got 3");
         assert_eq!(format!("{given:?}"), r#"{"a.json", "b.json"}"#);
     }
 }
