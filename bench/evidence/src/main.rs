@@ -111,9 +111,15 @@ impl Scene {
 
     fn sign(&self, image: &Descriptor, key: &EcdsaSigner, formats: &[Format]) -> Result<()> {
         let formats: BTreeSet<_> = formats.iter().copied().collect();
-        let name: Reference = self.name.to_string().parse()?;
-        let signing =
-            Signing { name: &name, image, parts: &[], formats: &formats, key, chain: None, now: self.now };
+        let signing = Signing {
+            name: &self.name,
+            image,
+            parts: &[],
+            formats: &formats,
+            key,
+            chain: None,
+            now: self.now,
+        };
         for pushed in signing.make()?.push(&self.registry) {
             pushed?;
         }
@@ -129,7 +135,8 @@ impl Scene {
             "dsseEnvelope": { "payload": STANDARD.encode(statement), "payloadType": IN_TOTO,
                 "signatures": [{ "sig": STANDARD.encode(signature) }] } })
         .to_string();
-        let (blob, config) = (Descriptor::of(BUNDLE, bundle.as_bytes()), Descriptor::of(media::OCI_EMPTY, b"{}"));
+        let (blob, config) =
+            (Descriptor::of(BUNDLE, bundle.as_bytes()), Descriptor::of(media::OCI_EMPTY, b"{}"));
         self.server.put_blob(REPO, bundle.as_bytes());
         self.server.put_blob(REPO, b"{}");
         let manifest = json!({ "schemaVersion": 2, "mediaType": media::OCI_MANIFEST, "artifactType": BUNDLE,
@@ -197,7 +204,9 @@ impl Scene {
         };
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
-            threads.into_iter().try_for_each(|one| one.join().unwrap_or_else(|_| Err("a thread panicked".into())))
+            threads
+                .into_iter()
+                .try_for_each(|one| one.join().unwrap_or_else(|_| Err("a thread panicked".into())))
         })?;
         let seconds = start.elapsed().as_secs_f64();
         let count = f64::from(u32::try_from(IMAGES)?);
@@ -214,9 +223,10 @@ fn expect(judged: &[Judged], subjects: &Subjects, count: u32) -> Result<()> {
 
 /// A manifest like no other.
 fn manifest(server: &Server, number: usize) -> Vec<u8> {
-    let config = json!({ "architecture": "amd64", "os": "linux", "config": { "Labels": { "n": number.to_string() } },
+    let config =
+        json!({ "architecture": "amd64", "os": "linux", "config": { "Labels": { "n": number.to_string() } },
         "rootfs": { "type": "layers", "diff_ids": [] } })
-    .to_string();
+        .to_string();
     server.put_blob(REPO, config.as_bytes());
     json!({ "schemaVersion": 2, "mediaType": media::OCI_MANIFEST,
         "config": Descriptor::of(media::OCI_CONFIG, config.as_bytes()), "layers": [] })
@@ -234,9 +244,7 @@ fn predicates() -> [(&'static str, Value); 3] {
     };
     let list = json!({ "spdxVersion": "SPDX-2.3", "creationInfo": { "created": "2030-01-01T00:00:00Z" },
         "packages": (0..3300).map(component).collect::<Vec<_>>() });
-    let material = |number: usize| {
-        json!({ "uri": format!("pkg:cargo/crate-{number}@1.0"), "digest": { "sha256": "a".repeat(64) } })
-    };
+    let material = |number: usize| json!({ "uri": format!("pkg:cargo/crate-{number}@1.0"), "digest": { "sha256": "a".repeat(64) } });
     let built = json!({ "buildDefinition": { "buildType": "https://ci.example.com/kind", "externalParameters": {},
             "resolvedDependencies": (0..200).map(material).collect::<Vec<_>>() },
         "runDetails": { "builder": { "id": "https://ci.example.com" } } });
@@ -250,9 +258,9 @@ fn predicates() -> [(&'static str, Value); 3] {
     ]
 }
 
-/// CPU of this process so far, in milliseconds: of all threads, of which only one works here.
+/// CPU of this thread so far, in milliseconds.
 fn cpu_ms() -> Result<f64> {
-    let text = std::fs::read_to_string("/proc/self/schedstat")?;
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     let of = text.split_whitespace().next().ok_or("no CPU time")?;
     Ok(of.parse::<f64>()? / 1e6)
 }
