@@ -14,6 +14,9 @@ use crate::format::{BlockHead, Entry, FORM, HEAD, Head, Index, Place, Record, SL
 use crate::limits;
 use crate::matching::{self, Answer};
 
+/// What is told of each entry of a block: the block's head, the place of its record, and what it says.
+pub(crate) type EachEntry<'f, 'b> = &'f mut dyn FnMut(&BlockHead<&'b str>, Place, Entry<&'b str>);
+
 /// One file of advisories.
 #[derive(Debug)]
 pub struct Database {
@@ -217,7 +220,7 @@ impl Database {
     pub(crate) fn each_entry<'b>(
         &self,
         bytes: &'b [u8],
-        each: &mut dyn FnMut(&BlockHead<&'b str>, Place, Entry<&'b str>),
+        each: EachEntry<'_, 'b>,
     ) -> Result<(), Error> {
         let damaged = |why: String| self.damaged(format!("a block: {why}"));
         let next = |error: postcard::Error| damaged(error.to_string());

@@ -389,7 +389,10 @@ fn a_policy_of_notation_decides_by_identity_level_store_and_time_stamp() {
     assert_eq!(outcome(&valid, &with("strict", "x509.subject: C=US, ST=WA, O=Acme", ca)), "other-signer");
     assert_eq!(outcome(&valid, &with("audit", "*", ca)), "no-trust");
     assert_eq!(outcome(&valid, &with("skip", "*", ca)), "no-trust");
-    assert_eq!(outcome(&valid, &with("strict", "*", r#""ca:e2e","tsa:stamps""#)), "unchecked");
+    let mut stamps = store(&folder, &["e2e.crt", "expired_e2e.crt"]);
+    stamps.insert("tsa:stamps".to_owned(), stamps["ca:e2e"].clone());
+    let stamped = notation(&policy("strict", "*", r#""ca:e2e","tsa:stamps""#), stamps);
+    assert_eq!(outcome(&valid, &stamped), "time-stamp");
     assert_eq!(outcome(&expired, &with("strict", ours, ca)), "expired");
     assert_eq!(outcome(&expired, &with("permissive", ours, ca)), "accepted");
     assert_eq!(outcome(&late, &with("strict", "*", ca)), "certificate");

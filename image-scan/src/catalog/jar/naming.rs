@@ -185,12 +185,12 @@ fn groups_of_bundle(bundle: &str, artifact: &str) -> Vec<String> {
 /// `artifact-1.2.3` in its two parts: the version begins with the last digit after a dash, from which on it has a dot.
 fn split(stem: &str) -> Option<(&str, &str)> {
     let starts = stem.match_indices('-').map(|(at, _)| at);
-    let starts = starts.filter_map(|at| {
+    let mut starts = starts.filter_map(|at| {
         let (artifact, version) = stem.split_at_checked(at)?;
         let version = version.strip_prefix('-')?;
         (is_artifact(artifact) && is_version(version) && version.contains('.')).then_some((artifact, version))
     });
-    starts.last()
+    starts.next_back()
 }
 
 fn is_version(text: &str) -> bool {
