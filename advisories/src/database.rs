@@ -217,11 +217,7 @@ impl Database {
     }
 
     /// Calls `each` with every entry of a block.
-    pub(crate) fn each_entry<'b>(
-        &self,
-        bytes: &'b [u8],
-        each: EachEntry<'_, 'b>,
-    ) -> Result<(), Error> {
+    pub(crate) fn each_entry<'b>(&self, bytes: &'b [u8], each: EachEntry<'_, 'b>) -> Result<(), Error> {
         let damaged = |why: String| self.damaged(format!("a block: {why}"));
         let next = |error: postcard::Error| damaged(error.to_string());
         let (head, mut rest): (BlockHead<&str>, _) = postcard::take_from_bytes(bytes).map_err(next)?;

@@ -91,7 +91,8 @@ fn signer(story: &Story, seconds: i64) -> DateTime<Utc> {
     fs::write(keys.join("serial"), "01\n").unwrap();
     let request = ["req", "-new", "-nodes", "-subj", "/C=US/ST=WA/O=Notary/CN=brief", "-keyout", "brief.key"];
     openssl(&keys, &[&request[..], &RSA, &["-out", "brief.csr"]].concat());
-    let (from, until) = (Utc::now() - TimeDelta::seconds(60), Utc::now() + TimeDelta::seconds(seconds));
+    let after = |seconds| Utc::now().checked_add_signed(TimeDelta::seconds(seconds)).unwrap();
+    let (from, until) = (after(-60), after(seconds));
     let time = |at: DateTime<Utc>| at.format("%Y%m%d%H%M%SZ").to_string();
     let (from, end) = (time(from), time(until));
     let sign =
