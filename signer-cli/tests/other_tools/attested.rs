@@ -83,7 +83,7 @@ fn cosign_and_openssl_verify_what_was_attested() {
     desk.signer(&all).ok();
     accepted(&cosign_attestation(&three, &public, "spdx", &name));
     assert!(!cosign_attestation(&two, &public, "spdx", &name).status.success());
-    // FIXME of cosign 3: it takes any statement by the key for a signature of the image, which is why the documentation
+    // A flaw of cosign 3: it takes any statement by the key for a signature of the image, which is why the documentation
     // asks for a key of its own. cosign 2 doesn't, and neither do we.
     accepted(&cosign(&three, &public, &name));
     assert!(!cosign(&two, &public, &name).status.success());
