@@ -93,7 +93,7 @@ impl Draft {
             progress.lock().unwrap_or_else(PoisonError::into_inner).step();
             // The root says whose snapshot and timestamp are. Of the others, which may list a million names, the
             // bytes are all that is kept.
-            Ok((Signed::of(&one), Some(one).filter(|one| one.role == Role::Root)))
+            Ok((Signed::of(&mut one), Some(one).filter(|one| one.role == Role::Root)))
         })?;
         let (signed, roots): (Vec<Signed>, Vec<Option<Proposed>>) = signed.into_iter().unzip();
         proposal.documents.extend(roots.into_iter().flatten());
@@ -104,7 +104,7 @@ impl Draft {
     /// As [`Self::make`], of a proposal that others have signed. Whoever only publishes it adds no signature
     /// to it: what is signed was looked at, with `signer ceremony sign`.
     pub(crate) fn of_signed(
-        proposal: Proposal,
+        mut proposal: Proposal,
         base: &Base<'_, '_>,
         manifest: impl Fn(Digest) -> Result<Vec<u8>, Failure>,
         ring: &mut KeyRing,
@@ -114,7 +114,7 @@ impl Draft {
                 return Err(ring.short_of(document, role, set));
             }
         }
-        let signed = proposal.documents.iter().map(Signed::of).collect();
+        let signed = proposal.documents.iter_mut().map(Signed::of).collect();
         Self::finish(signed, proposal, base, manifest, ring)
     }
 
@@ -161,7 +161,7 @@ impl Draft {
         for Proposed { role, document, sets, .. } in &mut proposal.documents {
             ring.sign(document, role, sets)?;
         }
-        let mut signed: Vec<Signed> = proposal.documents.iter().map(Signed::of).collect();
+        let mut signed: Vec<Signed> = proposal.documents.iter_mut().map(Signed::of).collect();
         if snapshot {
             let sets = proposal.online_sets(&Role::Snapshot, base.published)?;
             signed.push(base.sign_snapshot(&signed, Why::Renewed, &sets, ring)?);
@@ -390,19 +390,19 @@ impl Planned {
 }
 
 impl Signed {
-    fn of(one: &Proposed) -> Self {
+    fn of(one: &mut Proposed) -> Self {
         let delegator = one.delegator.clone();
-        Self { delegator, ..Self::from(&one.role, &one.document, one.why) }
+        Self { delegator, ..Self::from(&one.role, &mut one.document, one.why) }
     }
 
-    fn from(role: &Role, document: &Document, why: Why) -> Self {
+    fn from(role: &Role, document: &mut Document, why: Why) -> Self {
         Self {
             role: role.clone(),
             version: document.version(),
             expires: document.expires().unwrap_or(Instant::UNIX_EPOCH),
             why,
             delegator: None,
-            bytes: Arc::new(document.to_bytes()),
+            bytes: Arc::new(document.take_bytes()),
         }
     }
 
@@ -463,7 +463,7 @@ impl Base<'_, '_> {
         document.set_version(version);
         document.set_expires(self.config.expiry(&role, self.now));
         ring.sign(&mut document, &role, sets)?;
-        Ok(Signed::from(&role, &document, why))
+        Ok(Signed::from(&role, &mut document, why))
     }
 
     fn timestamp(
@@ -485,7 +485,7 @@ impl Base<'_, '_> {
         ring.sign(&mut document, &role, &proposal.online_sets(&role, self.published)?)?;
         // What clients are led to is what was just signed.
         debug_assert!(snapshot.is_none_or(|one| stated(&document, "snapshot.json") == Some(one.version)));
-        Ok(Signed::from(&role, &document, why))
+        Ok(Signed::from(&role, &mut document, why))
     }
 }
 

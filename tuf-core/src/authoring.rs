@@ -33,13 +33,25 @@ pub use roles::{Bins, bin_names};
 pub const SPEC_VERSION: &str = "1.0.34";
 
 /// A document being written: its signed part, and signatures that are valid only until the next change.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Document {
     signed: Map<String, Value>,
     /// The member that may list a hundred thousand things, where it is kept as text.
     listing: Option<Listed>,
     signatures: BTreeMap<String, String>,
+    /// Of a large document: the signed part as it was last signed, which is also how the file writes it.
+    text: Option<Vec<u8>>,
 }
+
+impl PartialEq for Document {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { signed, listing, signatures, text: _ } = self;
+        *signed == other.signed && *listing == other.listing && *signatures == other.signatures
+    }
+}
+
+/// From this size on, the text that was signed is kept for the file: a smaller one is written as fast anew.
+const LARGE: usize = 1 << 20;
 
 /// A delegation to write (section 4.5).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,7 +77,7 @@ impl Document {
         if let Value::Object(members) = members {
             signed.extend(members);
         }
-        let mut document = Self { signed, listing: None, signatures: BTreeMap::new() };
+        let mut document = Self { signed, listing: None, signatures: BTreeMap::new(), text: None };
         document.set_expires(expires);
         document
     }
@@ -121,7 +133,7 @@ impl Document {
                 return Err(malformed("expected one signature for each key, got two (TUF 4.2)"));
             }
         }
-        Ok(Self { signed, listing: None, signatures })
+        Ok(Self { signed, listing: None, signatures, text: None })
     }
 
     /// Reads a document to change it, as [`Self::parse`] does, and leaves what it lists (`targets` of targets,
@@ -157,12 +169,13 @@ impl Document {
             }
         }
         let signatures = envelope.signatures.into_iter().map(|one| (one.keyid, one.sig)).collect();
-        Ok(Self { signed, listing, signatures })
+        Ok(Self { signed, listing, signatures, text: None })
     }
 
     /// With this in place of what it lists.
     pub(crate) fn listing(mut self, name: &'static str, listing: Listing) -> Self {
         self.signed.remove(name);
+        self.text = None;
         self.listing = Some(Listed::of(name, listing));
         self
     }
@@ -194,7 +207,7 @@ impl Document {
 
     /// The signed part, to change. Signatures are dropped.
     pub fn signed_mut(&mut self) -> &mut Map<String, Value> {
-        self.signatures.clear();
+        self.changed();
         &mut self.signed
     }
 
@@ -266,8 +279,8 @@ impl Document {
     /// As [`Self::set_target`].
     pub fn set_shared_target(&mut self, path: Arc<str>, target: &Target) -> Result<(), JsonError> {
         if let Some(listing) = self.listing.as_mut().filter(|listing| listing.name == "targets") {
-            self.signatures.clear();
             listing.set(path, target_text(target)?);
+            self.changed();
             return Ok(());
         }
         let mut value = json!({ "length": target.length, "hashes": target.hashes });
@@ -291,7 +304,7 @@ impl Document {
     pub fn clear_targets(&mut self) {
         if let Some(listing) = &mut self.listing {
             listing.clear();
-            self.signatures.clear();
+            self.changed();
             return;
         }
         self.signed_mut().insert("targets".into(), json!({}));
@@ -300,8 +313,9 @@ impl Document {
     /// In targets: drops a target. Says whether it was listed.
     pub fn remove_target(&mut self, path: &str) -> bool {
         if let Some(listing) = &mut self.listing {
-            self.signatures.clear();
-            return listing.remove(path);
+            let was = listing.remove(path);
+            self.changed();
+            return was;
         }
         self.object("targets").remove(path).is_some()
     }
@@ -345,13 +359,19 @@ impl Document {
     fn list(&mut self, name: &'static str, key: &str, value: Value) {
         match &mut self.listing {
             Some(listing) if listing.name == name => {
-                self.signatures.clear();
                 listing.set(key.into(), value.to_string());
+                self.changed();
             }
             _ => {
                 self.object(name).insert(key.to_owned(), value);
             }
         }
+    }
+
+    /// What was signed is no longer what it says.
+    fn changed(&mut self) {
+        self.signatures.clear();
+        self.text = None;
     }
 
     /// The signed part as JSON in normal form.
@@ -398,12 +418,20 @@ impl Document {
     /// # Errors
     /// Refuses fractions and deep nesting, which have no canonical form.
     pub fn canonical(&self) -> Result<Vec<u8>, JsonError> {
+        self.written().map(|(canonical, _)| canonical)
+    }
+
+    /// The same, and whether the file writes the signed part with these very bytes.
+    fn written(&self) -> Result<(Vec<u8>, bool), JsonError> {
         let text = self.text();
         // What is listed was brought into normal form one by one, and needn't be read again for that.
         let is_normal = self.listing.is_some()
             && serde_json::to_vec(&self.signed).is_ok_and(|rest| is_normal_form(&rest));
         // Only what is escaped is written otherwise in canonical form.
-        if is_normal && !text.contains('\\') { Ok(text.into_bytes()) } else { canonicalise(text.as_bytes()) }
+        match is_normal && !text.contains('\\') {
+            true => Ok((text.into_bytes(), true)),
+            false => canonicalise(text.as_bytes()).map(|canonical| (canonical, false)),
+        }
     }
 
     /// Signs with one key and checks the signature before it is taken. A second signature of the same
@@ -412,13 +440,17 @@ impl Document {
     /// # Errors
     /// When the document has no canonical form, the key can't sign, or what it made is not valid.
     pub fn sign(&mut self, signer: &dyn Sign, crypto: &dyn Verify) -> Result<(), AuthorError> {
-        let message = self.canonical().map_err(AuthorError::Json)?;
+        let (message, is_text) = match self.text.take() {
+            Some(text) => (text, true),
+            None => self.written().map_err(AuthorError::Json)?,
+        };
         let signature = signer.sign(&message).map_err(AuthorError::Sign)?;
         let good = signer.key().material().is_ok_and(|key| crypto.verify(&key, &message, &signature));
         if !good {
             return Err(AuthorError::BadSignature { key_id: signer.key_id() });
         }
         self.signatures.insert(signer.key_id(), hex(&signature));
+        self.text = (is_text && message.len() >= LARGE).then_some(message);
         Ok(())
     }
 
@@ -460,19 +492,30 @@ impl Document {
     /// The file to publish: in normal form, so that whoever reads it needn't copy it. People look at it with `jq`.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let signatures: Vec<Value> =
-            self.signatures.iter().map(|(id, sig)| json!({ "keyid": id, "sig": sig })).collect();
         let mut text = String::with_capacity(self.size().saturating_add(1024));
-        text.push_str("{\"signatures\":");
-        text.push_str(&Value::Array(signatures).to_string());
-        text.push_str(",\"signed\":");
+        text.push_str(&self.opening());
         self.write(&mut text);
-        text.push_str("}\n");
+        text.push_str(CLOSING);
         text.into_bytes()
     }
 
+    /// [`Self::to_bytes`], of a large document made of the text that was signed and not of another copy of it.
+    pub fn take_bytes(&mut self) -> Vec<u8> {
+        let Some(mut bytes) = self.text.take() else { return self.to_bytes() };
+        bytes.splice(..0, self.opening().into_bytes());
+        bytes.extend_from_slice(CLOSING.as_bytes());
+        bytes
+    }
+
+    /// What the file says before its signed part.
+    fn opening(&self) -> String {
+        let signatures: Vec<Value> =
+            self.signatures.iter().map(|(id, sig)| json!({ "keyid": id, "sig": sig })).collect();
+        format!("{{\"signatures\":{},\"signed\":", Value::Array(signatures))
+    }
+
     fn object(&mut self, name: &str) -> &mut Map<String, Value> {
-        self.signatures.clear();
+        self.changed();
         object_in(&mut self.signed, name)
     }
 
@@ -481,6 +524,8 @@ impl Document {
     }
 }
 
+/// What the file says behind its signed part.
+const CLOSING: &str = "}\n";
 /// How deep `custom` lies in the signed part: below `targets` and the target.
 const CUSTOM_DEPTH: usize = 3;
 

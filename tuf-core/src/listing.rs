@@ -90,9 +90,17 @@ impl Listing {
 
     /// The members as text, without the braces around them.
     pub(crate) fn text(&self) -> &str {
-        let start = self.marks.at.first().map_or(0, |&first| usize::try_from(first).unwrap_or(usize::MAX));
-        let text = self.file.get(start..self.end()).unwrap_or_default();
+        let text = self.file.get(self.start()..self.end()).unwrap_or_default();
         core::str::from_utf8(text).unwrap_or_default()
+    }
+
+    /// How long that is, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.end().saturating_sub(self.start())
+    }
+
+    fn start(&self) -> usize {
+        self.marks.at.first().map_or(0, |&first| usize::try_from(first).unwrap_or(usize::MAX))
     }
 
     /// Where the last member ends.

@@ -14,9 +14,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use support::{ROOT, Repository, at, now, signed, why};
+use support::{ROOT, Repository, TIMESTAMP, at, now, signed, signer, why};
 use tuf_core::authoring::Document;
 use tuf_core::canonical::{canonical_value, canonicalise};
+use tuf_core::crypto::Sign as _;
+use tuf_core::schema::Target;
 use tuf_core::{Step, TrustedRoot, crypto};
 
 #[test]
@@ -31,6 +33,60 @@ fn members_that_we_do_not_know_survive_and_the_signature_stays_good() {
     assert_eq!(value["signed"]["x-future"]["z"], json!([1, null, true]));
     assert_eq!(value["signed"]["roles"]["root"]["x-note"], "kept");
     assert_eq!(TrustedRoot::bootstrap(&again, now(), crypto::default()).unwrap().version(), 1);
+}
+
+#[test]
+fn a_large_document_is_written_from_the_text_that_was_signed() {
+    let target = |number: u64| Target {
+        length: number,
+        hashes: [("sha256".into(), "0".repeat(64))].into(),
+        custom: None,
+    };
+    let (one, other) = (signer(ROOT), signer(TIMESTAMP));
+    for escaped in [false, true] {
+        let empty = Document::targets(at("2030-01-01T00:00:00Z")).to_bytes();
+        let mut document = Document::parse_listed(&empty).unwrap();
+        for number in 0..12_000 {
+            document.set_target(&format!("image:{number}"), &target(number)).unwrap();
+        }
+        if escaped {
+            document.set_target("a\"b", &target(1)).unwrap();
+        }
+        assert!(document.to_bytes().len() > 1 << 20);
+        document.sign(&one, crypto::default()).unwrap();
+        document.sign(&other, crypto::default()).unwrap();
+        let (same, expected) = (document.clone(), document.to_bytes());
+        assert_eq!(document.take_bytes(), expected);
+        assert_eq!(document, same);
+        assert_eq!(document.take_bytes(), expected, "once more, when there is no text left");
+        let read = Document::parse(&expected).unwrap();
+        let ids: Vec<&str> = read.signed_by().collect();
+        assert_eq!(ids.len(), 2);
+        let message = read.canonical().unwrap();
+        for signer in [&one, &other] {
+            let (_, signature) = read.signatures().find(|(id, _)| *id == signer.key_id()).unwrap();
+            let signature = tuf_core::hash::unhex(signature).unwrap();
+            assert!(crypto::default().verify(&signer.key().material().unwrap(), &message, &signature));
+        }
+
+        // Whatever changes it, what was signed isn't written any more.
+        let changes: [fn(&mut Document); 5] = [
+            |document| document.set_version(7),
+            |document| {
+                document.set_target("new", &Target { length: 1, hashes: [].into(), custom: None }).unwrap()
+            },
+            |document| assert!(document.remove_target("image:5")),
+            |document| document.set_expires(at("2031-01-01T00:00:00Z")),
+            Document::clear_targets,
+        ];
+        for change in changes {
+            let mut changed = same.clone();
+            change(&mut changed);
+            assert_eq!(changed.signed_by().count(), 0);
+            let expected = changed.to_bytes();
+            assert_eq!(changed.take_bytes(), expected);
+        }
+    }
 }
 
 #[test]

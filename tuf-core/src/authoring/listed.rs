@@ -92,7 +92,7 @@ impl Listed {
         let lengths = self.changed.iter().map(|(key, text)| {
             key.len().saturating_add(text.as_ref().map_or(0, |text| text.len())).saturating_add(4)
         });
-        let read = self.read.as_ref().map_or(0, |listing| listing.text().len());
+        let read = self.read.as_ref().map_or(0, Listing::size);
         lengths.fold(read.saturating_add(4096), usize::saturating_add)
     }
 

@@ -35,7 +35,7 @@ impl Document {
     /// Lets `key` sign for a role under `id`: of a top-level role in a root, of a delegated one in targets.
     /// Says whether the document names that role.
     pub fn add_key_of(&mut self, role: &Role, id: &str, key: &Key) -> bool {
-        self.signatures.clear();
+        self.changed();
         let Some(ids) = self.key_ids_mut(role) else { return false };
         if !ids.iter().any(|known| known.as_str() == Some(id)) {
             ids.push(id.into());
@@ -49,7 +49,7 @@ impl Document {
     /// Takes a key from a role, and from the document when no role there needs it. Says whether the role
     /// had it.
     pub fn remove_key_of(&mut self, role: &Role, id: &str) -> bool {
-        self.signatures.clear();
+        self.changed();
         let Some(ids) = self.key_ids_mut(role) else { return false };
         let before = ids.len();
         ids.retain(|known| known.as_str() != Some(id));
@@ -74,7 +74,7 @@ impl Document {
 
     /// Sets how many keys of a role must sign. Says whether the document names that role.
     pub fn set_threshold_of(&mut self, role: &Role, threshold: u32) -> bool {
-        self.signatures.clear();
+        self.changed();
         let Some(holder) = self.holder_mut(role) else { return false };
         holder.insert("threshold".into(), threshold.into());
         true
