@@ -32,6 +32,12 @@ pub(crate) struct Place {
     pub(crate) checksum: u32,
 }
 
+impl Place {
+    pub(crate) fn end(self) -> u64 {
+        self.offset.saturating_add(self.length.into())
+    }
+}
+
 /// What is read whole when a database is opened.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Index<'a> {
@@ -81,7 +87,7 @@ pub(crate) struct Entry<S> {
     /// The distribution's own word.
     pub(crate) level: Option<Level>,
     /// By the advisory's vectors.
-    pub(crate) severity: Option<Grounds<S>>,
+    pub(crate) severity: Option<Severity<S>>,
     /// Which list of the block has the binary packages that it is on, where it isn't on all.
     pub(crate) binaries: Option<u32>,
     /// The modules and streams, where the advisory is on some: with a space between.
@@ -149,44 +155,8 @@ pub(crate) struct Record<S> {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Cve<S> {
     pub(crate) id: S,
-    pub(crate) severity: Option<Grounds<S>>,
+    pub(crate) severity: Option<Severity<S>>,
     pub(crate) exploited: bool,
-}
-
-/// A [`Severity`], as it is kept.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Grounds<S> {
-    pub(crate) level: Level,
-    pub(crate) score: Option<f32>,
-    pub(crate) vector: Option<S>,
-    pub(crate) source: Option<S>,
-}
-
-impl Grounds<String> {
-    pub(crate) fn owned(one: &Severity) -> Self {
-        Self { level: one.level, score: one.score, vector: one.vector.clone(), source: one.source.clone() }
-    }
-}
-
-impl<'a> Grounds<&'a str> {
-    pub(crate) fn of(one: &'a Severity) -> Self {
-        Self {
-            level: one.level,
-            score: one.score,
-            vector: one.vector.as_deref(),
-            source: one.source.as_deref(),
-        }
-    }
-
-    pub(crate) fn severity(self) -> Severity {
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        Severity {
-            level: self.level,
-            score: self.score,
-            vector: owned(self.vector),
-            source: owned(self.source),
-        }
-    }
 }
 
 impl<'a> Event<&'a str> {

@@ -28,6 +28,7 @@ mod matching;
 mod osv;
 mod range;
 mod severity;
+mod texts;
 mod version;
 
 pub use build::build;
@@ -36,4 +37,5 @@ pub use ecosystem::{Ecosystem, Package};
 pub use error::Error;
 pub use matching::{Answer, Match, Unknown};
 pub use severity::{Level, Severity};
+pub use texts::Texts;
 pub use version::{Order, Unreadable, Version};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use advisories::{Coverage, Database, Level, Match, Package};
+use advisories::{Coverage, Database, Level, Match, Package, Texts};
 use chrono::{DateTime, SecondsFormat, Utc};
 use image_scan::{Advisories, Answer, DatabaseInfo, Ecosystem, Known, Query, Severity, SourceInfo};
 
@@ -97,11 +97,10 @@ impl Advisories for AdvisoryDb {
             architecture: query.architecture.clone(),
             module: query.module.clone(),
         };
-        let answer = self.database.affecting(&package).map_err(|error| error.to_string())?;
-        Ok(Answer {
-            known: answer.matches.into_iter().map(known).collect(),
-            undecided: answer.unknown.into_iter().map(|one| (one.id, one.why)).collect(),
-        })
+        let texts = Texts::new();
+        let answer = self.database.affecting(&package, &texts).map_err(|error| error.to_string())?;
+        let undecided = answer.unknown.into_iter().map(|one| (one.id.to_owned(), one.why.to_owned()));
+        Ok(Answer { known: answer.matches.into_iter().map(known).collect(), undecided: undecided.collect() })
     }
 }
 
@@ -109,20 +108,22 @@ fn of(ecosystem: &Ecosystem) -> advisories::Ecosystem {
     advisories::Ecosystem { name: ecosystem.name.clone(), release: ecosystem.release.clone() }
 }
 
-fn known(one: Match) -> Known {
+fn known(one: Match<'_>) -> Known {
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     Known {
-        id: one.id,
-        aliases: one.aliases,
-        fixed: one.fixed,
-        fixed_for_some: one.fixed_for_some,
+        id: one.id.to_owned(),
+        aliases: list(one.aliases),
+        fixed: text(one.fixed),
+        fixed_for_some: text(one.fixed_for_some),
         severity: severity(one.severity.level),
         score: one.severity.score,
-        vector: one.severity.vector,
-        severity_source: one.severity.source,
+        vector: text(one.severity.vector),
+        severity_source: text(one.severity.source),
         exploited: one.kev,
         disputed: one.disputed,
-        summary: one.summary,
-        references: one.references,
+        summary: text(one.summary),
+        references: list(one.references),
     }
 }
 
