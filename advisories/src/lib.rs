@@ -22,6 +22,7 @@ mod convert;
 mod database;
 mod ecosystem;
 mod error;
+mod few;
 mod format;
 mod limits;
 mod matching;

@@ -246,11 +246,11 @@ impl<'a, 't> Found<'a, 't> {
             kev: false,
             disputed: record.disputed,
             summary: record.summary,
-            references: self.texts.list(record.references.iter().copied()),
+            references: self.texts.list(&record.references),
         };
         if self.is_distribution && !record.cves.is_empty() {
             // One advisory on several CVEs is several findings; two on one CVE are one.
-            for cve in &record.cves {
+            for cve in record.cves.iter() {
                 self.matches.push(self.on(one, said.level, record, std::slice::from_ref(cve)));
             }
         } else {
@@ -282,7 +282,7 @@ impl<'a, 't> Found<'a, 't> {
         let names = own.chain(cves.iter().map(|cve| cve.id)).filter(|name| *name != id);
         Match {
             id,
-            aliases: self.texts.list(names),
+            aliases: self.texts.gather(names),
             severity: self.severity(one.severity, level, cves),
             kev: cves.iter().any(|cve| cve.exploited),
             ..one
@@ -311,7 +311,7 @@ impl<'a, 't> Found<'a, 't> {
     /// Matches on one weakness become one: of distributions, those on one CVE.
     fn of_one_cve(&self, mut matches: Vec<Match<'t>>) -> Vec<Match<'t>> {
         // In the order that they came, where they are on the same.
-        matches.sort_by(|a, b| a.id.cmp(b.id));
+        matches.sort_by_cached_key(|one| one.id);
         if matches.is_sorted_by(|a, b| a.id != b.id) {
             return matches;
         }
@@ -347,9 +347,10 @@ impl<'a, 't> Found<'a, 't> {
 
     fn joined(&self, a: Match<'t>, b: Match<'t>) -> Match<'t> {
         let (first, second) = if rank(a.id) <= rank(b.id) { (a, b) } else { (b, a) };
-        let mut aliases: BTreeSet<&str> = first.aliases.iter().chain(second.aliases).copied().collect();
-        aliases.insert(second.id);
-        aliases.remove(first.id);
+        let names = first.aliases.iter().chain(second.aliases).copied();
+        let mut aliases: Vec<&str> = names.chain([second.id]).filter(|name| *name != first.id).collect();
+        aliases.sort_unstable();
+        aliases.dedup();
         let mut seen = HashSet::new();
         let references = first.references.iter().chain(second.references).copied();
         let references = references.filter(|reference| seen.insert(*reference));
@@ -357,14 +358,14 @@ impl<'a, 't> Found<'a, 't> {
         let first_weighs_more = weighed(&first.severity) >= weighed(&second.severity);
         Match {
             id: first.id,
-            aliases: self.texts.list(aliases),
+            aliases: self.texts.list(&aliases),
             fixed: self.later(first.fixed, second.fixed),
             fixed_for_some: first.fixed_for_some.or(second.fixed_for_some),
             severity: if first_weighs_more { first.severity } else { second.severity },
             kev: first.kev || second.kev,
             disputed: first.disputed || second.disputed,
             summary: first.summary.or(second.summary),
-            references: self.texts.list(references),
+            references: self.texts.gather(references),
         }
     }
 

@@ -43,8 +43,16 @@ impl Texts {
         self.kept.alloc_slice_copy(bytes)
     }
 
-    pub(crate) fn list<'t>(&'t self, texts: impl IntoIterator<Item = &'t str>) -> &'t [&'t str] {
-        BumpVec::from_iter_in(texts, &self.kept).into_bump_slice()
+    pub(crate) fn list<'t>(&'t self, texts: &[&'t str]) -> &'t [&'t str] {
+        self.kept.alloc_slice_copy(texts)
+    }
+
+    /// Keeps few texts.
+    pub(crate) fn gather<'t>(&'t self, texts: impl Iterator<Item = &'t str>) -> &'t [&'t str] {
+        let most = texts.size_hint().1.unwrap_or_default();
+        let mut list = BumpVec::with_capacity_in(most, &self.kept);
+        list.extend(texts);
+        list.into_bump_slice()
     }
 
     /// Room to read into, with nothing in it.

@@ -23,11 +23,38 @@ impl<'a> Version<'a> {
     }
 
     /// Composer writes every version with four numbers before it compares.
-    fn whole(self) -> impl Iterator<Item = &'a str> {
-        let numbers = Parts(self.0).take_while(|part| is_number(part)).count();
-        let missing = if numbers == 0 { 0 } else { NUMBERS.saturating_sub(numbers) };
-        let zeros = std::iter::repeat_n("0", missing);
-        Parts(self.0).take(numbers).chain(zeros).chain(Parts(self.0).skip(numbers))
+    fn whole(self) -> Whole<'a> {
+        Whole { parts: Parts(self.0), numbers: Some(0), zeros: 0, held: None }
+    }
+}
+
+/// The parts of a version, filled up with zeros to four numbers.
+struct Whole<'a> {
+    parts: Parts<'a>,
+    /// How many there were, until they end.
+    numbers: Option<usize>,
+    /// How many zeros are to come, and what is behind them.
+    zeros: usize,
+    held: Option<&'a str>,
+}
+
+impl<'a> Iterator for Whole<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if let Some(left) = self.zeros.checked_sub(1) {
+            self.zeros = left;
+            return Some("0");
+        }
+        let part = self.held.take().or_else(|| self.parts.next());
+        let Some(numbers) = self.numbers else { return part };
+        if part.is_some_and(is_number) {
+            self.numbers = numbers.checked_add(1);
+            return part;
+        }
+        (self.numbers, self.held) = (None, part);
+        self.zeros = if numbers == 0 { 0 } else { NUMBERS.saturating_sub(numbers) };
+        self.next()
     }
 }
 
