@@ -11,7 +11,7 @@ use bumpalo::collections::Vec as BumpVec;
 
 use crate::database::Piece;
 
-/// Where the texts of answers lie. It only grows: whoever asks for long makes a new one from time to time.
+/// Where the texts of answers lie. It grows until it is cleared.
 #[derive(Default)]
 pub struct Texts {
     kept: Bump,
@@ -33,6 +33,11 @@ impl Texts {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Gives the texts back, and keeps the room for others.
+    pub fn clear(&mut self) {
+        self.kept.reset();
     }
 
     pub(crate) fn text(&self, text: &str) -> &str {

@@ -1,5 +1,6 @@
 //! The database of advisories, as a scan asks it.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use advisories::{Coverage, Database, Level, Match, Package, Texts};
@@ -15,6 +16,8 @@ use crate::style::{say, shown};
 /// A database that is open, and the time as of which its age is told.
 pub(crate) struct AdvisoryDb {
     database: Database,
+    /// Between answers, empty: room that is used again.
+    texts: Cell<Texts>,
     now: DateTime<Utc>,
 }
 
@@ -58,7 +61,7 @@ impl AdvisoryDb {
             let what = format!("could not use the database: {}", shown(&error.to_string()));
             Failure::unknown(what).hint("make one with `verify db build --from FOLDER --out FILE`")
         })?;
-        Ok(Self { database, now })
+        Ok(Self { database, texts: Cell::default(), now })
     }
 }
 
@@ -97,15 +100,21 @@ impl Advisories for AdvisoryDb {
             architecture: query.architecture.clone(),
             module: query.module.clone(),
         };
-        let texts = Texts::new();
-        let answer = self.database.affecting(&package, &texts).map_err(|error| error.to_string())?;
-        let undecided = answer.unknown.into_iter().map(|one| (one.id.to_owned(), one.why.to_owned()));
-        Ok(Answer { known: answer.matches.into_iter().map(known).collect(), undecided: undecided.collect() })
+        let mut texts = self.texts.take();
+        let answer = self.database.affecting(&package, &texts).map(owned).map_err(|error| error.to_string());
+        texts.clear();
+        self.texts.set(texts);
+        answer
     }
 }
 
 fn of(ecosystem: &Ecosystem) -> advisories::Ecosystem {
     advisories::Ecosystem { name: ecosystem.name.clone(), release: ecosystem.release.clone() }
+}
+
+fn owned(answer: advisories::Answer<'_>) -> Answer {
+    let undecided = answer.unknown.into_iter().map(|one| (one.id.to_owned(), one.why.to_owned()));
+    Answer { known: answer.matches.into_iter().map(known).collect(), undecided: undecided.collect() }
 }
 
 fn known(one: Match<'_>) -> Known {
