@@ -2,14 +2,14 @@
 //!
 //! `affecting DATABASE < PACKAGES > ANSWERS`, or `affecting build FOLDER DATABASE`. A line of PACKAGES is ECOSYSTEM,
 //! NAME and VERSION with tabs between; that of the answer adds a group of names a weakness, and `?` where something
-//! couldn't be compared. The time that matching took is on stderr.
+//! couldn't be compared. `affecting whole DATABASE` prints all that is answered. The time that matching took is on stderr.
 
 use std::error::Error;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use advisories::{Answer, Database, Ecosystem, Package};
+use advisories::{Answer, Database, Ecosystem, Package, Texts};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -25,12 +25,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             );
             Ok(())
         }
-        [database] => look_up(Path::new(database)),
-        _ => Err("expected DATABASE, or build FOLDER DATABASE".into()),
+        [database] => look_up(Path::new(database), |answer| groups(answer).join(" ")),
+        ["whole", database] => look_up(Path::new(database), |answer| format!("{answer:?}")),
+        _ => Err("expected DATABASE, whole DATABASE, or build FOLDER DATABASE".into()),
     }
 }
 
-fn look_up(database: &Path) -> Result<(), Box<dyn Error>> {
+fn look_up(database: &Path, shown: impl Fn(&Answer<'_>) -> String) -> Result<(), Box<dyn Error>> {
     let mut text = String::new();
     std::io::stdin().lock().read_to_string(&mut text)?;
     let packages = text.lines().map(package).collect::<Result<Vec<_>, _>>()?;
@@ -38,13 +39,14 @@ fn look_up(database: &Path) -> Result<(), Box<dyn Error>> {
     let database = Database::open(database)?;
     let opened = began.elapsed();
     let began = Instant::now();
+    let texts = Texts::new();
     let answers =
-        packages.iter().map(|package| database.affecting(package)).collect::<Result<Vec<_>, _>>()?;
+        packages.iter().map(|package| database.affecting(package, &texts)).collect::<Result<Vec<_>, _>>()?;
     let matched = began.elapsed();
     eprintln!("opened in {opened:?}; {} packages looked up in {matched:?}", packages.len());
     let mut out = BufWriter::new(std::io::stdout().lock());
     for (line, answer) in text.lines().zip(&answers) {
-        writeln!(out, "{line}\t{}", groups(answer).join(" "))?;
+        writeln!(out, "{line}\t{}", shown(answer))?;
     }
     Ok(out.flush()?)
 }
@@ -64,9 +66,9 @@ fn package(line: &str) -> Result<Package, String> {
 }
 
 /// The names of each weakness, and `?` where there may be more.
-fn groups(answer: &Answer) -> Vec<String> {
+fn groups(answer: &Answer<'_>) -> Vec<String> {
     let named = answer.matches.iter().map(|one| {
-        let names: Vec<&str> = std::iter::once(&one.id).chain(&one.aliases).map(String::as_str).collect();
+        let names: Vec<&str> = std::iter::once(one.id).chain(one.aliases.iter().copied()).collect();
         names.join(",")
     });
     named.chain((!answer.unknown.is_empty()).then(|| "?".to_owned())).collect()

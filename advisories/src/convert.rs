@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::build::Lists;
 use crate::ecosystem::{Channel, Ecosystem};
-use crate::format::{Cve, Entry, Event, Grounds, Ranges, Record};
+use crate::format::{Cve, Entry, Event, Ranges, Record};
 use crate::severity::{self, Severity};
 use crate::version::Order;
 use crate::{limits, osv, range};
@@ -38,7 +38,7 @@ pub(crate) fn record(advisory: &osv::Advisory, source: &str, lists: &Lists) -> R
     let cve = |id: String| {
         let vector = lists.vectors.get(&id);
         let severity = vector.and_then(|vector| Severity::of_vector(vector, "CVSS of the CVE"));
-        Cve { severity: severity.as_ref().map(Grounds::owned), exploited: lists.exploited.contains(&id), id }
+        Cve { severity, exploited: lists.exploited.contains(&id), id }
     };
     let references = advisory.references.iter().flatten().map(|reference| &reference.url);
     Record {
@@ -76,7 +76,7 @@ pub(crate) fn entry<'a>(
         channel: of.channel.as_deref(),
         beside_plain: of.channel.is_some() && is_for_everybody(advisory, affected, of),
         level: severity::distribution(advisory, affected, &of.ecosystem.name),
-        severity: words.severity.as_ref().map(Grounds::of),
+        severity: words.severity.as_ref().map(|one| one.map(String::as_str)),
         binaries: None,
         module: words.module.as_deref().filter(|_| order == Some(Order::Rpm)),
         versions: match order {
@@ -89,7 +89,7 @@ pub(crate) fn entry<'a>(
 
 /// What of an entry isn't in the advisory as it is.
 pub(crate) struct Words {
-    severity: Option<Severity>,
+    severity: Option<Severity<String>>,
     module: Option<String>,
 }
 

@@ -3,6 +3,7 @@
 //! It is read at places, not mapped: a file that another process cuts short would kill who mapped it.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -13,9 +14,10 @@ use crate::ecosystem::{Ecosystem, Package};
 use crate::format::{BlockHead, Entry, FORM, HEAD, Head, Index, Place, Record, SLOT, Slot, Source};
 use crate::limits;
 use crate::matching::{self, Answer};
+use crate::texts::Texts;
 
 /// What is told of each entry of a block: the block's head, the place of its record, and what it says.
-pub(crate) type EachEntry<'f, 'b> = &'f mut dyn FnMut(&BlockHead<&'b str>, Place, Entry<&'b str>);
+pub(crate) type EachEntry<'f, 'b> = &'f mut dyn FnMut(&BlockHead<&'b str>, Place, &Entry<&'b str>);
 
 /// One file of advisories.
 #[derive(Debug)]
@@ -25,7 +27,8 @@ pub struct Database {
     head: Head,
     made_at: String,
     sources: Vec<Source>,
-    ecosystems: Vec<String>,
+    /// Each with where its slots begin. Those of the next begin where they end.
+    ecosystems: Vec<(String, usize)>,
     keys: String,
     slots: Vec<u8>,
 }
@@ -152,16 +155,21 @@ impl Database {
         }
         let bytes = read_index(&file, head).map_err(damaged)?;
         let index = index(&bytes, head.index).map_err(damaged)?;
-        Ok(Self {
+        let mut database = Self {
             path: path.to_owned(),
             file,
             head,
             made_at: index.made_at,
             sources: index.sources,
-            ecosystems: index.ecosystems,
+            ecosystems: Vec::new(),
             keys: index.keys.to_owned(),
             slots: index.slots.to_owned(),
-        })
+        };
+        let all = 0..database.slots.len().checked_div(SLOT).unwrap_or_default();
+        let begin = |one: String| (database.first_at_least(all.clone(), 0, &one), one);
+        let ecosystems = index.ecosystems.into_iter().map(begin).map(|(begin, one)| (one, begin)).collect();
+        database.ecosystems = ecosystems;
+        Ok(database)
     }
 
     /// What it is, and how old.
@@ -185,35 +193,56 @@ impl Database {
     /// Whether there is anything to look packages of an ecosystem up in.
     #[must_use]
     pub fn coverage(&self, ecosystem: &Ecosystem) -> Coverage {
-        let has = |one: &Ecosystem| self.ecosystems.binary_search(&one.to_string()).is_ok();
-        let any_release = ecosystem.any_release();
         let with_release = format!("{}:", ecosystem.name);
         if ecosystem.order().is_none() {
             Coverage::NoData(format!("no order of versions is known for {}", ecosystem.name))
-        } else if has(ecosystem) || !ecosystem.is_distribution() && has(&any_release) {
+        } else if self.has(&ecosystem.to_string())
+            || !ecosystem.is_distribution() && self.has(&ecosystem.name)
+        {
             Coverage::HasData
-        } else if self.ecosystems.iter().any(|one| one.starts_with(&with_release)) {
+        } else if self.ecosystems.iter().any(|(one, _)| one.starts_with(&with_release)) {
             Coverage::NoData("no data for this release".to_owned())
         } else {
             Coverage::NoData(format!("no advisories of {}", ecosystem.name))
         }
     }
 
-    /// What affects a package: one match for each weakness, under whatever names it is known. See [`Answer`].
+    /// What affects a package: one match for each weakness, under whatever names it is known. See [`Answer`], whose
+    /// texts lie in `texts`.
     ///
     /// # Errors
     /// When the file can't be read, or is damaged.
-    pub fn affecting(&self, package: &Package) -> Result<Answer, Error> {
-        matching::affecting(self, package)
+    pub fn affecting<'t>(&self, package: &Package, texts: &'t Texts) -> Result<Answer<'t>, Error> {
+        matching::affecting(self, package, texts)
     }
 
-    /// The bytes of the block that is kept under a key, if there is one.
-    pub(crate) fn block(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let Some(place) = self.find(key) else { return Ok(None) };
+    fn has(&self, ecosystem: &str) -> bool {
+        self.of_ecosystem(ecosystem).is_some()
+    }
+
+    /// Reads the block on a package of an ecosystem, by its normalised name, if there is one, and says where it is. What
+    /// it is the first to name is read with it, where that is little.
+    pub(crate) fn read_block(
+        &self,
+        ecosystem: &str,
+        name: &str,
+        piece: &mut Piece,
+    ) -> Result<Option<Place>, Error> {
+        let Some((place, records)) = self.find(ecosystem, name) else { return Ok(None) };
         self.check(place)?;
-        let bytes = self.bytes(place.offset, place.length.into())?;
-        self.believe(&bytes, place)?;
-        Ok(Some(bytes))
+        let is_little = |from: &u64| place.offset.checked_sub(*from).is_some_and(|all| all <= limits::BESIDE);
+        let from = Some(records).filter(is_little).unwrap_or(place.offset);
+        piece.read(self, from, place.end())?;
+        Ok(Some(place))
+    }
+
+    /// What is at a place of which a piece was read, if it was.
+    pub(crate) fn believed<'p>(&self, piece: &'p Piece, place: Place) -> Result<Option<&'p [u8]>, Error> {
+        match piece.within(place) {
+            Some(bytes) if self.file.is_sum(bytes, place.checksum) => Ok(Some(bytes)),
+            Some(_) => Err(self.damaged(format!("a block at {} has another checksum", place.offset))),
+            None => Ok(None),
+        }
     }
 
     /// Calls `each` with every entry of a block.
@@ -227,7 +256,7 @@ impl Database {
             if entry.binaries.is_some_and(|list| list as usize >= head.binaries.len()) {
                 return Err(damaged("it names a list that it doesn't have".to_owned()));
             }
-            each(&head, record, entry);
+            each(&head, record, &entry);
             rest = after;
         }
         Ok(())
@@ -236,11 +265,6 @@ impl Database {
     /// What a record says.
     pub(crate) fn record<'b>(&self, bytes: &'b [u8]) -> Result<Record<&'b str>, Error> {
         decoded(bytes).map_err(|why| self.damaged(format!("a record: {why}")))
-    }
-
-    /// Records, to be asked for in this order.
-    pub(crate) fn records(&self, places: Vec<Place>) -> Records<'_> {
-        Records { database: self, places, next: 0, start: 0, bytes: Vec::new() }
     }
 
     pub(crate) fn damaged(&self, what: String) -> Error {
@@ -261,29 +285,35 @@ impl Database {
         Ok(())
     }
 
-    /// Bytes of the file, not checked by any sum.
-    fn bytes(&self, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
-        read_at(&self.file, offset, length).map_err(|why| self.damaged(format!("a block at {offset}: {why}")))
+    /// Where the block on a package is, and where what is before it ends: what it is the first to name lies between.
+    fn find(&self, ecosystem: &str, name: &str) -> Option<(Place, u64)> {
+        let slots = self.of_ecosystem(ecosystem)?;
+        let skip = ecosystem.len().checked_add(1)?;
+        let at = self.first_at_least(slots.clone(), skip, name);
+        let is_it = slots.contains(&at) && self.key_at(at)?.get(skip..)? == name;
+        let before = at.checked_sub(1).and_then(|before| self.slot(before));
+        is_it.then_some((self.slot(at)?.place, before.map_or(HEAD as u64, |slot| slot.place.end())))
     }
 
-    fn believe(&self, bytes: &[u8], place: Place) -> Result<(), Error> {
-        match self.file.is_sum(bytes, place.checksum) {
-            true => Ok(()),
-            false => Err(self.damaged(format!("a block at {} has another checksum", place.offset))),
-        }
+    /// The slots of an ecosystem.
+    fn of_ecosystem(&self, ecosystem: &str) -> Option<Range<usize>> {
+        let at = self.ecosystems.binary_search_by(|(one, _)| one.as_str().cmp(ecosystem)).ok()?;
+        let begin = |at: usize| self.ecosystems.get(at).map(|(_, begin)| *begin);
+        let end = begin(at.checked_add(1)?).or_else(|| self.slots.len().checked_div(SLOT))?;
+        Some(begin(at)?..end)
     }
 
-    fn find(&self, key: &str) -> Option<Place> {
-        let (mut low, mut high) = (0, self.slots.len().checked_div(SLOT)?);
+    /// The first of some slots whose key, without its beginning, isn't below a text.
+    fn first_at_least(&self, slots: Range<usize>, skip: usize, text: &str) -> usize {
+        let (mut low, mut high) = (slots.start, slots.end);
         while low < high {
             let middle = low.midpoint(high);
-            match self.key_at(middle)?.cmp(key) {
-                std::cmp::Ordering::Less => low = middle.checked_add(1)?,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return self.slot(middle).map(|slot| slot.place),
+            match self.key_at(middle).and_then(|key| key.get(skip..)) {
+                Some(key) if key >= text => high = middle,
+                _ => low = middle.saturating_add(1),
             }
         }
-        None
+        low
     }
 
     fn key_at(&self, at: usize) -> Option<&str> {
@@ -296,55 +326,90 @@ impl Database {
     }
 }
 
-/// Records that are read in turn. Those of one package are mostly neighbours in the file, and are read at once.
-pub(crate) struct Records<'d> {
-    database: &'d Database,
-    places: Vec<Place>,
-    next: usize,
-    /// Where in the file `bytes` is from.
+/// A piece of the file, as it was read: checked by no sum.
+#[derive(Default)]
+pub(crate) struct Piece {
     start: u64,
+    length: usize,
+    /// At least as long. What is behind is of an earlier piece.
     bytes: Vec<u8>,
+}
+
+impl Piece {
+    /// Forgets what was read.
+    pub(crate) fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// Gives room back that is beyond some.
+    pub(crate) fn shrink_to(&mut self, room: usize) {
+        if self.bytes.len() > room {
+            *self = Self::default();
+        }
+    }
+
+    fn read(&mut self, database: &Database, start: u64, end: u64) -> Result<(), Error> {
+        let failed = |why: String| database.damaged(format!("a block at {start}: {why}"));
+        let length = usize::try_from(end.saturating_sub(start))
+            .map_err(|_| failed("it is too long for this machine".to_owned()))?;
+        self.clear();
+        if self.bytes.len() < length {
+            self.bytes.resize(length, 0);
+        }
+        let room = self.bytes.get_mut(..length).unwrap_or_default();
+        database.file.read_exact_at(room, start).map_err(|error| failed(error.to_string()))?;
+        (self.start, self.length) = (start, length);
+        Ok(())
+    }
+
+    fn within(&self, place: Place) -> Option<&[u8]> {
+        let from = usize::try_from(place.offset.checked_sub(self.start)?).ok()?;
+        self.bytes.get(..self.length)?.get(from..from.checked_add(usize::try_from(place.length).ok()?)?)
+    }
+}
+
+/// Records that are read in turn. Those of one package are mostly neighbours in the file, and are read at once.
+pub(crate) struct Records<'r> {
+    pub(crate) database: &'r Database,
+    /// In this order.
+    pub(crate) places: &'r [Place],
+    /// What was read with the block.
+    pub(crate) beside: &'r Piece,
+    /// What was read since.
+    pub(crate) piece: &'r mut Piece,
 }
 
 impl Records<'_> {
     /// The bytes of the next one.
     pub(crate) fn next(&mut self) -> Result<&[u8], Error> {
         let none = || self.database.damaged("expected a record, got none".to_owned());
-        let place = self.places.get(self.next).copied().ok_or_else(none)?;
-        if self.within(place).is_none() {
-            self.read()?;
+        let (place, rest) = self.places.split_first().ok_or_else(none)?;
+        if let Some(bytes) = self.database.believed(self.beside, *place)? {
+            self.places = rest;
+            return Ok(bytes);
         }
-        self.next = self.next.saturating_add(1);
+        if self.piece.within(*place).is_none() {
+            self.read(*place, rest)?;
+        }
+        self.places = rest;
         let none = || self.database.damaged(format!("expected a record at {}, got none", place.offset));
-        let bytes = self.within(place).ok_or_else(none)?;
-        self.database.believe(bytes, place)?;
-        Ok(bytes)
+        self.database.believed(self.piece, *place)?.ok_or_else(none)
     }
 
-    fn within(&self, place: Place) -> Option<&[u8]> {
-        let from = usize::try_from(place.offset.checked_sub(self.start)?).ok()?;
-        self.bytes.get(from..from.checked_add(usize::try_from(place.length).ok()?)?)
-    }
-
-    /// Reads the next record, with those after it that lie shortly behind.
-    fn read(&mut self) -> Result<(), Error> {
-        let mut left = self.places.iter().skip(self.next);
-        let Some(first) = left.next() else { return Ok(()) };
-        self.database.check(*first)?;
-        let end = |place: &Place| place.offset.saturating_add(place.length.into());
+    /// Reads a record, with those after it that lie shortly behind.
+    fn read(&mut self, first: Place, rest: &[Place]) -> Result<(), Error> {
+        self.database.check(first)?;
         let most = first.offset.saturating_add(limits::READ_AHEAD);
-        let mut until = end(first);
-        for place in left {
+        let mut until = first.end();
+        for place in rest {
             let is_near = place.offset >= first.offset && place.offset <= until.saturating_add(limits::GAP);
-            if !is_near || end(place) > most.max(until) {
+            if !is_near || place.end() > most.max(until) {
                 break;
             }
             self.database.check(*place)?;
-            until = until.max(end(place));
+            until = until.max(place.end());
         }
-        self.start = first.offset;
-        self.bytes = self.database.bytes(first.offset, until.saturating_sub(first.offset))?;
-        Ok(())
+        self.piece.read(self.database, first.offset, until)
     }
 }
 

@@ -68,10 +68,14 @@ impl Ecosystem {
 
     /// What a package is kept under.
     pub(crate) fn key(&self, name: &str) -> String {
-        let name = self.normalised(name);
+        [&self.spelt(), "\0", &self.normalised(name)].concat()
+    }
+
+    /// As the schema spells it.
+    pub(crate) fn spelt(&self) -> Cow<'_, str> {
         match &self.release {
-            Some(release) => [self.name.as_str(), ":", release, "\0", &name].concat(),
-            None => [self.name.as_str(), "\0", &name].concat(),
+            Some(release) => [self.name.as_str(), ":", release].concat().into(),
+            None => self.name.as_str().into(),
         }
     }
 
@@ -83,10 +87,7 @@ impl Ecosystem {
 
 impl std::fmt::Display for Ecosystem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.release {
-            Some(release) => write!(f, "{}:{release}", self.name),
-            None => f.write_str(&self.name),
-        }
+        f.write_str(&self.spelt())
     }
 }
 

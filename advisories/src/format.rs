@@ -18,6 +18,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::few::Few;
 use crate::severity::{Level, Severity};
 
 pub(crate) const MAGIC: &[u8; 8] = b"HMADVDB\n";
@@ -30,6 +31,12 @@ pub(crate) struct Place {
     pub(crate) offset: u64,
     pub(crate) length: u32,
     pub(crate) checksum: u32,
+}
+
+impl Place {
+    pub(crate) fn end(self) -> u64 {
+        self.offset.saturating_add(self.length.into())
+    }
 }
 
 /// What is read whole when a database is opened.
@@ -81,7 +88,7 @@ pub(crate) struct Entry<S> {
     /// The distribution's own word.
     pub(crate) level: Option<Level>,
     /// By the advisory's vectors.
-    pub(crate) severity: Option<Grounds<S>>,
+    pub(crate) severity: Option<Severity<S>>,
     /// Which list of the block has the binary packages that it is on, where it isn't on all.
     pub(crate) binaries: Option<u32>,
     /// The modules and streams, where the advisory is on some: with a space between.
@@ -91,30 +98,30 @@ pub(crate) struct Entry<S> {
 }
 
 /// Ranges, one behind another. Nearly all entries have one.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Ranges<S> {
-    pub(crate) events: Vec<Event<S>>,
+    pub(crate) events: Few<Event<S>, 3>,
     /// How many events each has but for the last.
     lengths: Vec<u32>,
 }
 
 impl<S> Ranges<S> {
     pub(crate) fn of(ranges: impl Iterator<Item = Vec<Event<S>>>) -> Self {
-        let mut all = Self { events: Vec::new(), lengths: Vec::new() };
+        let (mut events, mut lengths): (Vec<Event<S>>, Vec<u32>) = (Vec::new(), Vec::new());
         for (index, range) in ranges.enumerate() {
             if index > 0 {
-                let before = all.lengths.iter().fold(0, |sum: usize, one| sum.saturating_add(*one as usize));
-                let last = all.events.len().saturating_sub(before);
-                all.lengths.push(u32::try_from(last).unwrap_or(u32::MAX));
+                let before = lengths.iter().fold(0, |sum: usize, one| sum.saturating_add(*one as usize));
+                let last = events.len().saturating_sub(before);
+                lengths.push(u32::try_from(last).unwrap_or(u32::MAX));
             }
-            all.events.extend(range);
+            events.extend(range);
         }
-        all
+        Self { events: events.into_iter().collect(), lengths }
     }
 
     /// The events of each range.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[Event<S>]> {
-        let mut left = self.events.as_slice();
+        let mut left = &*self.events;
         let but_last = self.lengths.iter().map(|length| *length as usize);
         but_last.chain([usize::MAX]).map(move |length| {
             let (range, rest) = left.split_at_checked(length).unwrap_or((left, &[]));
@@ -138,8 +145,8 @@ pub(crate) enum Event<S> {
 pub(crate) struct Record<S> {
     pub(crate) id: S,
     /// Its other names, but for those that are CVEs.
-    pub(crate) aliases: Vec<S>,
-    pub(crate) cves: Vec<Cve<S>>,
+    pub(crate) aliases: Few<S, 3>,
+    pub(crate) cves: Few<Cve<S>, 1>,
     pub(crate) summary: Option<S>,
     pub(crate) references: Vec<S>,
     pub(crate) disputed: bool,
@@ -149,44 +156,8 @@ pub(crate) struct Record<S> {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Cve<S> {
     pub(crate) id: S,
-    pub(crate) severity: Option<Grounds<S>>,
+    pub(crate) severity: Option<Severity<S>>,
     pub(crate) exploited: bool,
-}
-
-/// A [`Severity`], as it is kept.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Grounds<S> {
-    pub(crate) level: Level,
-    pub(crate) score: Option<f32>,
-    pub(crate) vector: Option<S>,
-    pub(crate) source: Option<S>,
-}
-
-impl Grounds<String> {
-    pub(crate) fn owned(one: &Severity) -> Self {
-        Self { level: one.level, score: one.score, vector: one.vector.clone(), source: one.source.clone() }
-    }
-}
-
-impl<'a> Grounds<&'a str> {
-    pub(crate) fn of(one: &'a Severity) -> Self {
-        Self {
-            level: one.level,
-            score: one.score,
-            vector: one.vector.as_deref(),
-            source: one.source.as_deref(),
-        }
-    }
-
-    pub(crate) fn severity(self) -> Severity {
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        Severity {
-            level: self.level,
-            score: self.score,
-            vector: owned(self.vector),
-            source: owned(self.source),
-        }
-    }
 }
 
 impl<'a> Event<&'a str> {

@@ -33,3 +33,7 @@ pub(crate) const GAP: u64 = 4 << 10;
 /// How much is read at once of records that are neighbours. More costs more: large pieces of memory are given back to
 /// the system each time.
 pub(crate) const READ_AHEAD: u64 = 32 << 10;
+
+/// How much is read with a block of what lies before it, which is the records that it is the first to name: less than
+/// another call costs, also where none of them is needed.
+pub(crate) const BESIDE: u64 = 16 << 10;

@@ -8,28 +8,27 @@ use std::cmp::Ordering;
 use crate::format::{Entry, Event, Ranges};
 use crate::version::{Order, Unreadable, Version};
 
-/// What an advisory says of a version.
+/// What an advisory says of a version that it doesn't call unaffected.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Judgement<'a> {
-    Unaffected,
     /// And the next version that isn't, where there is one.
     Affected(Option<&'a str>),
     /// It can't be told, and why.
     Unknown(String),
 }
 
-/// Weighs a version.
+/// Weighs a version; `None` where it is unaffected.
 pub(crate) fn judge<'a>(
     order: Order,
     version: &Version<'_>,
     text: &str,
     entry: &Entry<&'a str>,
-) -> Judgement<'a> {
+) -> Option<Judgement<'a>> {
     let is_listed = || entry.versions.iter().any(|listed| *listed == text || same(order, version, listed));
     let next = || next_fix(order, version, &entry.ranges);
     match in_ranges(order, version, &entry.ranges) {
-        Judgement::Affected(fixed) => Judgement::Affected(fixed.or_else(next)),
-        _ if is_listed() => Judgement::Affected(next()),
+        Some(Judgement::Affected(fixed)) => Some(Judgement::Affected(fixed.or_else(next))),
+        _ if is_listed() => Some(Judgement::Affected(next())),
         judgement => judgement,
     }
 }
@@ -42,26 +41,25 @@ pub(crate) fn only_listed<'a>(order: Order, listed: &'a [String], ranges: &Range
     let has_local = ranges.events.iter().any(is_local);
     let is_in_range = |listed: &str| {
         let version = Version::parse(order, listed);
-        version.is_ok_and(|one| matches!(in_ranges(order, &one, ranges), Judgement::Affected(_)))
+        version.is_ok_and(|one| matches!(in_ranges(order, &one, ranges), Some(Judgement::Affected(_))))
     };
     let listed = listed.iter().map(String::as_str);
     listed.filter(|listed| has_local || !is_in_range(listed)).collect()
 }
 
-fn in_ranges<'a>(order: Order, version: &Version<'_>, ranges: &Ranges<&'a str>) -> Judgement<'a> {
+fn in_ranges<'a>(order: Order, version: &Version<'_>, ranges: &Ranges<&'a str>) -> Option<Judgement<'a>> {
     let mut unknown = None;
     let mut affected: Option<Option<&str>> = None;
     for range in ranges.iter() {
         match in_range(order, version, range) {
-            Judgement::Affected(fixed) => affected = Some(affected.flatten().or(fixed)),
-            Judgement::Unknown(why) => unknown = Some(why),
-            Judgement::Unaffected => (),
+            Some(Judgement::Affected(fixed)) => affected = Some(affected.flatten().or(fixed)),
+            Some(Judgement::Unknown(why)) => unknown = Some(why),
+            None => (),
         }
     }
     match (affected, unknown) {
-        (Some(fixed), _) => Judgement::Affected(fixed),
-        (None, Some(why)) => Judgement::Unknown(why),
-        (None, None) => Judgement::Unaffected,
+        (Some(fixed), _) => Some(Judgement::Affected(fixed)),
+        (None, why) => why.map(Judgement::Unknown),
     }
 }
 
@@ -98,7 +96,7 @@ impl<'a> Bound<'a> {
 }
 
 /// The last event that the version has passed decides; the first fix that it has not is the next.
-fn in_range<'a>(order: Order, version: &Version<'_>, range: &[Event<&'a str>]) -> Judgement<'a> {
+fn in_range<'a>(order: Order, version: &Version<'_>, range: &[Event<&'a str>]) -> Option<Judgement<'a>> {
     let is_commit = is_untagged(version);
     let mut by_tags = false;
     let (mut limits, mut below_limit) = (false, false);
@@ -107,7 +105,7 @@ fn in_range<'a>(order: Order, version: &Version<'_>, range: &[Event<&'a str>]) -
     for event in range {
         let bound = match Bound::of(order, version, event.version()) {
             Ok(bound) => bound,
-            Err(error) => return Judgement::Unknown(format!("a bound of the advisory: {error}")),
+            Err(error) => return Some(Judgement::Unknown(format!("a bound of the advisory: {error}"))),
         };
         by_tags = by_tags || is_commit && bound.version.as_ref().is_some_and(|bound| !is_untagged(bound));
         let (is_passed, affects) = match event {
@@ -129,11 +127,11 @@ fn in_range<'a>(order: Order, version: &Version<'_>, range: &[Event<&'a str>]) -
     }
     if by_tags {
         let why = "a commit, which can't be compared with the versions of the advisory";
-        return Judgement::Unknown(why.to_owned());
+        return Some(Judgement::Unknown(why.to_owned()));
     }
     match last {
-        Some((_, true)) if !limits || below_limit => Judgement::Affected(fix.map(|fix| fix.text)),
-        _ => Judgement::Unaffected,
+        Some((_, true)) if !limits || below_limit => Some(Judgement::Affected(fix.map(|fix| fix.text))),
+        _ => None,
     }
 }
 

@@ -26,21 +26,33 @@ pub enum Level {
 }
 
 /// How bad it is, with the grounds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Severity {
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Severity<S> {
     /// In a word.
     pub level: Level,
     /// The base score of CVSS, 0.0 to 10.0.
     pub score: Option<f32>,
     /// The vector of CVSS.
-    pub vector: Option<String>,
+    pub vector: Option<S>,
     /// Who says so: a distribution, `CVSS`, or `CVSS of the CVE` where the advisory itself says nothing.
-    pub source: Option<String>,
+    pub source: Option<S>,
 }
 
-impl Severity {
+impl<S> Severity<S> {
     pub(crate) const UNKNOWN: Self = Self { level: Level::Unknown, score: None, vector: None, source: None };
 
+    /// The same, of other texts.
+    pub(crate) fn map<'a, T>(&'a self, text: impl Fn(&'a S) -> T) -> Severity<T> {
+        Severity {
+            level: self.level,
+            score: self.score,
+            vector: self.vector.as_ref().map(&text),
+            source: self.source.as_ref().map(&text),
+        }
+    }
+}
+
+impl Severity<String> {
     /// Of a vector of any version.
     pub(crate) fn of_vector(vector: &str, source: &str) -> Option<Self> {
         let score = score(vector)?;
@@ -134,7 +146,7 @@ pub(crate) fn distribution(advisory: &osv::Advisory, affected: &osv::Affected, n
 }
 
 /// What the advisory says by CVSS: the newest version that it has.
-pub(crate) fn of_advisory(advisory: &osv::Advisory, affected: &osv::Affected) -> Option<Severity> {
+pub(crate) fn of_advisory(advisory: &osv::Advisory, affected: &osv::Affected) -> Option<Severity<String>> {
     let lists = [&affected.severity, &advisory.severity];
     let vectors = ["CVSS_V4", "CVSS_V3", "CVSS_V2"].into_iter().find_map(|kind| {
         let mut listed = lists.into_iter().flat_map(|list| list.iter().flatten());
@@ -147,7 +159,7 @@ pub(crate) fn of_advisory(advisory: &osv::Advisory, affected: &osv::Affected) ->
 }
 
 /// What the database that it is from says, without a vector: a score (ruby-advisory-db) or a word (GitHub).
-pub(crate) fn of_database(advisory: &osv::Advisory) -> Option<Severity> {
+pub(crate) fn of_database(advisory: &osv::Advisory) -> Option<Severity<String>> {
     let specific = advisory.database_specific.as_ref()?;
     let source = Some("its database".to_owned());
     if let Some(score) = specific.get("cvss_v3_score").and_then(Value::as_f64) {

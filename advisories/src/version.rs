@@ -100,7 +100,7 @@ impl<'a> Version<'a> {
             (Parsed::Pep440(a), Parsed::Pep440(b)) => a.compare(b),
             (Parsed::Semver(a), Parsed::Semver(b)) => a.compare(b),
             (Parsed::RubyGems(a), Parsed::RubyGems(b)) => a.compare(b),
-            (Parsed::Packagist(a), Parsed::Packagist(b)) => a.compare(b),
+            (Parsed::Packagist(a), Parsed::Packagist(b)) => a.compare(*b),
             (Parsed::Maven(a), Parsed::Maven(b)) => a.compare(b),
             _ => return None,
         })
@@ -113,7 +113,7 @@ impl<'a> Version<'a> {
     pub(crate) fn against(&self, boundary: &Self) -> Option<Ordering> {
         match (&self.0, &boundary.0) {
             (Parsed::Pep440(a), Parsed::Pep440(b)) => Some(a.against(b)),
-            (Parsed::Packagist(a), Parsed::Packagist(b)) => Some(a.against(b)),
+            (Parsed::Packagist(a), Parsed::Packagist(b)) => Some(a.against(*b)),
             _ => self.compare(boundary),
         }
     }
@@ -146,6 +146,12 @@ fn front<'a>(text: &mut &'a str, is: impl Fn(char) -> bool) -> &'a str {
     let (head, rest) = text.split_at_checked(end).unwrap_or((text, ""));
     *text = rest;
     head
+}
+
+/// What is before and behind the first of some byte, where it is there: texts are short, and need no better search.
+fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|one| one == byte)?;
+    Some((text.get(..at)?, text.get(at.checked_add(1)?..)?))
 }
 
 fn is_digit(c: char) -> bool {

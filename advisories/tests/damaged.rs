@@ -13,7 +13,7 @@ mod bucket;
 use std::fs;
 
 use advisories::{Database, Error, build};
-use bucket::{archive, ids, package};
+use bucket::{archive, ids, package, texts};
 
 const ADVISORY: &str = r#"{"id":"DSA-1-1","aliases":["CVE-2026-0001"],"modified":"2026-01-01T00:00:00Z","summary":"bad",
     "affected":[{"package":{"ecosystem":"Debian:12","name":"openssl"},
@@ -22,7 +22,7 @@ const ADVISORY: &str = r#"{"id":"DSA-1-1","aliases":["CVE-2026-0001"],"modified"
 /// What a file says of one package.
 fn asked(file: &std::path::Path) -> Result<Vec<String>, Error> {
     let database = Database::open(file)?;
-    let answer = database.affecting(&package("Debian:12", "openssl", "3.0.11-1"))?;
+    let answer = database.affecting(&package("Debian:12", "openssl", "3.0.11-1"), texts())?;
     Ok(ids(&answer).into_iter().map(ToOwned::to_owned).collect())
 }
 

@@ -1,7 +1,7 @@
 //! A file of advisories, of which the sums are not looked at, and whose head is given the right lengths: a fuzzer would
 //! find nothing behind them. The first byte chooses what is asked. What is found is told the same way twice.
 
-use advisories::{Coverage, Database, Ecosystem, Package};
+use advisories::{Coverage, Database, Ecosystem, Package, Texts};
 
 /// What is asked of it.
 const QUESTIONS: [(&str, &str, &str); 6] = [
@@ -28,8 +28,9 @@ pub fn run(bytes: &[u8]) -> bool {
         module: None,
     };
     let covered = database.coverage(&package.ecosystem) == Coverage::HasData;
-    let answer = database.affecting(&package);
-    assert_eq!(format!("{answer:?}"), format!("{:?}", database.affecting(&package)));
+    let texts = Texts::new();
+    let answer = database.affecting(&package, &texts);
+    assert_eq!(format!("{answer:?}"), format!("{:?}", database.affecting(&package, &texts)));
     let Ok(answer) = answer else { return false };
     assert!(answer.matches.iter().all(|one| !one.id.is_empty()), "{answer:?}");
     covered && !answer.matches.is_empty()

@@ -2,7 +2,9 @@
 //!
 //! Where advisories come from isn't known here: [`Advisories`] is all that is asked of them.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 
 use crate::component::{Component, Kind};
 use crate::ecosystem::{Ecosystem, Query};
@@ -136,14 +138,18 @@ fn named(component: &Component, query: Query) -> Vec<Query> {
 
 /// What was asked already: of many binary packages of one source, the same is asked but for the binary's name.
 #[derive(Default)]
-struct Cache(HashMap<(String, String, Option<String>, Option<String>), Answer>);
+struct Cache(HashMap<(String, String, Option<String>, Option<String>), Rc<Answer>>);
 
 impl Cache {
     /// What is said under the first name of which anything is; nothing, where there is no name.
-    fn first(&mut self, advisories: &dyn Advisories, queries: Vec<Query>) -> Result<(Query, Answer), String> {
+    fn first(
+        &mut self,
+        advisories: &dyn Advisories,
+        queries: Vec<Query>,
+    ) -> Result<(Query, Rc<Answer>), String> {
         let mut last = None;
         for query in queries {
-            let answer = self.affecting(advisories, &query)?.clone();
+            let answer = self.affecting(advisories, &query)?;
             let says = !answer.known.is_empty() || !answer.undecided.is_empty();
             last = Some((query, answer));
             if says {
@@ -153,12 +159,12 @@ impl Cache {
         last.ok_or_else(|| "a component without a name".to_owned())
     }
 
-    fn affecting(&mut self, advisories: &dyn Advisories, query: &Query) -> Result<&Answer, String> {
+    fn affecting(&mut self, advisories: &dyn Advisories, query: &Query) -> Result<Rc<Answer>, String> {
         let name = format!("{}/{}", query.ecosystem, query.name);
         let key = (name, query.version.clone(), query.binary.clone(), query.module.clone());
         Ok(match self.0.entry(key) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => entry.insert(advisories.affecting(query)?),
+            Entry::Occupied(entry) => Rc::clone(entry.get()),
+            Entry::Vacant(entry) => Rc::clone(entry.insert(Rc::new(advisories.affecting(query)?))),
         })
     }
 }

@@ -306,8 +306,8 @@ impl Report {
     /// The most severe first.
     pub(crate) fn sort_findings(&mut self) {
         self.findings.sort_by(|a, b| {
-            let key = |one: &Finding| (one.package.clone(), one.id.clone(), one.path.clone());
-            b.severity.cmp(&a.severity).then_with(|| key(a).cmp(&key(b)))
+            let by_path = || (&a.package, &a.id, &a.path).cmp(&(&b.package, &b.id, &b.path));
+            b.severity.cmp(&a.severity).then_with(by_path)
         });
     }
 }

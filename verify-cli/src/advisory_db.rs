@@ -1,8 +1,9 @@
 //! The database of advisories, as a scan asks it.
 
+use std::cell::Cell;
 use std::path::Path;
 
-use advisories::{Coverage, Database, Level, Match, Package};
+use advisories::{Coverage, Database, Level, Match, Package, Texts};
 use chrono::{DateTime, SecondsFormat, Utc};
 use image_scan::{Advisories, Answer, DatabaseInfo, Ecosystem, Known, Query, Severity, SourceInfo};
 
@@ -15,6 +16,8 @@ use crate::style::{say, shown};
 /// A database that is open, and the time as of which its age is told.
 pub(crate) struct AdvisoryDb {
     database: Database,
+    /// Between answers, empty: room that is used again.
+    texts: Cell<Texts>,
     now: DateTime<Utc>,
 }
 
@@ -58,7 +61,7 @@ impl AdvisoryDb {
             let what = format!("could not use the database: {}", shown(&error.to_string()));
             Failure::unknown(what).hint("make one with `verify db build --from FOLDER --out FILE`")
         })?;
-        Ok(Self { database, now })
+        Ok(Self { database, texts: Cell::default(), now })
     }
 }
 
@@ -97,11 +100,11 @@ impl Advisories for AdvisoryDb {
             architecture: query.architecture.clone(),
             module: query.module.clone(),
         };
-        let answer = self.database.affecting(&package).map_err(|error| error.to_string())?;
-        Ok(Answer {
-            known: answer.matches.into_iter().map(known).collect(),
-            undecided: answer.unknown.into_iter().map(|one| (one.id, one.why)).collect(),
-        })
+        let mut texts = self.texts.take();
+        let answer = self.database.affecting(&package, &texts).map(owned).map_err(|error| error.to_string());
+        texts.clear();
+        self.texts.set(texts);
+        answer
     }
 }
 
@@ -109,20 +112,27 @@ fn of(ecosystem: &Ecosystem) -> advisories::Ecosystem {
     advisories::Ecosystem { name: ecosystem.name.clone(), release: ecosystem.release.clone() }
 }
 
-fn known(one: Match) -> Known {
+fn owned(answer: advisories::Answer<'_>) -> Answer {
+    let undecided = answer.unknown.into_iter().map(|one| (one.id.to_owned(), one.why.to_owned()));
+    Answer { known: answer.matches.into_iter().map(known).collect(), undecided: undecided.collect() }
+}
+
+fn known(one: Match<'_>) -> Known {
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     Known {
-        id: one.id,
-        aliases: one.aliases,
-        fixed: one.fixed,
-        fixed_for_some: one.fixed_for_some,
+        id: one.id.to_owned(),
+        aliases: list(one.aliases),
+        fixed: text(one.fixed),
+        fixed_for_some: text(one.fixed_for_some),
         severity: severity(one.severity.level),
         score: one.severity.score,
-        vector: one.severity.vector,
-        severity_source: one.severity.source,
+        vector: text(one.severity.vector),
+        severity_source: text(one.severity.source),
         exploited: one.kev,
         disputed: one.disputed,
-        summary: one.summary,
-        references: one.references,
+        summary: text(one.summary),
+        references: list(one.references),
     }
 }
 

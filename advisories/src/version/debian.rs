@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Unreadable, front, is_digit, numbers};
+use super::{Unreadable, front, is_digit, numbers, split_at_byte};
 
 #[derive(Clone, Debug)]
 pub(super) struct Version<'a> {
@@ -13,10 +13,13 @@ pub(super) struct Version<'a> {
 
 impl<'a> Version<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Unreadable> {
-        let (epoch, rest) = text.split_once(':').unwrap_or(("", text));
-        let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
+        let (epoch, rest) = split_at_byte(text, b':').unwrap_or(("", text));
+        let dash = rest.bytes().rposition(|byte| byte == b'-');
+        let (upstream, revision) = dash.and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
+        let revision = revision.strip_prefix('-').unwrap_or("");
         let known = |byte: u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'+' | b'~' | b'-' | b':' | b'_');
-        if !epoch.chars().all(is_digit) || upstream.is_empty() || !rest.bytes().all(known) {
+        if !epoch.bytes().all(|byte| byte.is_ascii_digit()) || upstream.is_empty() || !rest.bytes().all(known)
+        {
             return Err(Unreadable::new("a version of Debian, [EPOCH:]UPSTREAM[-REVISION]", text));
         }
         Ok(Self { epoch, upstream, revision })
@@ -42,6 +45,9 @@ fn part(mut a: &str, mut b: &str) -> Ordering {
 }
 
 fn words(a: &str, b: &str) -> Ordering {
+    if a == b {
+        return Ordering::Equal;
+    }
     a.bytes().map(rank).chain([END]).cmp(b.bytes().map(rank).chain([END]))
 }
 

@@ -4,43 +4,74 @@ use std::cmp::Ordering;
 
 use super::{front, is_digit, numbers};
 
-#[derive(Clone, Debug)]
-pub(super) struct Version<'a>(Vec<&'a str>);
+/// Its parts are looked for where they are needed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Version<'a>(&'a str);
 
 impl<'a> Version<'a> {
     pub(super) fn parse(text: &'a str) -> Self {
-        let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while !rest.is_empty() {
-            front(&mut rest, separates);
-            let digits = front(&mut rest, is_digit);
-            let part = match digits {
-                "" => front(&mut rest, |c| !is_digit(c) && !separates(c)),
-                digits => digits,
-            };
-            if !part.is_empty() {
-                parts.push(part);
-            }
-        }
-        Self(parts)
+        Self(text.strip_prefix(['v', 'V']).unwrap_or(text))
     }
 
-    pub(super) fn compare(&self, other: &Self) -> Ordering {
-        compare(self.0.iter().copied(), other.0.iter().copied())
+    pub(super) fn compare(self, other: Self) -> Ordering {
+        compare(Parts(self.0), Parts(other.0))
     }
 
     /// As `compare`, of versions as Composer writes them: PHP itself takes `4` to be less than `4.0.0-rc2`.
-    pub(super) fn against(&self, boundary: &Self) -> Ordering {
+    pub(super) fn against(self, boundary: Self) -> Ordering {
         compare(self.whole(), boundary.whole())
     }
 
     /// Composer writes every version with four numbers before it compares.
-    fn whole(&self) -> impl Iterator<Item = &'a str> {
-        let numbers = self.0.iter().take_while(|part| is_number(part)).count();
-        let missing = if numbers == 0 { 0 } else { NUMBERS.saturating_sub(numbers) };
-        let (numbers, words) = self.0.split_at_checked(numbers).unwrap_or_default();
-        numbers.iter().copied().chain(std::iter::repeat_n("0", missing)).chain(words.iter().copied())
+    fn whole(self) -> Whole<'a> {
+        Whole { parts: Parts(self.0), numbers: Some(0), zeros: 0, held: None }
+    }
+}
+
+/// The parts of a version, filled up with zeros to four numbers.
+struct Whole<'a> {
+    parts: Parts<'a>,
+    /// How many there were, until they end.
+    numbers: Option<usize>,
+    /// How many zeros are to come, and what is behind them.
+    zeros: usize,
+    held: Option<&'a str>,
+}
+
+impl<'a> Iterator for Whole<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if let Some(left) = self.zeros.checked_sub(1) {
+            self.zeros = left;
+            return Some("0");
+        }
+        let part = self.held.take().or_else(|| self.parts.next());
+        let Some(numbers) = self.numbers else { return part };
+        if part.is_some_and(is_number) {
+            self.numbers = numbers.checked_add(1);
+            return part;
+        }
+        (self.numbers, self.held) = (None, part);
+        self.zeros = if numbers == 0 { 0 } else { NUMBERS.saturating_sub(numbers) };
+        self.next()
+    }
+}
+
+/// Numbers and words, one after another.
+struct Parts<'a>(&'a str);
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        front(&mut self.0, separates);
+        let digits = front(&mut self.0, is_digit);
+        let part = match digits {
+            "" => front(&mut self.0, |c| !is_digit(c) && !separates(c)),
+            digits => digits,
+        };
+        (!part.is_empty()).then_some(part)
     }
 }
 
@@ -112,11 +143,7 @@ mod tests {
             ("1.2-beta1", Ordering::Less, "1.2.0"),
             ("dev-main", Ordering::Less, "1.0"),
         ] {
-            assert_eq!(
-                Version::parse(version).against(&Version::parse(bound)),
-                expected,
-                "{version} {bound}"
-            );
+            assert_eq!(Version::parse(version).against(Version::parse(bound)), expected, "{version} {bound}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{front, is_digit, numbers};
+use super::{front, is_digit, numbers, split_at_byte};
 
 #[derive(Clone, Debug)]
 pub(super) struct Version<'a> {
@@ -13,11 +13,11 @@ pub(super) struct Version<'a> {
 
 impl<'a> Version<'a> {
     pub(super) fn parse(text: &'a str) -> Self {
-        let (epoch, rest) = match text.split_once(':') {
+        let (epoch, rest) = match split_at_byte(text, b':') {
             Some((epoch, rest)) if epoch.chars().all(is_digit) => (epoch, rest),
             _ => ("", text),
         };
-        let (version, release) = match rest.split_once('-') {
+        let (version, release) = match split_at_byte(rest, b'-') {
             Some((version, release)) => (version, Some(release)),
             None => (rest, None),
         };

@@ -44,17 +44,16 @@ fn split<'a>(mut part: &'a str, segments: &mut Vec<&'a str>) {
 }
 
 /// Without zeros at the end of the release, and of what follows it: `1.0.a` is `1.a`.
-fn canonical(segments: Vec<&str>) -> Vec<&str> {
+fn canonical(mut segments: Vec<&str>) -> Vec<&str> {
+    let is_zero = |segment: &&str| segment.bytes().all(|byte| byte == b'0');
+    let zeros = |segments: &[&str]| segments.iter().rev().take_while(|one| is_zero(one)).count();
     let words = segments.iter().position(|segment| !is_number(segment)).unwrap_or(segments.len());
-    let mut release = segments;
-    let mut rest = release.split_off(words);
-    for part in [&mut release, &mut rest] {
-        while part.last().is_some_and(|last| last.chars().all(|c| c == '0')) {
-            part.pop();
-        }
-    }
-    release.append(&mut rest);
-    release
+    let (release, rest) = segments.split_at_checked(words).unwrap_or((&segments, &[]));
+    let kept = words.saturating_sub(zeros(release));
+    let end = segments.len().saturating_sub(zeros(rest));
+    segments.truncate(end);
+    segments.drain(kept..words);
+    segments
 }
 
 fn is_number(segment: &str) -> bool {

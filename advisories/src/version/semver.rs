@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Unreadable, front, is_digit, numbers, parts};
+use super::{Unreadable, front, is_digit, numbers, parts, split_at_byte};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Semver<'a> {
@@ -22,16 +22,22 @@ impl<'a> Semver<'a> {
             Some(bare) => (bare, true),
             None => (bare, false),
         };
-        let bare = bare.split('+').next().unwrap_or(bare);
-        let (numbers, pre) = match bare.split_once('-') {
+        let bare = split_at_byte(bare, b'+').map_or(bare, |(bare, _)| bare);
+        let (numbers, pre) = match split_at_byte(bare, b'-') {
             Some((numbers, pre)) => (numbers, Some(pre)),
             None => (bare, None),
         };
         let mut core = ["0"; 3];
         let mut pre: Vec<&str> = pre.map(|pre| pre.split('.').collect()).unwrap_or_default();
         // What is beyond the third part says nothing, as in npm's loose form.
-        for (slot, part) in core.iter_mut().zip(numbers.split('.')) {
-            let mut rest = part;
+        let mut left = Some(numbers);
+        for slot in &mut core {
+            let Some(part) = left else { break };
+            let (mut rest, behind) = match split_at_byte(part, b'.') {
+                Some((part, behind)) => (part, Some(behind)),
+                None => (part, None),
+            };
+            left = behind;
             let digits = front(&mut rest, is_digit);
             if digits.is_empty() {
                 return Err(unreadable());
