@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use oci_image::Digest;
@@ -132,6 +132,19 @@ impl Story {
     }
 }
 
+impl Story {
+    /// Rules that demand a scan by that database.
+    fn policy(&self, db: &str) -> &'static str {
+        let rules = format!(
+            "version = 1\n[[scope]]\nname = \"acme\"\nmatch = [\"registry.example.com/acme/**\"]\n\
+             trust = {{ repo = {:?}, root = \"root.json\" }}\n[scope.scan]\ndb = \"{db}\"\nfail-on = \"high\"\n",
+            self.endpoints.repo
+        );
+        fs::write(self.path("policy.toml"), rules).unwrap();
+        "policy.toml"
+    }
+}
+
 #[test]
 fn a_pack_with_layers_is_scanned_as_its_image_is() {
     let story = Story::begin();
@@ -229,27 +242,23 @@ fn a_scan_by_rules_and_one_without_advisories_are_made_again() {
     let story = Story::begin();
     let plain = story.report(&[]);
     assert_eq!(plain["proof"].get("advisories"), None);
-    let rules = policy(&story.path("policy.toml"), "others.db");
-    let run = story.image("image", &["--format", "json", "--with-proof", "--policy", rules]);
+    let rules = story.policy("others.db");
+    let at = story.endpoints.now.to_rfc3339();
+    let words = ["image", &story.image, "--as", NAME, "--at", &at, "--policy", rules];
+    let run = story.verify("home", &[&words[..], &["--format", "json", "--with-proof"]].concat());
     let ruled = run.is(0, &[]).json();
     story.pack();
     story.replay(&plain, &["--pack", "whole.hpk"]).is(0, &[]);
     story.replay(&plain, &["--pack", "whole.hpk", "--db", "advisories.db"]).is(1, &["there is no database"]);
-    let again = ["--pack", "whole.hpk", "--policy", rules];
-    let run = story.replay(&ruled, &again).is(0, &["worked out anew: "]);
-    assert!(run.err.contains("scan"), "{}", run.err);
+    let replay = |report: &Value| {
+        fs::write(story.path("proof.json"), report.to_string()).unwrap();
+        story.verify("other", &["replay", "proof.json", "--pack", "whole.hpk", "--policy", rules])
+    };
+    let run = replay(&ruled).is(0, &["worked out anew: "]);
+    assert!(run.err.contains(", scan"), "{}", run.err);
     // Rules that demand a scan, and a report that tells of none.
     let chain = story.packed("image", "whole.hpk", &["--format", "json", "--with-proof"]).is(0, &[]).json();
-    story.replay(&chain, &["--policy", rules, "--pack", "whole.hpk"]).is(1, &["the rules demand a scan"]);
-    policy(&story.path("policy.toml"), "advisories.db");
-    story.replay(&ruled, &again).is(3, &["the scan was made with advisories of sha256 "]);
-}
-
-fn policy(file: &Path, db: &str) -> &'static str {
-    let rules = format!(
-        "version = 1\n[[scope]]\nname = \"acme\"\nmatch = [\"registry.example.com/acme/*\"]\n\
-         [scope.scan]\ndb = \"{db}\"\nfail-on = \"high\"\n"
-    );
-    fs::write(file, rules).unwrap();
-    "policy.toml"
+    replay(&chain).is(1, &["the rules demand a scan"]);
+    story.policy("advisories.db");
+    replay(&ruled).is(3, &["the scan was made with advisories of sha256 "]);
 }
