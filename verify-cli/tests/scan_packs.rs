@@ -48,7 +48,8 @@ struct Story {
 impl Story {
     fn begin() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let status = "Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2.15-2+b2\n";
+        let status =
+            "Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2.15-2+b2\n";
         let image = ImageBuilder::new()
             .file("etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\n")
             .file("var/lib/dpkg/status", status.as_bytes())
@@ -226,11 +227,15 @@ fn a_scan_is_made_again_where_its_layers_and_advisories_are_at_hand() {
     let mut better = report.clone();
     better["links"][at]["detail"] = json!("2 components, no finding");
     story.replay(&better, &again).is(1, &["the report says 2 components, no finding"]);
-    story.replay(&report, &[&again[..], &["--fail-on", "high"]].concat()).is(1, &["rule of the scan is broken"]);
+    story
+        .replay(&report, &[&again[..], &["--fail-on", "high"]].concat())
+        .is(1, &["rule of the scan is broken"]);
     let mut silent = report.clone();
     silent["proof"].as_object_mut().unwrap().remove("advisories");
     story.replay(&silent, &again).is(0, &["which advisories the scan was made with"]);
-    story.replay(&silent, &["--pack", "whole.hpk", "--db", "others.db"]).is(1, &["it is 2 components, no finding"]);
+    story
+        .replay(&silent, &["--pack", "whole.hpk", "--db", "others.db"])
+        .is(1, &["it is 2 components, no finding"]);
     let mut none = report;
     none["links"].as_array_mut().unwrap().remove(at);
     story.replay(&none, &again).is(2, &["the report tells of none"]);

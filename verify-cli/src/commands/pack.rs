@@ -125,8 +125,9 @@ impl Making<'_> {
     /// A pack that we would not trust ourselves is not made.
     fn judged(&self, path: &Path, image: &VerifiedImage) -> Result<(), Failure> {
         let Self { args, applied, access, .. } = self;
-        let unwritten =
-            |why: &str| Failure::unknown(format!("the pack of {} was not written: {}", access.name, shown(why)));
+        let unwritten = |why: &str| {
+            Failure::unknown(format!("the pack of {} was not written: {}", access.name, shown(why)))
+        };
         let odd = |why: &str| unwritten(why).hint("somebody publishes at this moment, perhaps: try again");
         let pack = Pack::open(path).map_err(|error| odd(&error.to_string()))?;
         let carried = Carried { pack: Some(pack), ..Carried::default() };
@@ -144,7 +145,7 @@ impl Making<'_> {
         };
         match verdict {
             Verdict::Refused(broken) | Verdict::Unknown(broken) if held => Err(unwritten(&broken.link.detail)
-                .hint("whoever judges a pack asks no repository: a condition on `repo` can't hold for it")),
+                .hint("whoever judges a pack asks no repository: a condition on `repo` holds where the rules name it in `trust`")),
             Verdict::Trusted(again) if again.digest() == image.digest() => Ok(()),
             Verdict::Trusted(again) => Err(odd(&format!("it is of {}", again.digest()))),
             Verdict::Refused(broken) | Verdict::Unknown(broken) => Err(odd(&broken.link.detail)),

@@ -26,7 +26,8 @@ impl Story {
 
 impl Run {
     fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|why| panic!("{why}: {} {}", self.stdout, self.stderr))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|why| panic!("{why}: {} {}", self.stdout, self.stderr))
     }
 }
 
@@ -60,7 +61,10 @@ fn evidence_in_a_pack_is_that_of_the_registry_and_nobody_is_asked() {
     let all = story.packed("evidence", &[BY_A, &["--all-platforms"]].concat());
     assert_eq!((all.code, &all.json()["verdict"]), (3, &json!("unknown")), "{}", all.stderr);
     let unverified = story.packed("evidence", &[BY_A, &["--unverified"]].concat()).json();
-    assert_eq!((&unverified["verdict"], &unverified["reference"]), (&json!("unverified"), &asked["reference"]));
+    assert_eq!(
+        (&unverified["verdict"], &unverified["reference"]),
+        (&json!("unverified"), &asked["reference"])
+    );
     assert_eq!(unverified["pieces"], asked["pieces"]);
     assert_eq!(story.fake.log(), []);
 }
