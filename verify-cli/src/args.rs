@@ -71,7 +71,8 @@ Examples:
 
 stdout has the digest reference and nothing else",
     // With a pack, the name is in it.
-    mut_arg("image", |arg| arg.required(false).default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
+    mut_arg("image", |arg| arg.required(false).required_unless_present("pack")
+        .default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
 pub(crate) struct ImageArgs {
     #[command(flatten)]
     pub(crate) printing: PrintingArgs,
@@ -134,7 +135,8 @@ Examples:
 
 stdout has the report and nothing else",
     // With a pack, the name is in it.
-    mut_arg("image", |arg| arg.required(false).default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
+    mut_arg("image", |arg| arg.required(false).required_unless_present("pack")
+        .default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
 pub(crate) struct ScanArgs {
     /// Scan bytes that nobody vouches for; the report says so
     #[arg(long)]

@@ -65,7 +65,8 @@ Examples:
 fresh: the publisher's metadata names it today. signed: somebody trusted signed it, some time.
 refused: it counts for nothing, and why",
     // With a pack, the name is in it.
-    mut_arg("image", |arg| arg.required(false).default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
+    mut_arg("image", |arg| arg.required(false).required_unless_present("pack")
+        .default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
 pub(crate) struct EvidenceArgs {
     #[command(flatten)]
     pub(crate) printing: EvidencePrinting,
@@ -96,7 +97,8 @@ Examples:
 
 What nobody vouches for is said to be so, and what is missing is named",
     // With a pack, the name is in it.
-    mut_arg("image", |arg| arg.required(false).default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
+    mut_arg("image", |arg| arg.required(false).required_unless_present("pack")
+        .default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
 pub(crate) struct ProvenanceArgs {
     #[command(flatten)]
     pub(crate) printing: EvidencePrinting,
