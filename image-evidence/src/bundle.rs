@@ -68,7 +68,7 @@ pub(crate) fn verify(
     match (&material.public_key, by_certificate) {
         (Some(hint), false) => {
             expect_one_hint(hint, envelope)?;
-            dsse::by_keys(envelope, &trust.keys)
+            dsse::by_keys(envelope, &trust.keys, &hint.hint)
         }
         (None, true) => {
             let root = trust.sigstore.as_ref();

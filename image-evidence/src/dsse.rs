@@ -1,6 +1,6 @@
 //! DSSE envelopes (DSSE 1.0.2), as cosign lays them under the tag `sha256-HEX.att`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use image_signatures::{Dsse, IN_TOTO};
@@ -41,16 +41,20 @@ pub(crate) fn verify(
 ) -> Result<(Statement, Vec<Signer>), Refusal> {
     let envelope = read(bytes)?;
     if !annotations::are_keyless(annotations) {
-        return by_keys(&envelope, &trust.keys);
+        return by_keys(&envelope, &trust.keys, "");
     }
     let raw = strict::read("a DSSE envelope", bytes)?;
     let bundle = annotations::bundle(annotations, &Content::DsseEnvelope(raw))?;
     bundle::verify(&bundle, trust, now)
 }
 
-/// The statement and those of the keys that signed it. Which key is tried first is no matter: what an
-/// envelope says of keys decides nothing.
-pub(crate) fn by_keys(envelope: &Dsse, keys: &[TrustedKey]) -> Result<(Statement, Vec<Signer>), Refusal> {
+/// The statement and those of the keys that signed it. A hint tells which key is tried first, and decides nothing; what
+/// an envelope says of keys isn't even read.
+pub(crate) fn by_keys(
+    envelope: &Dsse,
+    keys: &[TrustedKey],
+    hint: &str,
+) -> Result<(Statement, Vec<Signer>), Refusal> {
     if envelope.signatures.is_empty() {
         return Err(Refusal::Unsigned);
     }
@@ -58,16 +62,25 @@ pub(crate) fn by_keys(envelope: &Dsse, keys: &[TrustedKey]) -> Result<(Statement
         return Err(Refusal::NoTrust { expected: "a key" });
     }
     expect_work(envelope, keys.len())?;
-    let mut signers = Vec::new();
-    let mut signed = None;
-    for key in keys {
-        if let Some(payload) = envelope.verified(&key.material) {
-            signers.push(Signer::Key { name: key.name.clone(), id: key.id });
-            signed = Some(payload);
+    let nobody = Refusal::Key { expected: keys.len() };
+    let Some(mut opened) = envelope.opened() else { return Err(nobody) };
+    let (hinted, others): (Vec<_>, Vec<_>) = keys.iter().partition(|key| key.hint == hint);
+    let mut signed = BTreeSet::new();
+    for key in hinted.into_iter().chain(others) {
+        if opened.is_spent() {
+            break;
+        }
+        if !signed.contains(&key.id) && opened.takes_signature_of(&key.material) {
+            signed.insert(key.id);
         }
     }
-    let payload = signed.ok_or(Refusal::Key { expected: keys.len() })?;
-    Ok((Statement::parse(&payload)?, signers))
+    // One key may have been given under several names.
+    let signers = keys.iter().filter(|key| signed.contains(&key.id));
+    let signers: Vec<_> = signers.map(|key| Signer::Key { name: key.name.clone(), id: key.id }).collect();
+    if signers.is_empty() {
+        return Err(nobody);
+    }
+    Ok((Statement::parse(opened.payload())?, signers))
 }
 
 /// That it isn't made to keep us busy: each key hashes all of it for each signature.

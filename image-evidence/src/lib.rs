@@ -21,6 +21,7 @@ mod piece;
 mod predicate;
 mod provider;
 mod refusal;
+mod resource;
 mod simple;
 mod statement;
 mod strict;

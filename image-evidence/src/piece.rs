@@ -1,6 +1,6 @@
 //! One piece of evidence: bytes in, what is claimed and by whom out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use base64::Engine as _;
@@ -156,10 +156,25 @@ impl Piece<'_> {
     /// # Errors
     /// The first thing that doesn't hold.
     pub fn verify(&self, context: &Context<'_>, trust: &Trust) -> Result<Verified, Refusal> {
+        self.verify_after(context, trust, &BTreeSet::new())
+    }
+
+    /// The same, where these keys signed what lies beside it: simple signing has a signature for each key, so that
+    /// others are tried before them. It decides nothing.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_after(
+        &self,
+        context: &Context<'_>,
+        trust: &Trust,
+        signed: &BTreeSet<Digest>,
+    ) -> Result<Verified, Refusal> {
         let image = context.image.digest;
         let (statement, signers) = match self.form {
             Form::SimpleSigning => {
-                let signers = simple::verify(self.bytes, self.annotations, image, trust, context.now)?;
+                let asked = simple::Asked { image, now: context.now, signed };
+                let signers = simple::verify(self.bytes, self.annotations, trust, &asked)?;
                 return Ok(Verified { claim: Claim::Approval, signers });
             }
             Form::NotationJws => {

@@ -1,6 +1,6 @@
 //! cosign's simple signing: a payload, and a signature in the annotation of its layer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -40,32 +40,45 @@ struct Image {
     digest: String,
 }
 
+/// What is asked of a signature.
+pub(crate) struct Asked<'a> {
+    pub(crate) image: Digest,
+    pub(crate) now: DateTime<Utc>,
+    /// The keys that are tried last.
+    pub(crate) signed: &'a BTreeSet<Digest>,
+}
+
 /// Who signed that image.
 pub(crate) fn verify(
     payload: &[u8],
     annotations: &BTreeMap<String, String>,
-    image: Digest,
     trust: &Trust,
-    now: DateTime<Utc>,
+    asked: &Asked<'_>,
 ) -> Result<Vec<Signer>, Refusal> {
     Refusal::expect_size("a payload in bytes", SIGNATURE_MAX, payload.len())?;
     let signature = annotations.get(SIGNATURE).ok_or(Refusal::Unsigned)?;
     let signature = STANDARD.decode(signature);
     let signature = signature.map_err(|why| Refusal::malformed("a signature in base64", why))?;
     let signers = match annotations::are_keyless(annotations) {
-        true => vec![keyless(payload, &signature, annotations, trust, now)?],
-        false => by_keys(payload, signature, trust)?,
+        true => vec![keyless(payload, &signature, annotations, trust, asked.now)?],
+        false => by_keys(payload, signature, trust, asked.signed)?,
     };
-    expect_about(payload, image)?;
+    expect_about(payload, asked.image)?;
     Ok(signers)
 }
 
-fn by_keys(payload: &[u8], signature: Vec<u8>, trust: &Trust) -> Result<Vec<Signer>, Refusal> {
+fn by_keys(
+    payload: &[u8],
+    signature: Vec<u8>,
+    trust: &Trust,
+    signed_others: &BTreeSet<Digest>,
+) -> Result<Vec<Signer>, Refusal> {
     if trust.keys.is_empty() {
         return Err(Refusal::NoTrust { expected: "a key" });
     }
     let signed = SimpleSigning { payload: payload.to_vec(), signature };
-    let mut signers = trust.keys.iter().filter(|key| signed.is_signed_by(&key.material));
+    let (last, first): (Vec<_>, Vec<_>) = trust.keys.iter().partition(|key| signed_others.contains(&key.id));
+    let mut signers = first.into_iter().chain(last).filter(|key| signed.is_signed_by(&key.material));
     let key = signers.next().ok_or(Refusal::Key { expected: trust.keys.len() })?;
     Ok(vec![Signer::Key { name: key.name.clone(), id: key.id }])
 }

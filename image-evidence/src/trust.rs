@@ -27,6 +27,8 @@ pub struct TrustedKey {
     pub(crate) name: String,
     pub(crate) material: PublicKey,
     pub(crate) id: Digest,
+    /// By what bundles hint at it. It decides nothing.
+    pub(crate) hint: String,
 }
 
 /// A trust root, key or policy that can't be used.
@@ -50,7 +52,10 @@ impl TrustedKey {
         let key = Key::from_pem(pem).map_err(bad)?;
         let material = key.material().map_err(bad)?;
         let id = key_id(&material).map_err(bad)?;
-        Ok(Self { name: name.into(), material, id })
+        let spelled = Key::from_material(&material).and_then(|key| key.to_pem()).map_err(bad)?;
+        let hint = image_signatures::key_hint(&spelled);
+        let hint = hint.map_err(|why| BadTrust { what, why: why.to_string() })?;
+        Ok(Self { name: name.into(), material, id, hint })
     }
 
     /// By what its holder is known.

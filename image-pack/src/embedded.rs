@@ -16,6 +16,9 @@ use crate::pack::Pack;
 pub struct Embedded {
     /// The time as of which it was judged (RFC 3339).
     pub as_of: String,
+    /// The SHA-256 of the database of advisories that a scan looked components up in, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advisories: Option<String>,
     /// The index of the pack.
     pub index: PackIndex,
     /// The bytes of each part, in base64 (RFC 4648), by its name.
@@ -25,7 +28,7 @@ pub struct Embedded {
 impl Embedded {
     pub(crate) fn of(as_of: String, index: PackIndex, files: &BTreeMap<String, Vec<u8>>) -> Self {
         let files = files.iter().map(|(name, bytes)| (name.clone(), STANDARD.encode(bytes))).collect();
-        Self { as_of, index, files }
+        Self { as_of, advisories: None, index, files }
     }
 
     /// The pack, after every part was compared with the index.

@@ -11,7 +11,7 @@ use tuf_core::metadata_file_name;
 
 use crate::archive::{BLOCK, Hashed, header, padding};
 use crate::error::PackError;
-use crate::index::{INDEX, METADATA, POLICY, PackIndex, Part};
+use crate::index::{INDEX, METADATA, POLICY, PackIndex, Part, blob_path};
 use crate::limits;
 use crate::source::PackSource;
 use crate::transport::PackTransport;
@@ -163,6 +163,12 @@ impl Pack {
     /// When they can't be read.
     pub fn policy(&self) -> Result<Option<Vec<u8>>, PackError> {
         self.bytes(POLICY, limits::POLICY_BYTES)
+    }
+
+    /// Whether the blob or manifest with this digest is in the pack.
+    #[must_use]
+    pub fn holds(&self, digest: Digest) -> bool {
+        self.inner.index.part(&blob_path(digest)).is_some()
     }
 
     /// A part's bytes, where it is there; an error where it has more than `most`.

@@ -92,13 +92,18 @@ impl Dsse {
     /// signs. These are the very bytes that were verified.
     #[must_use]
     pub fn verified(&self, key: &PublicKey) -> Option<Vec<u8>> {
+        let mut opened = self.opened()?;
+        opened.takes_signature_of(key).then(|| opened.payload().to_vec())
+    }
+
+    /// What was signed and the signatures, decoded once, however many keys are tried. None where the payload isn't
+    /// base64; a signature that isn't is nobody's.
+    #[must_use]
+    pub fn opened(&self) -> Option<OpenedDsse> {
         let payload = decoded(&self.payload)?;
         let message = pae(&self.payload_type, &payload);
-        let signed = self.signatures.iter().filter_map(|signature| decoded(&signature.sig));
-        signed
-            .into_iter()
-            .any(|signature| keys::verify_for_cosign(key, &message, &signature))
-            .then_some(payload)
+        let signatures = self.signatures.iter().filter_map(|signature| decoded(&signature.sig)).collect();
+        Some(OpenedDsse { start: message.len().saturating_sub(payload.len()), message, signatures })
     }
 
     /// Whether it holds this very statement, signed by this key.
@@ -107,12 +112,45 @@ impl Dsse {
     }
 }
 
+/// An envelope whose parts are decoded: nothing of it was verified.
+#[derive(Clone, Debug)]
+pub struct OpenedDsse {
+    /// The pre-authentication encoding, which ends with the payload.
+    message: Vec<u8>,
+    /// Where the payload begins.
+    start: usize,
+    /// Those that are no key's yet.
+    signatures: Vec<Vec<u8>>,
+}
+
+impl OpenedDsse {
+    /// Whether a signature that is left is this key's. It is then taken out: a signature is one key's word, and no
+    /// other's.
+    pub fn takes_signature_of(&mut self, key: &PublicKey) -> bool {
+        let is_its = |signature: &Vec<u8>| keys::verify_for_cosign(key, &self.message, signature);
+        let Some(at) = self.signatures.iter().position(is_its) else { return false };
+        self.signatures.remove(at);
+        true
+    }
+
+    /// Whether each signature was found to be some key's.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.signatures.is_empty()
+    }
+
+    /// What was signed: the very bytes that signatures are compared with.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.message.get(self.start..).unwrap_or_default()
+    }
+}
+
 /// The pre-authentication encoding (DSSE 1.0.2, "protocol").
 #[must_use]
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
-    bytes.extend_from_slice(payload);
-    bytes
+    let start = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
+    [start.as_bytes(), payload].concat()
 }
 
 /// DSSE allows both alphabets.
@@ -196,11 +234,18 @@ pub(crate) fn is_by(key: &PublicKey, image: Digest, blob: &[u8]) -> bool {
         && statement.pointer("/subject/0/digest/sha256").and_then(Value::as_str) == Some(&image.hex())
 }
 
-/// As cosign and sigstore-go make it.
 fn hint(format: Format, key: &dyn Sign) -> Result<String, SigningError> {
     let why = |why: String| SigningError::Key { format, why };
     let pem = key.key().to_pem().map_err(|error| why(error.to_string()))?;
-    let (_, spki) = der::Document::from_pem(&pem).map_err(|error| why(error.to_string()))?;
+    key_hint(&pem).map_err(|error| why(error.to_string()))
+}
+
+/// The hint of a public key in PEM, as cosign and sigstore-go make it: the SHA-256 of its SubjectPublicKeyInfo.
+///
+/// # Errors
+/// Where it is no PEM.
+pub fn key_hint(pem: &str) -> Result<String, der::Error> {
+    let (_, spki) = der::Document::from_pem(pem)?;
     Ok(STANDARD.encode(Digest::of(spki.as_bytes()).bytes()))
 }
 

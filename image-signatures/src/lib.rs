@@ -24,7 +24,8 @@ mod tag_list;
 
 pub use attestation::{Attached, Attestation, Attesting, DSSE_ENVELOPE, attestation_tag};
 pub use bundle::{
-    BUNDLE, Bundle, COSIGN_SIGN, Dsse, DsseSignature, IN_TOTO, KeyHint, Material, SIGNATURES_MAX, pae,
+    BUNDLE, Bundle, COSIGN_SIGN, Dsse, DsseSignature, IN_TOTO, KeyHint, Material, OpenedDsse, SIGNATURES_MAX,
+    key_hint, pae,
 };
 pub use chain::{CertificateChain, ChainError};
 pub use error::{PushError, SigningError};

@@ -26,7 +26,7 @@ mod history;
 mod search;
 mod summaries;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use image_evidence::{
@@ -273,8 +273,18 @@ impl Judged {
 /// Weighs what was found. `repository` is the image's, by which notation's policies go.
 #[must_use]
 pub fn judge(pieces: Vec<Found>, repository: &str, trust: &Trust, now: DateTime<Utc>) -> Vec<Judged> {
+    // By the manifest that holds the signatures, the keys that made them.
+    let mut signed: BTreeMap<Digest, BTreeSet<Digest>> = BTreeMap::new();
     let one = |found: Found| {
-        let outcome = outcome(&found, repository, trust, now);
+        let context = Context { image: &found.subject, repository, now };
+        let beside = signed.entry(found.manifest).or_default();
+        let outcome = outcome(&found, &context, trust, beside);
+        if let Outcome::Signed(verified) = &outcome {
+            beside.extend(verified.signers.iter().filter_map(|signer| match signer {
+                Signer::Key { id, .. } => Some(*id),
+                Signer::Identity(_) | Signer::Certificate { .. } => None,
+            }));
+        }
         Judged { found, outcome }
     };
     let mut judged: Vec<_> = pieces.into_iter().map(one).collect();
@@ -325,14 +335,13 @@ impl Judged {
     }
 }
 
-fn outcome(found: &Found, repository: &str, trust: &Trust, now: DateTime<Utc>) -> Outcome {
+fn outcome(found: &Found, context: &Context<'_>, trust: &Trust, signed: &BTreeSet<Digest>) -> Outcome {
     let bytes = match &found.bytes {
         Ok(bytes) => bytes,
         Err(why) => return Outcome::Refused(why.clone()),
     };
-    let context = Context { image: &found.subject, repository, now };
     let piece = Piece { form: found.form, bytes, annotations: &found.blob.annotations };
-    match piece.verify(&context, trust) {
+    match piece.verify_after(context, trust, signed) {
         Ok(verified) => Outcome::Signed(verified),
         // It is about this image: that was asked before.
         Err(Refusal::Unsigned) if found.fresh && found.form == Form::Statement => match piece.unverified() {

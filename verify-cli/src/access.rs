@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use image_pack::Pack;
 use oci_image::{
     CredentialPlaces, Credentials, Descriptor, Digest, FetchedManifest, HttpOptions, ImageSource,
     LayoutSource, Location, Reference, Registry, RegistryOptions, Selector, SourceError,
@@ -41,6 +42,8 @@ pub(crate) struct Access {
     pub(crate) local: bool,
     /// Which root speaks.
     pub(crate) root: RootId,
+    /// The pack that all of it is read from, if it is.
+    pub(crate) pack: Option<Pack>,
     /// The root that the chain begins with.
     pub(crate) root_bytes: Vec<u8>,
     /// Where the metadata comes from, and whether that is another machine.
@@ -100,6 +103,7 @@ impl Access {
             trust,
             local,
             root: id,
+            pack: None,
             root_bytes: root.bytes,
             transport,
             remote,
@@ -152,6 +156,9 @@ pub(crate) type Source = (Box<dyn ImageSource>, Option<String>, Option<Digest>, 
 
 /// Where the image is: source, tag, digest, and whether it is on this machine.
 pub(crate) fn image_source(args: &ChainArgs) -> Result<Source, Failure> {
+    if let Some(pack) = &args.carried.pack {
+        return Ok((Box::new(pack.source()), None, Some(pack.index().digest), pack.index().layers));
+    }
     match &args.image {
         Location::Registry(reference) => {
             let tag = reference.tag().map(|tag| tag.as_str().to_owned());

@@ -1,20 +1,23 @@
 //! The database of advisories, as a scan asks it.
 
 use std::cell::Cell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use advisories::{Coverage, Database, Level, Match, Package, Texts};
 use chrono::{DateTime, SecondsFormat, Utc};
 use image_scan::{Advisories, Answer, DatabaseInfo, Ecosystem, Known, Query, Severity, SourceInfo};
+use oci_image::Digest;
 
 use crate::access::{now, state_dir};
 use crate::args::ChainArgs;
 use crate::failure::Failure;
+use crate::files;
 use crate::installed_db::Shelf;
 use crate::style::{say, shown};
 
 /// A database that is open, and the time as of which its age is told.
 pub(crate) struct AdvisoryDb {
+    path: PathBuf,
     database: Database,
     /// Between answers, empty: room that is used again.
     texts: Cell<Texts>,
@@ -61,7 +64,13 @@ impl AdvisoryDb {
             let what = format!("could not use the database: {}", shown(&error.to_string()));
             Failure::unknown(what).hint("make one with `verify db build --from FOLDER --out FILE`")
         })?;
-        Ok(Self { database, texts: Cell::default(), now })
+        Ok(Self { path: path.to_owned(), database, texts: Cell::default(), now })
+    }
+
+    /// The digest of its file: which database it is.
+    pub(crate) fn digest(&self) -> Result<Digest, Failure> {
+        let failed = |why| format!("could not hash the database {}: {why}", self.path.display());
+        files::digest(&self.path).map_err(|why| Failure::unknown(failed(why)))
     }
 }
 

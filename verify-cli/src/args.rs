@@ -14,7 +14,7 @@ use crate::doctor_args::DoctorArgs;
 use crate::engine_args::{ConfineArgs, EngineArgs};
 use crate::evidence_args::{DemandArgs, EvidenceArgs, ProvenanceArgs};
 use crate::gate_args::GateArgs;
-use crate::pack_args::{PackArgs, ReplayArgs};
+use crate::pack_args::{PackArgs, PackedArgs, ReplayArgs};
 use crate::policy_args::{PolicyArgs, PolicyCommands, ScanPolicyArgs};
 use crate::record::RecordArgs;
 use crate::verifier_args::AttestArgs;
@@ -71,7 +71,8 @@ Examples:
 
 stdout has the digest reference and nothing else",
     // With a pack, the name is in it.
-    mut_arg("image", |arg| arg.required(false).default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
+    mut_arg("image", |arg| arg.required(false).required_unless_present("pack")
+        .default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
 pub(crate) struct ImageArgs {
     #[command(flatten)]
     pub(crate) printing: PrintingArgs,
@@ -130,8 +131,12 @@ Examples:
   verify scan oci:./web:1.4 --unverified --db advisories.db --format html > report.html
   verify scan registry.example.com/acme/web:1.4 --plugin trivy --plugin oscap=debian-12.oval.xml
   verify scan diff registry.example.com/acme/web:1.3 registry.example.com/acme/web:1.4 --fail-on high
+  verify scan --pack web.hpk --root root.json --db advisories.db
 
-stdout has the report and nothing else")]
+stdout has the report and nothing else",
+    // With a pack, the name is in it.
+    mut_arg("image", |arg| arg.required(false).required_unless_present("pack")
+        .default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
 pub(crate) struct ScanArgs {
     /// Scan bytes that nobody vouches for; the report says so
     #[arg(long)]
@@ -139,6 +144,8 @@ pub(crate) struct ScanArgs {
     /// How the report is printed; json has a schema in docs/schema
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) format: ScanFormat,
+    #[command(flatten)]
+    pub(crate) packed: PackedArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
     #[command(flatten)]

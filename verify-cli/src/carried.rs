@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono::SecondsFormat;
 use image_pack::{Draft, Pack, PackError, Recorder, Witness};
-use oci_image::{Location, Platform, Reference};
+use oci_image::{Descriptor, Location, Platform, Reference};
 use tuf_client::{Fetch, Fetched, MemoryStore, Store, Transport};
 use tuf_core::{TrustedRoot, limits, metadata_file_name};
 use verifier_lib::evidence::{Subjects, collect};
@@ -51,7 +51,9 @@ pub(crate) fn from_pack(path: &Path, given: &ChainArgs) -> Result<ChainArgs, Fai
         (None, Location::Layout { .. }) => None,
     };
     let name = name_of(&pack, asked)?;
-    let chain = ChainArgs { known_as: Some(name), at: Some(now(given)), ..given.clone() };
+    // Whatever doesn't know of packs opens no socket either.
+    let (image, offline) = (Location::Registry(name.clone()), true);
+    let chain = ChainArgs { image, offline, known_as: Some(name), at: Some(now(given)), ..given.clone() };
     Ok(in_pack(pack, chain))
 }
 
@@ -87,6 +89,19 @@ pub(crate) fn in_pack(pack: Pack, chain: ChainArgs) -> ChainArgs {
     let all = chain.all_platforms || !chosen && index.complete && !index.platforms.is_empty();
     let carried = Carried { pack: Some(pack), ..chain.carried };
     ChainArgs { all_platforms: all, platform: only.or(chain.platform), carried, ..chain }
+}
+
+/// That the layers of an image are in the pack that it is read from, if it is.
+pub(crate) fn expect_layers(pack: Option<&Pack>, layers: &[Descriptor]) -> Result<(), Failure> {
+    let Some(pack) = pack else { return Ok(()) };
+    let missing = layers.iter().filter(|layer| !pack.holds(layer.digest)).count();
+    if missing == 0 {
+        return Ok(());
+    }
+    let (image, all) = (&pack.index().reference, layers.len());
+    let what = format!("could not scan: {} lacks {missing} of the image's {all} layers", pack.describe());
+    Err(Failure::unknown(shown(&what))
+        .hint(format!("make one that holds them with `verify pack {} -o FILE --with-layers`", shown(image))))
 }
 
 /// That a pack can't be used: because nothing could be read, or because of what was.

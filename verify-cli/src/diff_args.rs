@@ -10,6 +10,7 @@ use crate::args::{AccessArgs, ChainArgs, RootArgs, ScanArgs, ScanFormat, StateAr
 use crate::carried::Carried;
 use crate::engine_args::EngineArgs;
 use crate::gate_args::GateArgs;
+use crate::pack_args::PackedArgs;
 use crate::policy_args::ScanPolicyArgs;
 
 /// The verb, where `verify scan` has one. An image of that name is `docker.io/library/diff`.
@@ -145,6 +146,7 @@ impl DiffArgs {
                 DiffFormat::Json => ScanFormat::Json,
                 DiffFormat::Html => ScanFormat::Html,
             },
+            packed: PackedArgs::default(),
             chain: self.chain(image.clone(), known_as),
             policy: ScanPolicyArgs::default(),
             gate: self.gate.clone(),

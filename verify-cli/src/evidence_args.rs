@@ -4,9 +4,11 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::ArgPredicate;
 use image_evidence::{BuilderSigner, Identity};
 
 use crate::args::{ChainArgs, Format};
+use crate::pack_args::PackedArgs;
 use crate::policy_args::EvidencePolicyArgs;
 use crate::verifier_args::VerifierArgs;
 
@@ -58,12 +60,18 @@ Examples:
   verify evidence registry.example.com/acme/web:1.4 --policy policy.toml
   verify evidence oci:./web:1.4 --unverified --key cosign.pub
   verify evidence registry.example.com/acme/web:1.4 --verifier https://ci.example.com/verify=ci.pub
+  verify evidence --pack web.hpk --root root.json --key cosign.pub
 
 fresh: the publisher's metadata names it today. signed: somebody trusted signed it, some time.
-refused: it counts for nothing, and why")]
+refused: it counts for nothing, and why",
+    // With a pack, the name is in it.
+    mut_arg("image", |arg| arg.required(false).required_unless_present("pack")
+        .default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
 pub(crate) struct EvidenceArgs {
     #[command(flatten)]
     pub(crate) printing: EvidencePrinting,
+    #[command(flatten)]
+    pub(crate) packed: PackedArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
     #[command(flatten)]
@@ -85,11 +93,17 @@ Examples:
     --builder 3,ci.pub,https://github.com/actions/runner/github-hosted
   verify provenance registry.example.com/acme/web:1.4 --policy policy.toml
   verify provenance oci:./web:1.4 --unverified
+  verify provenance --pack web.hpk --root root.json --key ci.pub
 
-What nobody vouches for is said to be so, and what is missing is named")]
+What nobody vouches for is said to be so, and what is missing is named",
+    // With a pack, the name is in it.
+    mut_arg("image", |arg| arg.required(false).required_unless_present("pack")
+        .default_value_if("pack", ArgPredicate::IsPresent, Some("oci:pack"))))]
 pub(crate) struct ProvenanceArgs {
     #[command(flatten)]
     pub(crate) printing: EvidencePrinting,
+    #[command(flatten)]
+    pub(crate) packed: PackedArgs,
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
     #[command(flatten)]

@@ -5,14 +5,15 @@
 //! old one or the new one. What is here was verified when it came, and is as safe as the pins beside it.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use oci_image::{Digest, Hasher};
+use oci_image::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::files;
 use crate::pins::{Pins, private_dir};
 
 /// What `installed.toml` says.
@@ -96,20 +97,7 @@ impl Shelf {
 
     /// Whether the file of it is there and holds the bytes that were verified.
     pub(crate) fn is_whole(&self, installed: &Installed) -> bool {
-        let hashed = || -> io::Result<Digest> {
-            let mut hasher = Hasher::new();
-            let mut file = io::BufReader::with_capacity(1 << 16, File::open(self.database(installed))?);
-            loop {
-                let piece = file.fill_buf()?;
-                if piece.is_empty() {
-                    return Ok(hasher.finish());
-                }
-                hasher.update(piece);
-                let read = piece.len();
-                file.consume(read);
-            }
-        };
-        hashed().is_ok_and(|digest| digest.hex() == installed.sha256)
+        files::digest(&self.database(installed)).is_ok_and(|digest| digest.hex() == installed.sha256)
     }
 
     /// Writes a database beside its place, for a look at it before it is installed.

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::args::{ChainArgs, Format, PrintingArgs, RootArgs, StateArgs, parse_time};
+use crate::carried;
 use crate::evidence_args::DemandArgs;
+use crate::failure::Failure;
+use crate::gate_args::GateArgs;
 use crate::policy_args::PolicyArgs;
 
 /// Verify an image, then write all that the verdict rests on into one file
@@ -37,6 +40,32 @@ pub(crate) struct PackArgs {
     pub(crate) demand: DemandArgs,
 }
 
+/// A pack, read in place of the network.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct PackedArgs {
+    /// Read what `verify pack` wrote, without a network; the root comes from you, never from the pack
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["repo", "trust_on_first_use"])]
+    pub(crate) pack: Option<PathBuf>,
+}
+
+impl PackedArgs {
+    /// The chain as it was asked for: from a pack, where there is one.
+    pub(crate) fn chain(&self, given: &ChainArgs) -> Result<ChainArgs, Failure> {
+        match &self.pack {
+            Some(pack) => carried::from_pack(pack, given),
+            None => Ok(given.clone()),
+        }
+    }
+
+    /// What was asked about, also where the pack can't be used.
+    pub(crate) fn asked(&self, given: &ChainArgs) -> String {
+        match &self.pack {
+            Some(pack) => pack.display().to_string(),
+            None => given.image.to_string(),
+        }
+    }
+}
+
 /// Check a verdict that somebody reports: work it out anew, without a network, and compare
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -44,6 +73,7 @@ Examples:
   verify image registry.example.com/acme/web:1.4 --format json --with-proof > proof.json
   verify replay proof.json --root root.json
   verify replay verdict.json --pack web.hpk --root root.json
+  verify replay proof.json --pack web.hpk --root root.json --db advisories.db --fail-on high
 
 Exit codes: 0 every link that can be is as reported, 1 something is not, 3 it could not be told",
     // Nothing is asked: a call with one of these is told so.
@@ -72,6 +102,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
     pub(crate) demand: DemandArgs,
+    #[command(flatten)]
+    pub(crate) gate: GateArgs,
 }
 
 /// What a replay may leave out.

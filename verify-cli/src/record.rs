@@ -79,6 +79,16 @@ impl Sighting {
         Ok(Self { facts, whole: file.is_some(), file })
     }
 
+    /// The same image once more, from elsewhere: it has the same name, and what a scan found in it stays so, since its
+    /// layers are the same by their digests. All else is to be seen anew.
+    pub(crate) fn again(&self, chain: &ChainArgs) -> Result<Self, Failure> {
+        let mut again = Self::of(chain, None)?;
+        again.facts.name.clone_from(&self.facts.name);
+        again.facts.scope.clone_from(&self.facts.scope);
+        again.facts.scans.clone_from(&self.facts.scans);
+        Ok(again)
+    }
+
     /// Whether all is looked at that rules could ask for, though nobody demands it.
     pub(crate) fn is_whole(&self) -> bool {
         self.whole

@@ -87,7 +87,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("rustls-webpki", &["image-evidence", "image-signatures"]),
     ("x509-cert", &["image-signatures"]),
     ("object", &["image-scan"]),
-    ("packageurl", &["image-scan"]),
+    ("packageurl", &["image-evidence", "image-scan"]),
     ("zip", &["advisories", "image-scan"]),
     ("zstd", &["image-scan"]),
     ("sigstore-verify", &["image-evidence"]),

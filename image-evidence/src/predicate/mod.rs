@@ -7,6 +7,8 @@ mod provenance;
 mod sbom;
 mod verdicts;
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -158,7 +160,7 @@ fn read<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, Refusa
 }
 
 /// The document itself: cosign puts some as a text, or under `Data`.
-fn document(text: &str) -> Result<String, Refusal> {
+fn document(text: &str) -> Result<Cow<'_, str>, Refusal> {
     #[derive(Deserialize)]
     struct Wrapped {
         #[serde(rename = "Data")]
@@ -166,15 +168,17 @@ fn document(text: &str) -> Result<String, Refusal> {
     }
     let unwrapped = match text.trim_start().starts_with('"') {
         true => Value::String(read("a document", text)?),
+        // Most have no such member, and needn't be read for it.
+        false if !text.contains("\"Data\"") => return Ok(Cow::Borrowed(text)),
         false => match serde_json::from_str::<Wrapped>(text) {
             Ok(wrapped) => wrapped.data,
-            Err(_) => return Ok(text.to_owned()),
+            Err(_) => return Ok(Cow::Borrowed(text)),
         },
     };
-    Ok(match unwrapped {
+    Ok(Cow::Owned(match unwrapped {
         Value::String(inner) => inner,
         other => other.to_string(),
-    })
+    }))
 }
 
 fn expect_few(what: &'static str, got: usize) -> Result<(), Refusal> {

@@ -58,8 +58,8 @@ fn tags(name: &str, repo: &Repo, request: &Request) -> Response {
 
 fn referrers_of(repo: Option<&Repo>, subject: &str, request: &Request) -> Response {
     let wanted = request.query("artifactType");
-    let found = repo.into_iter().flat_map(Repo::manifests);
-    let found = found.filter_map(|(digest, manifest)| referrer(digest, manifest, subject));
+    let found = repo.into_iter().flat_map(|repo| repo.referrers(subject));
+    let found = found.map(|(digest, manifest)| referrer(digest, manifest));
     let found =
         found.filter(|entry| wanted.as_deref().is_none_or(|wanted| text(entry, "artifactType") == wanted));
     let media_type = Format::Oci.index();
@@ -69,12 +69,9 @@ fn referrers_of(repo: Option<&Repo>, subject: &str, request: &Request) -> Respon
     if wanted.is_some() { response.header("OCI-Filters-Applied", "artifactType") } else { response }
 }
 
-/// How the referrers index names a manifest, if `subject` is its subject.
-fn referrer(digest: &str, manifest: &Manifest, subject: &str) -> Option<Value> {
+/// How the referrers index names a manifest.
+fn referrer(digest: &str, manifest: &Manifest) -> Value {
     let document = manifest.document();
-    if text(document.get("subject")?, "digest") != subject {
-        return None;
-    }
     let config = document.pointer("/config/mediaType");
     let mut entry = json!({
         "mediaType": manifest.media_type,
@@ -85,7 +82,7 @@ fn referrer(digest: &str, manifest: &Manifest, subject: &str) -> Option<Value> {
     if let (Some(annotations), Some(entry)) = (document.get("annotations"), entry.as_object_mut()) {
         entry.insert("annotations".into(), annotations.clone());
     }
-    Some(entry)
+    entry
 }
 
 fn json_answer(document: &Value, media_type: &str) -> Response {

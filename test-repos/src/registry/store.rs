@@ -1,9 +1,10 @@
 //! What a registry holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::text;
 use crate::digest::sha256_digest;
 
 /// Repositories by name, and uploads under way.
@@ -56,6 +57,11 @@ impl Manifest {
     pub(super) fn document(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_default()
     }
+
+    /// The digest that it says it refers to.
+    fn subject(&self) -> Option<String> {
+        Some(text(self.document().get("subject")?, "digest").to_owned())
+    }
 }
 
 /// One repository.
@@ -63,6 +69,8 @@ impl Manifest {
 pub(super) struct Repo {
     blobs: BTreeMap<String, Vec<u8>>,
     manifests: BTreeMap<String, Manifest>,
+    /// By what they refer to, the digests of manifests: no list is searched for as long as there are manifests.
+    referrers: BTreeMap<String, BTreeSet<String>>,
     tags: BTreeMap<String, String>,
 }
 
@@ -76,6 +84,9 @@ impl Repo {
     /// Stores a manifest, under its digest always, and under `reference` if that is a tag.
     pub(super) fn put(&mut self, reference: &str, manifest: Manifest) -> String {
         let digest = sha256_digest(&manifest.bytes);
+        if let Some(subject) = manifest.subject() {
+            self.referrers.entry(subject).or_default().insert(digest.clone());
+        }
         self.manifests.insert(digest.clone(), manifest);
         if !is_digest(reference) {
             self.tag(reference, &digest);
@@ -91,8 +102,10 @@ impl Repo {
         self.tags.keys().map(String::as_str)
     }
 
-    pub(super) fn manifests(&self) -> impl Iterator<Item = (&str, &Manifest)> {
-        self.manifests.iter().map(|(digest, manifest)| (digest.as_str(), manifest))
+    /// The manifests that refer to this digest, with their own.
+    pub(super) fn referrers(&self, subject: &str) -> impl Iterator<Item = (&str, &Manifest)> {
+        let digests = self.referrers.get(subject).into_iter().flatten();
+        digests.filter_map(|digest| self.find(digest))
     }
 
     /// Forgets a tag, or a manifest with the tags that name it. Says whether there was one.
@@ -101,7 +114,11 @@ impl Repo {
             return true;
         }
         self.tags.retain(|_, digest| digest != reference);
-        self.manifests.remove(reference).is_some()
+        let Some(manifest) = self.manifests.remove(reference) else { return false };
+        if let Some(same) = manifest.subject().and_then(|subject| self.referrers.get_mut(&subject)) {
+            same.remove(reference);
+        }
+        true
     }
 
     pub(super) fn blob(&self, digest: &str) -> Option<&Vec<u8>> {

@@ -78,6 +78,8 @@ struct Search<'a> {
     named: BTreeSet<Digest>,
     /// The blobs that the metadata names, hashed: fetched before anything that others may have put there.
     blobs: BTreeMap<Digest, Vec<u8>>,
+    /// Those of them that a manifest named, which are used once for nothing: they were counted as they came.
+    used: BTreeSet<Digest>,
     seen: BTreeSet<Digest>,
     /// Manifests that weren't looked into, since there were too many.
     left: usize,
@@ -106,8 +108,8 @@ impl<'a> Search<'a> {
             });
             named = named.into_iter().take(NAMED_MAX).collect();
         }
-        let (blobs, seen) = (BTreeMap::new(), BTreeSet::new());
-        Self { source, subjects, named, blobs, seen, left: 0, bytes: 0, until, collection }
+        let (blobs, used, seen) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { source, subjects, named, blobs, used, seen, left: 0, bytes: 0, until, collection }
     }
 
     fn end(mut self) -> Collection {
@@ -227,6 +229,7 @@ impl<'a> Search<'a> {
             let is_there = |one: &Found| {
                 let piece = Piece { form, bytes: &bytes, annotations: &one.blob.annotations };
                 one.blob.digest == digest
+                    && one.bytes.is_ok()
                     && one.form == form
                     && one.subject.digest == about.digest
                     && piece.stands_by_itself()
@@ -394,16 +397,43 @@ impl<'a> Search<'a> {
         self.collection.pieces.push(Found { form, place, subject, manifest, blob, fresh: false, bytes });
     }
 
-    fn blob(&mut self, form: Form, blob: &Descriptor) -> Result<Vec<u8>, Refusal> {
-        if let Some(bytes) = self.blobs.get(&blob.digest) {
-            return match u64::try_from(bytes.len()) {
-                Ok(got) if got == blob.size => Ok(bytes.clone()),
-                _ => Err(Refusal::Malformed {
-                    what: "the bytes that the manifest names",
-                    why: format!("expected {} bytes, got {}", blob.size, bytes.len()),
-                }),
-            };
+    /// What is refused leaves room for what is smaller.
+    fn expect_room(&self, size: u64) -> Result<(), Refusal> {
+        let all = self.bytes.saturating_add(size);
+        if all > BYTES_MAX {
+            let what = "evidence in bytes, all together,";
+            return Err(Refusal::TooLarge { what, expected: BYTES_MAX, got: all });
         }
+        Ok(())
+    }
+
+    /// The same bytes, where they came before: they aren't asked for again. They count again, since they are kept and
+    /// weighed again, however many manifests name them; but for the first use of what the metadata names.
+    fn held(&mut self, blob: &Descriptor) -> Option<Result<Vec<u8>, Refusal>> {
+        let same = |one: &&Found| one.blob.digest == blob.digest && one.bytes.is_ok();
+        let met = || self.collection.pieces.iter().find(same).and_then(|one| one.bytes.as_ref().ok());
+        let named = self.blobs.get(&blob.digest);
+        let bytes = named.or_else(met)?;
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if size != blob.size {
+            return Some(Err(Refusal::Malformed {
+                what: "the bytes that the manifest names",
+                why: format!("expected {} bytes, got {size}", blob.size),
+            }));
+        }
+        let free = named.is_some() && !self.used.contains(&blob.digest);
+        if let (false, Err(why)) = (free, self.expect_room(size)) {
+            return Some(Err(why));
+        }
+        let bytes = bytes.clone();
+        match free {
+            true => drop(self.used.insert(blob.digest)),
+            false => self.bytes = self.bytes.saturating_add(size),
+        }
+        Some(Ok(bytes))
+    }
+
+    fn blob(&mut self, form: Form, blob: &Descriptor) -> Result<Vec<u8>, Refusal> {
         let most = match form {
             Form::SimpleSigning | Form::NotationJws | Form::NotationCose => limits::SIGNATURE_MAX,
             // In base64 a third is added.
@@ -417,12 +447,10 @@ impl<'a> Search<'a> {
                 got: blob.size,
             });
         }
-        // What is refused leaves room for what is smaller.
-        let all = self.bytes.saturating_add(blob.size);
-        if all > BYTES_MAX {
-            let what = "evidence in bytes, all together,";
-            return Err(Refusal::TooLarge { what, expected: BYTES_MAX, got: all });
+        if let Some(held) = self.held(blob) {
+            return held;
         }
+        self.expect_room(blob.size)?;
         let mut bytes = Vec::new();
         let opened = self.expect_time().and_then(|()| self.source.blob(blob));
         let read = opened.map_err(BlobError::Source).and_then(|reader| {

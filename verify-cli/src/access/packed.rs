@@ -47,6 +47,7 @@ impl Access {
             local: pack.index().layers,
             first_use: None,
             root: id,
+            pack: Some(pack.clone()),
             root_bytes: root.bytes,
             transport,
             remote: false,

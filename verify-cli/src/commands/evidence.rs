@@ -155,22 +155,21 @@ impl From<&Signer> for SignerReport {
 }
 
 pub(crate) fn run(args: &EvidenceArgs) -> Result<Exit, Failure> {
-    let applied = policy::applied(args.policy.policy.as_deref(), &args.chain);
-    let gathered = applied.and_then(|applied| {
-        let (chain, signers) = applied
-            .as_ref()
-            .map_or((&args.chain, &args.signers), |applied| (&applied.chain, &applied.signers));
-        gather(chain, args.printing, signers, &args.verifiers, applied.as_ref())
+    let gathered = args.packed.chain(&args.chain).and_then(|given| {
+        let applied = policy::applied(args.policy.policy.as_deref(), &given)?;
+        let (chain, signers) =
+            applied.as_ref().map_or((&given, &args.signers), |applied| (&applied.chain, &applied.signers));
+        let name = trusted_name(&given).ok();
+        Ok((gather(chain, args.printing, signers, &args.verifiers, applied.as_ref())?, name))
     });
-    let mut gathered = gathered.inspect_err(|failure| {
+    let (mut gathered, name) = gathered.inspect_err(|failure| {
         if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {
-            print_json(&Report::failed(args.chain.image.to_string(), verdict, failure.what()));
+            print_json(&Report::failed(args.packed.asked(&args.chain), verdict, failure.what()));
         }
     })?;
     if args.fresh {
         only_fresh(&mut gathered.pieces);
     }
-    let name = trusted_name(&args.chain).ok();
     let report = Report::of(&gathered, name.as_ref());
     match args.printing.format {
         Format::Json => print_json(&report),

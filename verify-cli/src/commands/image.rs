@@ -152,7 +152,9 @@ impl Asked<'_> {
                 if image.proof().links.iter().any(|link| link.stage == Stage::Evidence) {
                     draft = carried::with_evidence(draft, chain, image)?;
                 }
-                Some(draft.embedded(carried::stamp(chain)))
+                let db = rules.as_ref().and_then(|(db, _)| db.as_ref());
+                let advisories = db.map(AdvisoryDb::digest).transpose()?.map(|digest| digest.hex());
+                Some(Embedded { advisories, ..draft.embedded(carried::stamp(chain)) })
             }
             _ => None,
         };

@@ -58,7 +58,8 @@ pub(crate) fn run(args: &PackArgs) -> Result<Exit, Failure> {
             if args.with_layers {
                 draft = draft.with_layers();
             }
-            written(args, chain, applied.as_ref(), &access, image, &draft)?
+            let making = Making { args, chain, applied: applied.as_ref(), access: &access, seen: &seen };
+            making.written(image, &draft)?
         }
         other => other,
     };
@@ -77,43 +78,79 @@ fn expect_free(args: &PackArgs) -> Result<(), Failure> {
     }
 }
 
-/// Writes the pack, judges it, and gives it its name. A layer that is bad turns the verdict.
-fn written(
-    args: &PackArgs,
-    chain: &ChainArgs,
-    applied: Option<&Applied>,
-    access: &Access,
-    image: Box<VerifiedImage>,
-    draft: &Draft,
-) -> Result<Verdict, Failure> {
-    let failed = |why: io::Error| Failure::unknown(format!("{}: {why}", args.output.display()));
-    let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = temporary(folder.unwrap_or(Path::new("."))).map_err(failed)?;
-    let copying = Rc::new(RefCell::new(Copying { blobs: Blobs::new(), bad: None }));
-    let mut out = BufWriter::new(file.as_file_mut());
-    let copied = draft
-        .write(&mut out, &mut |layer| opened(access, &image, layer, &copying))
-        .and_then(|()| out.flush());
-    drop(out);
-    let bad = copying.borrow_mut().bad.take();
-    drop(copying);
-    if let Some((layer, error)) = bad {
-        let status = if error.unreachable() { Status::Unknown } else { Status::Broken };
-        let detail = format!("layer {layer}: {error}");
-        return Ok(image.then(Link::new(Stage::Layer, status, layer, detail)));
+/// A pack of an image that is trusted, about to be made.
+struct Making<'a> {
+    args: &'a PackArgs,
+    chain: &'a ChainArgs,
+    applied: Option<&'a Applied>,
+    access: &'a Access,
+    /// What was seen of the image as it was verified.
+    seen: &'a Sighting,
+}
+
+impl Making<'_> {
+    /// Writes the pack, judges it, and gives it its name. A layer that is bad turns the verdict.
+    fn written(&self, image: Box<VerifiedImage>, draft: &Draft) -> Result<Verdict, Failure> {
+        let Self { args, access, .. } = self;
+        let failed = |why: io::Error| Failure::unknown(format!("{}: {why}", args.output.display()));
+        let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut file = temporary(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+        let copying = Rc::new(RefCell::new(Copying { blobs: Blobs::new(), bad: None }));
+        let mut out = BufWriter::new(file.as_file_mut());
+        let copied = draft
+            .write(&mut out, &mut |layer| opened(access, &image, layer, &copying))
+            .and_then(|()| out.flush());
+        drop(out);
+        let bad = copying.borrow_mut().bad.take();
+        drop(copying);
+        if let Some((layer, error)) = bad {
+            let status = if error.unreachable() { Status::Unknown } else { Status::Broken };
+            let detail = format!("layer {layer}: {error}");
+            return Ok(image.then(Link::new(Stage::Layer, status, layer, detail)));
+        }
+        copied.map_err(failed)?;
+        file.as_file().sync_all().map_err(failed)?;
+        self.judged(file.path(), &image)?;
+        let named = match args.force {
+            true => file.persist(&args.output),
+            false => file.persist_noclobber(&args.output),
+        };
+        let kept = named.map_err(|why| failed(why.error))?;
+        let size = kept.metadata().map_err(failed)?.len();
+        say!("wrote {}, {size} bytes", args.output.display());
+        let image = if args.with_layers { Box::new(image.layers_hashed()) } else { image };
+        Ok(Verdict::Trusted(image))
     }
-    copied.map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    judged(file.path(), args, chain, applied, access, &image)?;
-    let named = match args.force {
-        true => file.persist(&args.output),
-        false => file.persist_noclobber(&args.output),
-    };
-    let kept = named.map_err(|why| failed(why.error))?;
-    let size = kept.metadata().map_err(failed)?.len();
-    say!("wrote {}, {size} bytes", args.output.display());
-    let image = if args.with_layers { Box::new(image.layers_hashed()) } else { image };
-    Ok(Verdict::Trusted(image))
+
+    /// A pack that we would not trust ourselves is not made.
+    fn judged(&self, path: &Path, image: &VerifiedImage) -> Result<(), Failure> {
+        let Self { args, applied, access, .. } = self;
+        let unwritten = |why: &str| {
+            Failure::unknown(format!("the pack of {} was not written: {}", access.name, shown(why)))
+        };
+        let odd = |why: &str| unwritten(why).hint("somebody publishes at this moment, perhaps: try again");
+        let pack = Pack::open(path).map_err(|error| odd(&error.to_string()))?;
+        let carried = Carried { pack: Some(pack), ..Carried::default() };
+        let chain = ChainArgs { known_as: Some(access.name.clone()), carried, ..self.chain.clone() };
+        let access = Access::of(&chain)?;
+        // Each layer was hashed as it was written, and again as the pack was opened.
+        let mut seen = self.seen.again(&chain)?;
+        let verdict = verify(&access, &chain, Layers::Defer);
+        seen.chain(&access, &verdict);
+        let (verdict, _) = demanded(verdict, &args.demand, &chain, *applied, &mut seen)?;
+        let held = matches!(verdict, Verdict::Trusted(_));
+        let verdict = match applied {
+            Some(applied) => applied.weigh_condition(verdict, seen.facts()),
+            None => verdict,
+        };
+        match verdict {
+            Verdict::Refused(broken) | Verdict::Unknown(broken) if held => Err(unwritten(&broken.link.detail)
+                .hint("whoever judges a pack asks no repository: a condition on `repo` holds where the rules name it in `trust`")),
+            Verdict::Trusted(again) if again.digest() == image.digest() => Ok(()),
+            Verdict::Trusted(again) => Err(odd(&format!("it is of {}", again.digest()))),
+            Verdict::Refused(broken) | Verdict::Unknown(broken) => Err(odd(&broken.link.detail)),
+        }
+    }
 }
 
 /// What is told of layers that are being copied: how far they are, and what went wrong with which.
@@ -160,35 +197,6 @@ impl<R: Read> Read for Noted<R> {
         self.done = self.done.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
         copying.blobs.update(&self.layer, self.done);
         Ok(read)
-    }
-}
-
-/// A pack that we would not trust ourselves is not made.
-fn judged(
-    path: &Path,
-    args: &PackArgs,
-    chain: &ChainArgs,
-    applied: Option<&Applied>,
-    access: &Access,
-    image: &VerifiedImage,
-) -> Result<(), Failure> {
-    let odd = |why: &str| {
-        Failure::unknown(format!("the pack of {} was not written: {}", access.name, shown(why)))
-            .hint("somebody publishes at this moment, perhaps: try again")
-    };
-    let pack = Pack::open(path).map_err(|error| odd(&error.to_string()))?;
-    let carried = Carried { pack: Some(pack), ..Carried::default() };
-    let chain = ChainArgs { known_as: Some(access.name.clone()), carried, ..chain.clone() };
-    let access = Access::of(&chain)?;
-    // Each layer was hashed as it was written, and again as the pack was opened.
-    let mut seen = Sighting::begin(&RecordArgs::default(), &chain)?;
-    let verdict = verify(&access, &chain, Layers::Defer);
-    seen.chain(&access, &verdict);
-    let (verdict, _) = demanded(verdict, &args.demand, &chain, applied, &mut seen)?;
-    match verdict {
-        Verdict::Trusted(again) if again.digest() == image.digest() => Ok(()),
-        Verdict::Trusted(again) => Err(odd(&format!("it is of {}", again.digest()))),
-        Verdict::Refused(broken) | Verdict::Unknown(broken) => Err(odd(&broken.link.detail)),
     }
 }
 

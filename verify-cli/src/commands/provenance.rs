@@ -159,7 +159,7 @@ pub(crate) fn run(args: &ProvenanceArgs) -> Result<Exit, Failure> {
     });
     let (gathered, asked) = done.inspect_err(|failure| {
         if let (Format::Json, Some(verdict)) = (args.printing.format, Standing::of(failure)) {
-            print_json(&Report::failed(args.chain.image.to_string(), verdict, failure.what()));
+            print_json(&Report::failed(args.packed.asked(&args.chain), verdict, failure.what()));
         }
     })?;
     let report = Report::of(&gathered, &asked);
@@ -179,7 +179,8 @@ struct Asked {
 }
 
 fn asked(args: &ProvenanceArgs) -> Result<Asked, Failure> {
-    let applied = policy::applied(args.policy.policy.as_deref(), &args.chain)?;
+    let given = args.packed.chain(&args.chain)?;
+    let applied = policy::applied(args.policy.policy.as_deref(), &given)?;
     Ok(match applied {
         Some(applied) => Asked {
             chain: applied.chain.clone(),
@@ -188,7 +189,7 @@ fn asked(args: &ProvenanceArgs) -> Result<Asked, Failure> {
             applied: Some(applied),
         },
         None => Asked {
-            chain: args.chain.clone(),
+            chain: given,
             signers: args.signers.clone(),
             builders: args
                 .builders
@@ -350,6 +351,9 @@ impl BuildReport {
             .map(|base| match vouched {
                 // Anybody can write such a list, and send us wherever it says.
                 Vouched::Nobody => BaseReport::unasked(base, "nobody vouches that it went in"),
+                _ if args.chain.carried.pack.is_some() => {
+                    BaseReport::unasked(base, "it isn't in the pack, and nothing else is asked")
+                }
                 Vouched::Signed | Vouched::Published => match looks.checked_sub(1) {
                     Some(left) => {
                         *looks = left;

@@ -4,6 +4,7 @@
 //! is believed, and nothing that this machine accepted before is read or changed: a replay is about then.
 
 mod compare;
+mod rescan;
 
 use std::path::Path;
 
@@ -30,6 +31,7 @@ use crate::strict_json;
 use crate::style::{Style, in_a_line, out, say, shown};
 
 use compare::{Comparison, Difference};
+use rescan::Rescan;
 
 /// The version of the JSON form. It grows only by new members.
 const REPORT_VERSION: u32 = 1;
@@ -91,6 +93,8 @@ struct Claim {
     at: DateTime<Utc>,
     /// Whether the time is the one of the report.
     own_time: bool,
+    /// The digest of the advisories that a scan was made with, where the proof names one.
+    advisories: Option<String>,
 }
 
 pub(crate) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
@@ -123,12 +127,18 @@ fn replayed(args: &ReplayArgs) -> Result<Exit, Failure> {
         Err((_, verdict)) => return Ok(claim.fails(&verdict, args)),
     };
     let chain = applied.as_ref().map_or(&chain, |applied| &applied.chain);
+    let rescan = Rescan::of(&claim, args, chain, applied.as_ref())?;
     let access = Access::of(chain)?;
     claim.expect_early_root(&access)?;
-    let layers = if access.local { Layers::Hash } else { Layers::Defer };
+    // A scan hashes the layers as it reads them.
+    let layers = if access.local && rescan.is_none() { Layers::Hash } else { Layers::Defer };
     let verdict = verify(&access, chain, layers);
     seen.chain(&access, &verdict);
     let (verdict, _) = demanded(verdict, &args.demand, chain, applied.as_ref(), &mut seen)?;
+    let verdict = match (verdict, &rescan) {
+        (Verdict::Trusted(image), Some(rescan)) => rescan.link(&access, image, chain, &mut seen)?,
+        (other, _) => other,
+    };
     let verdict = match &applied {
         Some(applied) => applied.weigh_condition(verdict, seen.facts()),
         None => verdict,
@@ -146,6 +156,7 @@ impl Claim {
             files::unusable(path, &why).hint("expected what `verify image --format json` printed")
         })?;
         let proof = report.as_object_mut().and_then(|report| report.remove("proof"));
+        let advisories = proof.as_ref().and_then(|proof| text(proof, "advisories")).map(str::to_owned);
         let (pack, then) = match (&args.pack, proof) {
             (Some(file), proof) => {
                 let pack = Pack::open(file).map_err(|error| carried::unusable(file, &error))?;
@@ -173,7 +184,8 @@ impl Claim {
         }
         let then = then.map(|then| parse_time(&then).map_err(|why| refused(path, &why))).transpose()?;
         let at = args.at.or(then).unwrap_or_else(Utc::now);
-        Ok(Self { report, pack, name, at, own_time: args.at.is_none() && then.is_some() })
+        let own_time = args.at.is_none() && then.is_some();
+        Ok(Self { report, pack, name, at, own_time, advisories })
     }
 
     /// That no link of the report is passed over: each was worked out anew, or is to be left out.
@@ -188,9 +200,7 @@ impl Claim {
             let what =
                 format!("could not tell: the report has a link {stage}, which was not worked out anew");
             return Err(Failure::unknown(what).hint(match one {
-                Skipped::Scan => {
-                    "leave it out with --skip scan, and scan the image anew with `verify scan`".to_owned()
-                }
+                Skipped::Scan => self.missing_for_a_scan(),
                 _ => format!("give the options that were given then, or leave it out with --skip {stage}"),
             }));
         }
@@ -274,6 +284,12 @@ impl Claim {
             not_rechecked.push(Unchecked {
                 what: "the bytes of the layers".to_owned(),
                 why: "they are not here; their digests and sizes are signed".to_owned(),
+            });
+        }
+        if stages.contains(&Stage::Scan) && args.gate.db.is_some() && self.advisories.is_none() {
+            not_rechecked.push(Unchecked {
+                what: "which advisories the scan was made with".to_owned(),
+                why: "the report doesn't say; the same came out with those that were given".to_owned(),
             });
         }
         let left = args.skip.iter().map(|one| Unchecked {

@@ -14,6 +14,7 @@ use verifier_lib::{Failing, Layers, Link, Reason, Stage, Status, Verdict, Verifi
 use crate::access::{Access, image_source, now, source_failure};
 use crate::advisory_db::AdvisoryDb;
 use crate::args::{ChainArgs, PrintingArgs, ScanArgs, ScanFormat, VerdictFormat};
+use crate::carried;
 use crate::commands::engines;
 use crate::commands::image::verify;
 use crate::evidence;
@@ -31,11 +32,14 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         let what = "expected one platform to scan, got --all-platforms";
         return Err(Failure::usage(what).hint("scan each with --platform OS/ARCH"));
     }
-    let applied = match policy::apply(args.policy.policy.as_deref(), &args.chain, None)? {
+    let given = args.packed.chain(&args.chain).inspect_err(|failure| {
+        report::print_failure(&args.packed.asked(&args.chain), failure, printing(args.format));
+    })?;
+    let applied = match policy::apply(args.policy.policy.as_deref(), &given, None)? {
         Ok(applied) => applied,
         Err((name, verdict)) => return Ok(report::print(&name.to_string(), &verdict, printing(args.format))),
     };
-    let chain = applied.as_ref().map_or(&args.chain, |applied| &applied.chain);
+    let chain = applied.as_ref().map_or(&given, |applied| &applied.chain);
     let demanded = applied.as_ref().and_then(|applied| applied.scan.as_ref());
     // Before anything is read: a wrong database is no reason to wait for an image.
     let (db, rules) = match demanded {
@@ -46,7 +50,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         Ok(report) => report,
         Err(exit) => return Ok(exit),
     };
-    print(&report, args.format, now(&args.chain));
+    print(&report, args.format, now(chain));
     Ok(match &report.gate {
         Some(gate) if !gate.passed => Exit::Gate,
         _ => Exit::Trusted,
@@ -66,16 +70,16 @@ pub(crate) fn scanned(
         return Err(Failure::usage(what).hint("leave one of them out"));
     }
     let (report, vex) = match args.unverified {
-        true => (unverified(&args.chain)?, Vec::new()),
+        true => (unverified(chain)?, Vec::new()),
         false => match verified(args, chain, applied)? {
             Ok(verified) => verified,
             Err(exit) => return Ok(Err(exit)),
         },
     };
     let report = looked_up(report, db)?;
-    let report = engines::run(&args.engines, &args.chain, report)?.with_vex(&vex);
+    let report = engines::run(&args.engines, chain, report)?.with_vex(&vex);
     Ok(Ok(match rules {
-        Some(rules) => report.gated(rules, now(&args.chain)),
+        Some(rules) => report.gated(rules, now(chain)),
         None => report,
     }))
 }
@@ -165,7 +169,7 @@ fn verified(
 ) -> Result<Result<(Report, Vec<VexStatement>), Exit>, Failure> {
     let printing = printing(args.format);
     let access = Access::of(chain).inspect_err(|failure| {
-        report::print_failure(&args.chain.image.to_string(), failure, printing);
+        report::print_failure(&chain.image.to_string(), failure, printing);
     })?;
     // Layers are hashed as the scan reads them: once.
     let verdict = match (verify(&access, chain, Layers::Defer), applied) {
@@ -202,6 +206,7 @@ fn of_verified(access: &Access, image: &VerifiedImage) -> Result<Report, Failure
 }
 
 fn of_platform(access: &Access, image: &VerifiedImage, one: &VerifiedPlatform) -> Result<Report, Failure> {
+    carried::expect_layers(access.pack.as_ref(), &one.manifest().layers)?;
     let subject =
         Subject { digest: one.descriptor().digest, config: one.config(), layers: &one.manifest().layers };
     let info = ImageInfo {
@@ -256,6 +261,7 @@ fn unverified(args: &ChainArgs) -> Result<Report, Failure> {
             (entry.platform.clone(), Fetched { descriptor: child.descriptor, manifest: image })
         }
     };
+    carried::expect_layers(args.carried.pack.as_ref(), &image.manifest.layers)?;
     let config = config(source.as_ref(), &image.manifest)?;
     let subject =
         Subject { digest: image.descriptor.digest, config: &config, layers: &image.manifest.layers };

@@ -5,6 +5,7 @@
 
 mod buildkit;
 mod by_rules;
+mod packed;
 mod registries;
 mod verdicts;
 
@@ -47,6 +48,10 @@ fn signer(name: &str) -> Ed25519Signer {
     Ed25519Signer::from_seed(Digest::of(name.as_bytes()).bytes())
 }
 
+fn public_key(name: &str) -> String {
+    signer(name).key().to_pem().unwrap()
+}
+
 impl Story {
     fn begin() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -69,7 +74,7 @@ impl Story {
         let top = registry.manifest(Selector::Tag("1.4")).unwrap().descriptor();
         let older = Descriptor::of(&older_type, &older_bytes);
         for key in ["a", "b", "stranger"] {
-            fs::write(folder.path().join(format!("{key}.pub")), signer(key).key().to_pem().unwrap()).unwrap();
+            fs::write(folder.path().join(format!("{key}.pub")), public_key(key)).unwrap();
         }
         Self { folder, surface, endpoints, fake, registry, top, older }
     }

@@ -267,3 +267,32 @@ fn what_is_asked_for_is_asked_once_and_nothing_else() {
     ];
     assert_eq!(requests, expected);
 }
+
+/// Of ten signatures by five keys and three attestations: each list, manifest and blob once, and nothing besides. Five
+/// signatures of the older form share what they signed.
+#[test]
+fn the_requests_for_many_signatures_are_one_for_each_thing_that_there_is() {
+    let story = Story::begin();
+    for key in ["a", "b", "c", "d", "e"] {
+        story.sign(&story.top, key, &[Format::Cosign2, Format::Cosign3]);
+        std::fs::write(story.path(&format!("{key}.pub")), crate::public_key(key)).unwrap();
+    }
+    for kind in [SPDX, crate::PROVENANCE, "https://openvex.dev/ns/v0.2.0"] {
+        story.attach(&story.top, BUNDLE, &bundle("a", &statement(&story.top, kind, &json!({}))));
+    }
+    story.fake.clear_log();
+    let keys = ["a.pub", "b.pub", "c.pub", "d.pub", "e.pub"];
+    ends(&story.demand("5", &keys, &[]), 0, "");
+    let mut requests = story.requests();
+    let all = requests.len();
+    requests.sort();
+    requests.dedup();
+    assert_eq!(requests.len(), all, "nothing is asked twice: {requests:?}");
+    let count = |words: &str| requests.iter().filter(|one| one.contains(words)).count();
+    let (index, child, config) = (1, 1, 1);
+    let (signed_under_tags, shared_payload, referring) = (4, 1, 5 + 3);
+    assert_eq!(count("manifests/sha256-"), signed_under_tags);
+    assert_eq!(count("referrers/"), 2);
+    assert_eq!(count("blobs/"), config + shared_payload + referring);
+    assert_eq!(all, index + child + config + signed_under_tags + shared_payload + 2 + 2 * referring);
+}

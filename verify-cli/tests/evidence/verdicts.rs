@@ -250,3 +250,31 @@ fn where_a_verdict_may_be_and_nobody_answers_it_could_not_be_told() {
     let run = story.by_verifier(&[]);
     assert_eq!(run.code, 1, "{}", run.stderr);
 }
+
+#[test]
+fn a_package_url_names_the_image_and_one_of_another_image_counts_for_nothing() {
+    let digest = |story: &Story| story.top.digest.to_string().replace(':', "%3A");
+    let oci = "repository_url=registry.example.com%2Facme%2Fweb";
+    for (start, end, code) in [
+        ("pkg:oci/web@", format!("?{oci}&tag=1.4"), 0),
+        // As Docker's verifier writes it.
+        ("pkg:docker/registry.example.com/acme/web@1.4?digest=", String::new(), 0),
+        ("pkg:oci/web@", format!("?{oci}&tag=1.3"), 1),
+        ("pkg:oci/web@", "?repository_url=registry.example.com%2Fother%2Fweb&tag=1.4".into(), 1),
+        ("pkg:oci/web@", "?tag=1.4".into(), 1),
+        ("pkg:docker/acme/web@1.4?digest=", String::new(), 1),
+        // It speaks for one platform, and is about the index.
+        ("pkg:docker/registry.example.com/acme/web@1.4?digest=", "&platform=linux%2Famd64".into(), 1),
+    ] {
+        let story = Story::begin();
+        let resource = format!("{start}{}{end}", digest(&story));
+        story.summarise(&story.top, "a", 1, &json!({ "resourceUri": resource }));
+        let run = story.by_verifier(&[]);
+        assert_eq!(run.code, code, "{resource}: {}", run.stderr);
+        assert_eq!(run.stderr.contains("one about \"pkg:"), code == 1, "{resource}: {}", run.stderr);
+    }
+    let story = Story::begin();
+    let other = format!("pkg:oci/web@{}?{oci}", story.older.digest);
+    story.summarise(&story.top, "a", 1, &json!({ "resourceUri": other }));
+    assert_eq!(story.by_verifier(&[]).code, 1);
+}

@@ -353,6 +353,33 @@ fn the_rules_are_in_it_for_the_record_and_are_never_judged_by() {
     story.verify("other", &judged).is(1, &["no scope fits"]);
 }
 
+/// What holds where the image was verified, and not for whoever has the pack alone, is found before there is one.
+#[test]
+fn the_condition_of_the_rules_is_weighed_again_as_the_reader_of_the_pack_will() {
+    let story = Story::begin(SurfaceKind::Directory);
+    let at = story.at();
+    let words = ["trust", "add", "acme", "--scope", "registry.example.com/acme/*", "--root", "root.json"];
+    let pinned = story.verify("home", &[&words[..], &["--repo", &story.endpoints.repo]].concat());
+    assert_eq!(pinned.code, 0, "{}", pinned.err);
+    let pack = |condition: &str, trust: &str| {
+        let rules = format!(
+            "version = 1\n[[scope]]\nname = \"acme\"\nmatch = [\"registry.example.com/acme/**\"]\n\
+             {trust}\ncondition = \"{condition}\"\n"
+        );
+        fs::write(story.path("policy.toml"), &rules).unwrap();
+        let words = ["pack", &story.endpoints.image, "--as", &story.endpoints.name, "--at", &at];
+        let by = ["--policy", "policy.toml", "-o", "web.hpk", "--platform", "linux/amd64"];
+        story.verify("home", &[&words[..], &by].concat())
+    };
+    pack("image.tag == '9'", "").is(1, &["condition"]);
+    // The pin says which repository, and the reader of a pack has none.
+    pack("repo.startsWith('/')", "").is(3, &["was not written", "a condition on `repo`"]);
+    assert!(!story.path("web.hpk").exists());
+    let trust = format!("trust = {{ repo = {:?}, root = \"root.json\" }}", story.endpoints.repo);
+    pack("image.tag == '1.4' && repo.startsWith('/')", &trust).is(0, &[]);
+    story.verify("other", &["image", "--pack", "web.hpk", "--at", &at, "--policy", "policy.toml"]).is(0, &[]);
+}
+
 /// Each role that was asked is in the pack, whatever its name: the one that speaks, and one that had nothing to say.
 #[test]
 fn delegated_roles_are_in_the_pack_and_the_image_hangs_on_the_one_that_speaks_for_it() {

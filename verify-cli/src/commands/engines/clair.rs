@@ -21,6 +21,10 @@ pub(super) fn scan(
     url: &Url,
     chain: &ChainArgs,
 ) -> Result<Answer, Failure> {
+    if chain.carried.pack.is_some() {
+        let what = "engine clair: it fetches layers by itself, and can't reach a pack";
+        return Err(Failure::usage(what).hint("scan the image where it is in a registry"));
+    }
     let Location::Registry(reference) = &chain.image else {
         let what = "engine clair: it fetches layers by itself, and can't reach a layout";
         return Err(Failure::usage(what).hint("scan the image where it is in a registry"));
