@@ -5,6 +5,7 @@
 
 mod buildkit;
 mod by_rules;
+mod by_verifiers;
 mod registries;
 mod verdicts;
 
