@@ -182,7 +182,10 @@ fn check_types(site: &Path) {
     fs::write(&wrong, "import hallmark\nhallmark.verify(1, repo=\"x\", root=b\"\")\n").unwrap();
     let output = mypy("mypy", &[&strict[..], &[wrong.to_str().unwrap()]].concat()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(!output.status.success() && said.contains("incompatible type \"int\"; expected \"str\""), "{said}");
+    assert!(
+        !output.status.success() && said.contains("incompatible type \"int\"; expected \"str\""),
+        "{said}"
+    );
 }
 
 /// What people get, built by maturin and installed by pip.

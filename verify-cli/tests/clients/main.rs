@@ -5,4 +5,5 @@
 
 mod answers;
 mod beside_them;
+mod keyless;
 mod stage;

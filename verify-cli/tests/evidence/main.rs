@@ -6,6 +6,7 @@
 mod buildkit;
 mod by_rules;
 mod by_verifiers;
+mod keyless;
 mod registries;
 mod verdicts;
 
