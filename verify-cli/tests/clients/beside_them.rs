@@ -160,7 +160,9 @@ fn differences(
     for case in cases {
         let words: Vec<_> = case.words.iter().map(String::as_str).collect();
         let report = stage.doctor(&[&words[..], &["--platform", "linux/amd64"]].concat());
-        for row in report["clients"].as_array().unwrap() {
+        let attested = report["attestations"].as_array().unwrap().iter();
+        let attested = attested.flat_map(|said| said["clients"].as_array().unwrap());
+        for row in report["clients"].as_array().unwrap().iter().chain(attested) {
             let client = row["client"].as_str().unwrap();
             let Some(output) = run(stage, programs, row) else { continue };
             let does = output.status.success();
@@ -182,7 +184,8 @@ fn differences(
                 let count = &mut counts.entry(who.to_owned()).or_default()[usize::from(does)];
                 *count = count.saturating_add(1);
             };
-            compare(client, does, &said);
+            let attestation = row["command"][1] == "verify-attestation";
+            compare(&format!("{client}{}", if attestation { " attested" } else { "" }), does, &said);
             if client == "podman" && case.podman {
                 let output = pull(stage, programs, row);
                 compare("podman itself", output.status.success(), &String::from_utf8_lossy(&output.stderr));

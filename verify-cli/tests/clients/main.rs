@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 mod answers;
+mod attested;
 mod beside_them;
 mod keyless;
 mod stage;
