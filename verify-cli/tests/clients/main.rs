@@ -6,5 +6,6 @@
 mod answers;
 mod attested;
 mod beside_them;
+mod docker_attest;
 mod keyless;
 mod stage;

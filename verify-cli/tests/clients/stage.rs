@@ -68,7 +68,7 @@ pub struct Stage {
     pub host: String,
     pub dir: tempfile::TempDir,
     pub registry: Registry,
-    name: ImageName,
+    pub name: ImageName,
 }
 
 impl Stage {
