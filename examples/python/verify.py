@@ -9,7 +9,7 @@ import sys
 import hallmark
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Verify an image before it runs.")
     parser.add_argument("name", help="such as registry.example.com/acme/web:1.4")
     parser.add_argument("--repo", required=True, help="the trust repository: a folder or an address")

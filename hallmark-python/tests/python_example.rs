@@ -159,6 +159,35 @@ fn python_keeps_what_it_promises() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "checked");
 }
 
+/// The stubs say what the module is, and the example is well typed by them.
+fn check_types(site: &Path) {
+    if !there("mypy.stubtest") {
+        return skipped("mypy is not installed beside HALLMARK_PYTHON: the types were not checked");
+    }
+    let mypy = |module: &str, args: &[&str]| {
+        let mut command = Command::new(python());
+        // Types are looked up in the wheel that was installed, as whoever installs it has them.
+        command.current_dir(site).env("PYTHONPATH", site).env("MYPYPATH", site);
+        command.args(["-m", module]).args(args).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    };
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python/verify.py");
+    let example = example.to_str().unwrap();
+    let cache = site.join("mypy_cache");
+    let strict = ["--strict", "--no-error-summary", "--cache-dir", cache.to_str().unwrap()];
+    done(&mut mypy("mypy", &[&strict[..], &[example]].concat()));
+    done(mypy("mypy.stubtest", &["hallmark"]).env("MYPY_CACHE_DIR", &cache));
+    // What isn't well typed is found.
+    let wrong = site.join("wrong.py");
+    fs::write(&wrong, "import hallmark\nhallmark.verify(1, repo=\"x\", root=b\"\")\n").unwrap();
+    let output = mypy("mypy", &[&strict[..], &[wrong.to_str().unwrap()]].concat()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        !output.status.success() && said.contains("incompatible type \"int\"; expected \"str\""),
+        "{said}"
+    );
+}
+
 /// What people get, built by maturin and installed by pip.
 #[test]
 fn the_wheel_has_all_that_is_needed() {
@@ -172,4 +201,5 @@ fn the_wheel_has_all_that_is_needed() {
     for file in ["__init__.pyi", "_hallmark.pyi", "py.typed"] {
         assert!(scene.site.join("hallmark").join(file).is_file(), "no {file} in the wheel");
     }
+    check_types(&scene.site);
 }

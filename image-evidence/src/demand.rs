@@ -127,7 +127,7 @@ fn counts(claim: &Claim) -> bool {
 }
 
 /// One of each group of signers that are linked by what they share: a key, or whom a certificate names.
-fn distinct<'a>(signers: impl Iterator<Item = &'a Signer>) -> Vec<&'a Signer> {
+pub(crate) fn distinct<'a>(signers: impl Iterator<Item = &'a Signer>) -> Vec<&'a Signer> {
     let each: BTreeMap<Vec<SignerId>, &Signer> = signers.map(|signer| (signer.ids(), signer)).collect();
     let mut groups: Vec<(BTreeSet<SignerId>, &Signer)> = Vec::new();
     for (ids, signer) in each {

@@ -42,4 +42,6 @@ pub use refusal::Refusal;
 pub use statement::{IN_TOTO_V0_1, IN_TOTO_V1, Statement, Subject};
 pub use trust::{BadTrust, Identity, Signer, SignerId, Trust, TrustedKey};
 pub use trust_policy::{NotationTrust, TrustStores};
-pub use verifiers::{Asked, NoVerdict, Passed, SummaryDemand, VERIFICATION_SUMMARY, Verifier};
+pub use verifiers::{
+    Asked, NoVerdict, Passed, SUMMARY_MAX_AGE, Summary, SummaryDemand, VERIFICATION_SUMMARY, Verifier,
+};

@@ -5,10 +5,12 @@
 //! Attestation", "How to verify"). What was verified is told by the statement's subject, which is weighed before.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use oci_image::{Digest, Reference};
 
+use crate::demand::distinct;
 use crate::piece::{Claim, Verified};
 use crate::predicate::{Predicate, Vsa};
 use crate::resource;
@@ -16,6 +18,10 @@ use crate::trust::{Signer, SignerId};
 
 /// The predicate type of a verification summary (SLSA 1.2, "Verification Summary Attestation").
 pub const VERIFICATION_SUMMARY: &str = "https://slsa.dev/verification_summary/v1";
+
+/// How old a verdict may be where nobody says: a week, within which a pipeline is run again. A summary has no expiry of
+/// its own.
+pub const SUMMARY_MAX_AGE: TimeDelta = TimeDelta::days(7);
 
 /// How far a verifier's clock may be ahead of ours: machines that ask for the time differ by less.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
@@ -29,15 +35,27 @@ pub struct Verifier {
     pub signer: SignerId,
 }
 
-/// Which verdicts of others are demanded: of each verifier one, and that it passed.
+/// Which verdicts of others are demanded: of each verifier one, or of enough of them, and that none of them failed it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SummaryDemand {
     /// The verifiers.
     pub verifiers: Vec<Verifier>,
+    /// How many of them must have passed it, by as many distinct signers; each of them, where that isn't said.
+    pub at_least: Option<NonZeroU32>,
     /// How old a verdict may be.
     pub max_age: TimeDelta,
-    /// What one of them must have found, such as `SLSA_BUILD_LEVEL_3`: that, or a higher level of the same track.
-    pub level: Option<String>,
+    /// What must have been found, each by one of them, such as `SLSA_BUILD_LEVEL_3`: that, or a higher level of the
+    /// same track.
+    pub levels: Vec<String>,
+}
+
+/// A verification summary, and those who signed it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Summary {
+    /// Those who are trusted, and signed it.
+    pub signers: Vec<Signer>,
+    /// What it says.
+    pub vsa: Vsa,
 }
 
 /// What is asked about, and when.
@@ -121,6 +139,16 @@ pub enum NoVerdict {
         /// When.
         at: DateTime<Utc>,
     },
+    /// Too few passed it.
+    #[error("expected verification summaries by {expected} verifiers with a signer each, got {}; {}", shown(.got), others(.why))]
+    Few {
+        /// By how many.
+        expected: NonZeroU32,
+        /// The ids of those who did.
+        got: Vec<String>,
+        /// Why the others didn't.
+        why: Vec<NoVerdict>,
+    },
     /// No verifier found that level.
     #[error("expected {expected} by one of the verifiers, got {}", shown(.got))]
     Level {
@@ -135,8 +163,8 @@ fn time(time: &DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn shown(levels: &[String]) -> String {
-    if levels.is_empty() { "none".into() } else { levels.join(", ") }
+fn shown(words: &[String]) -> String {
+    if words.is_empty() { "none".into() } else { words.join(", ") }
 }
 
 /// How many others an error names: a flood of them says nothing more.
@@ -161,43 +189,102 @@ pub struct Passed {
 /// A summary by somebody who may speak for its verifier, about what is asked.
 struct Word {
     at: DateTime<Utc>,
+    signer: Signer,
     vsa: Vsa,
 }
 
-impl SummaryDemand {
-    /// The newest verdict of each verifier, if all of them passed the image.
+impl Summary {
+    /// What a signed piece says, if it is a summary.
     ///
     /// # Errors
-    /// [`NoVerdict`], for the first verifier that has none, or refused it.
+    /// [`NoVerdict::NoSummary`].
+    pub fn of(verified: &Verified) -> Result<Self, NoVerdict> {
+        let Claim::Statement(statement) = &verified.claim else {
+            return Err(NoVerdict::NoSummary { got: verified.claim.predicate_type().to_owned() });
+        };
+        match Predicate::of(statement) {
+            Ok(Predicate::Vsa(vsa)) => Ok(Self { signers: verified.signers.clone(), vsa }),
+            Ok(other) => Err(NoVerdict::NoSummary { got: other.name().to_owned() }),
+            Err(why) => Err(NoVerdict::NoSummary { got: why.to_string() }),
+        }
+    }
+}
+
+impl SummaryDemand {
+    /// The newest verdict of each verifier, if enough of them passed the image, and none refused it.
+    ///
+    /// # Errors
+    /// [`NoVerdict`], for one that refused it, or the first that has none.
     pub fn weigh<'a>(
         &self,
         verified: impl IntoIterator<Item = &'a Verified>,
         asked: &Asked<'_>,
     ) -> Result<Vec<Passed>, NoVerdict> {
+        self.weigh_summaries(verified.into_iter().map(Summary::of), asked)
+    }
+
+    /// The same of summaries that were read before, and of what was none.
+    ///
+    /// # Errors
+    /// As [`Self::weigh`].
+    pub fn weigh_summaries(
+        &self,
+        summaries: impl IntoIterator<Item = Result<Summary, NoVerdict>>,
+        asked: &Asked<'_>,
+    ) -> Result<Vec<Passed>, NoVerdict> {
         let (mut words, mut rest) = (Vec::new(), Vec::new());
-        for piece in verified {
-            match self.word(piece, asked) {
+        for summary in summaries {
+            match summary.and_then(|summary| self.word(summary, asked)) {
                 Ok(word) => words.push(word),
                 Err(why) => rest.push(why),
             }
         }
         let ids: BTreeSet<&str> = self.verifiers.iter().map(|verifier| verifier.id.as_str()).collect();
-        let mut passed = Vec::new();
+        let (mut passed, mut signers, mut short) = (Vec::new(), Vec::new(), Vec::new());
         for id in ids {
             // Of two at one time the one that refuses is the last word.
             let of_id = words.iter().filter(|word| word.vsa.verifier == id);
             let Some(newest) = of_id.max_by_key(|word| (word.at, !word.vsa.passed)) else {
-                return Err(NoVerdict::Nothing { expected: id.to_owned(), got: rest });
+                short.push(NoVerdict::Nothing { expected: id.to_owned(), got: rest.clone() });
+                continue;
             };
-            passed.push(self.counted(newest, asked)?);
-        }
-        match &self.level {
-            Some(level) if !passed.iter().flat_map(|one| &one.levels).any(|got| reaches(got, level)) => {
-                let got = passed.into_iter().flat_map(|one| one.levels).collect();
-                Err(NoVerdict::Level { expected: level.clone(), got })
+            match self.counted(newest, asked) {
+                Ok(one) => {
+                    passed.push(one);
+                    signers.push(&newest.signer);
+                }
+                // Who was named and refuses it is not outvoted.
+                Err(failed @ NoVerdict::Failed { .. }) => return Err(failed),
+                Err(why) => short.push(why),
             }
-            _ => Ok(passed),
         }
+        self.expect_enough(&passed, &signers, short)?;
+        let found = || passed.iter().flat_map(|one| &one.levels);
+        match self.levels.iter().find(|level| !found().any(|got| reaches(got, level))) {
+            Some(level) => Err(NoVerdict::Level { expected: level.clone(), got: found().cloned().collect() }),
+            None => Ok(passed),
+        }
+    }
+
+    fn expect_enough(
+        &self,
+        passed: &[Passed],
+        signers: &[&Signer],
+        mut short: Vec<NoVerdict>,
+    ) -> Result<(), NoVerdict> {
+        let Some(expected) = self.at_least else {
+            return short.into_iter().next().map_or(Ok(()), Err);
+        };
+        // One who signs for several verifiers is one.
+        let got = u32::try_from(distinct(signers.iter().copied()).len()).unwrap_or(u32::MAX);
+        if got >= expected.get() {
+            return Ok(());
+        }
+        if passed.is_empty() && short.len() == 1 {
+            return short.pop().map_or(Ok(()), Err);
+        }
+        let got = passed.iter().map(|one| one.verifier.clone()).collect();
+        Err(NoVerdict::Few { expected, got, why: short })
     }
 
     /// Whether a piece, alone, is a verdict that counts.
@@ -205,11 +292,12 @@ impl SummaryDemand {
     /// # Errors
     /// [`NoVerdict`], which says why it doesn't.
     pub fn accept(&self, verified: &Verified, asked: &Asked<'_>) -> Result<Passed, NoVerdict> {
-        self.word(verified, asked).and_then(|word| self.counted(&word, asked))
+        let word = Summary::of(verified).and_then(|summary| self.word(summary, asked))?;
+        self.counted(&word, asked)
     }
 
     fn counted(&self, word: &Word, asked: &Asked<'_>) -> Result<Passed, NoVerdict> {
-        let Word { at, vsa } = word;
+        let Word { at, vsa, .. } = word;
         let verifier = vsa.verifier.clone();
         if !vsa.passed {
             return Err(NoVerdict::Failed { verifier, at: *at });
@@ -222,10 +310,14 @@ impl SummaryDemand {
         Ok(Passed { verifier, at: *at, levels: vsa.levels.clone() })
     }
 
-    fn word(&self, verified: &Verified, asked: &Asked<'_>) -> Result<Word, NoVerdict> {
-        let Claim::Statement(statement) = &verified.claim else {
-            return Err(NoVerdict::NoSummary { got: verified.claim.predicate_type().to_owned() });
+    fn word(&self, summary: Summary, asked: &Asked<'_>) -> Result<Word, NoVerdict> {
+        let Summary { signers, vsa } = summary;
+        let Some(signer) = signers.iter().find(|signer| self.may_speak(signer, &vsa.verifier)).cloned()
+        else {
+            let signer = signers.iter().map(ToString::to_string).collect::<Vec<_>>();
+            return Err(NoVerdict::Verifier { signer: shown(&signer), got: vsa.verifier });
         };
+<<<<<<< HEAD
         let vsa = match Predicate::of(statement) {
             Ok(Predicate::Vsa(vsa)) => vsa,
             Ok(other) => return Err(NoVerdict::NoSummary { got: other.name().to_owned() }),
@@ -236,13 +328,16 @@ impl SummaryDemand {
             return Err(NoVerdict::Verifier { signer, got: vsa.verifier });
         }
         if !resource::is_about(&vsa.resource, statement, asked) {
+=======
+        if !is_about(&vsa.resource, asked) {
+>>>>>>> w-doctor
             return Err(NoVerdict::Resource { expected: asked.name.to_string(), got: vsa.resource });
         }
         let Some(at) = vsa.time else { return Err(NoVerdict::NoTime { verifier: vsa.verifier }) };
         if at > asked.now.checked_add_signed(CLOCK_SKEW).unwrap_or(asked.now) {
             return Err(NoVerdict::Future { verifier: vsa.verifier, at, now: asked.now });
         }
-        Ok(Word { at, vsa })
+        Ok(Word { at, signer, vsa })
     }
 
     fn may_speak(&self, signer: &Signer, id: &str) -> bool {
@@ -304,8 +399,9 @@ mod tests {
         };
         SummaryDemand {
             verifiers: vec![verifier(ID, "a")],
-            max_age: TimeDelta::days(7),
-            level: level.map(str::to_owned),
+            at_least: None,
+            max_age: SUMMARY_MAX_AGE,
+            levels: level.into_iter().map(str::to_owned).collect(),
         }
     }
 
@@ -403,6 +499,43 @@ mod tests {
         let mut rotated = demand(None);
         rotated.verifiers.push(Verifier { id: ID.into(), signer: other });
         assert_eq!(weigh(&rotated, &[summary("b", &json!({}))]).map(|passed| passed.len()), Ok(1));
+    }
+
+    #[test]
+    fn of_several_verifiers_enough_must_have_passed_it_and_none_refused_it() {
+        const OTHER: &str = "https://other.example.com";
+        let any = |count: u32, second: &str| {
+            let signer = SignerId::Key(Digest::of(second.as_bytes()));
+            let mut of = demand(None);
+            of.verifiers.push(Verifier { id: OTHER.into(), signer });
+            SummaryDemand { at_least: NonZeroU32::new(count), ..of }
+        };
+        let other = |key: &str, result: &str| {
+            summary(key, &json!({ "verifier": { "id": OTHER }, "verificationResult": result }))
+        };
+        let first = summary("a", &json!({}));
+        assert_eq!(weigh(&any(1, "b"), std::slice::from_ref(&first)).map(|passed| passed.len()), Ok(1));
+        assert_eq!(weigh(&any(1, "b"), &[other("b", "PASSED")]).map(|passed| passed.len()), Ok(1));
+        let few = weigh(&any(2, "b"), std::slice::from_ref(&first)).unwrap_err();
+        let expected =
+            format!("expected verification summaries by 2 verifiers with a signer each, got {ID};");
+        assert!(few.starts_with(&expected), "{few}");
+        assert!(few.ends_with(&format!("by {OTHER}, got none")), "{few}");
+        assert_eq!(
+            weigh(&any(2, "b"), &[first.clone(), other("b", "PASSED")]).map(|passed| passed.len()),
+            Ok(2)
+        );
+        // One key behind two names is one signer.
+        weigh(&any(2, "a"), &[first.clone(), other("a", "PASSED")]).unwrap_err();
+        // Who is named and refuses it isn't outvoted; who isn't named says nothing.
+        let refused = weigh(&any(1, "b"), &[first.clone(), other("b", "FAILED")]).unwrap_err();
+        assert_eq!(refused, format!("{OTHER} refused it at 2026-11-27T11:00:00Z"));
+        assert!(weigh(&any(1, "b"), &[first, other("c", "FAILED")]).is_ok());
+        let none = weigh(&any(1, "b"), &[]).unwrap_err();
+        assert!(
+            none.starts_with("expected verification summaries by 1 verifiers with a signer each, got none"),
+            "{none}"
+        );
     }
 
     #[test]

@@ -40,13 +40,26 @@ pub enum SignerRule {
     Identity(Identity),
 }
 
+/// Somebody whose verdicts on images count, and who signs them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VerifierRule {
+    /// The verifier's id.
+    pub id: String,
+    /// Who signs for it.
+    pub signer: SignerRule,
+}
+
 /// Something that must be said of an image.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Attested {
     /// What: a predicate type, or a word for several ([`is_kind`]).
     pub predicate: String,
-    /// By how many distinct signers; where none is named, the publisher's metadata has to name it.
+    /// By how many distinct signers, or verifiers; where none is named, the publisher's metadata has to name it.
     pub at_least: NonZeroU32,
+    /// Of whom a verdict that it passed is demanded: then these alone sign. A kind of verdicts has no others.
+    pub verifiers: Vec<VerifierRule>,
+    /// What the verifiers must have found, each by one of them.
+    pub levels: Vec<String>,
     /// Public keys (PEM).
     pub keys: Vec<PathBuf>,
     /// Who may sign without a key.
@@ -77,6 +90,11 @@ pub fn is_kind(wanted: &str, got: &str) -> bool {
             got.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         }),
     }
+}
+
+/// Whether a demand for this is one for verdicts of others.
+pub(crate) fn is_verdict(predicate: &str) -> bool {
+    predicate == "vsa" || is_kind("vsa", predicate)
 }
 
 /// The words that stand for predicate types.

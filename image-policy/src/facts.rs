@@ -197,6 +197,26 @@ pub struct Evidence {
     /// How the image was built, where that is what it says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildFact>,
+    /// What a verifier found, where that is what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerdictFact>,
+}
+
+/// A verdict of another verifier (SLSA's verification summary), by the word of whoever signed it. Whether that one may
+/// speak for the verifier is for rules to say.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct VerdictFact {
+    /// The verifier's id.
+    pub verifier: String,
+    /// The name of what was verified.
+    pub resource: String,
+    /// Whether it passed.
+    #[serde(default)]
+    pub passed: bool,
+    /// What was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<String>,
 }
 
 /// How an image was built, by the word of whoever signed it.

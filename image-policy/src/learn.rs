@@ -197,6 +197,7 @@ fn signed_by(signers: &[&Named]) -> Option<Signers> {
         identities,
         trusted_root,
         notation_policy: None,
+        fresh: false,
     })
 }
 

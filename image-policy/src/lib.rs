@@ -43,10 +43,11 @@ mod weigh;
 
 pub use condition::Condition;
 pub use decide::{Decision, Outcome, decide};
-pub use demands::{Attested, Build, BuilderRule, SignerRule, is_kind, source_name};
+pub use demands::{Attested, Build, BuilderRule, SignerRule, VerifierRule, is_kind, source_name};
 pub use facts::{
     BadLine, BuildFact, Chain, EVIDENCE_MAX, Entry, Evidence, FACTS_VERSION, FINDINGS_MAX, Facts,
-    FindingFact, IdentityFact, KeyFact, LINE_MAX, LookedFor, ScanFacts, SignerFact, SignerKind, Word,
+    FindingFact, IdentityFact, KeyFact, LINE_MAX, LookedFor, ScanFacts, SignerFact, SignerKind, VerdictFact,
+    Word,
 };
 pub use learn::{Learnt, learn};
 pub use pattern::{canonical, covers};

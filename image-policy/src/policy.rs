@@ -82,6 +82,8 @@ pub struct Signers {
     pub trusted_root: Option<PathBuf>,
     /// notation's `trustpolicy.json`.
     pub notation_policy: Option<PathBuf>,
+    /// Whether the publisher's metadata must name each signature today.
+    pub fresh: bool,
 }
 
 /// A keyless signer.

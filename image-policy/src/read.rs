@@ -67,6 +67,8 @@ struct WireSigners {
     identities: Vec<WireIdentity>,
     trusted_root: Option<PathBuf>,
     notation_policy: Option<PathBuf>,
+    #[serde(default)]
+    fresh: bool,
 }
 
 #[derive(Deserialize)]
@@ -255,6 +257,7 @@ impl Reader<'_> {
             identities: wire.identities.into_iter().map(Identity::from).collect(),
             trusted_root: wire.trusted_root,
             notation_policy: wire.notation_policy,
+            fresh: wire.fresh,
         }
     }
 

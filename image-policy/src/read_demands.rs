@@ -5,11 +5,12 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use image_evidence::SUMMARY_MAX_AGE;
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::condition::Condition;
-use crate::demands::{Attested, Build, BuilderRule, SignerRule, kinds};
+use crate::demands::{Attested, Build, BuilderRule, SignerRule, VerifierRule, is_verdict, kinds};
 use crate::policy::{Identity, Scope};
 use crate::read::{Reader, WireIdentity};
 
@@ -45,10 +46,23 @@ pub(crate) struct WireAttested {
     keys: Vec<PathBuf>,
     #[serde(default)]
     identities: Vec<WireIdentity>,
+    #[serde(default)]
+    verifiers: Vec<Spanned<WireVerifier>>,
+    #[serde(default)]
+    levels: Vec<Spanned<String>>,
     trusted_root: Option<PathBuf>,
     max_age: Option<Spanned<String>>,
     #[serde(default)]
     fresh: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireVerifier {
+    id: String,
+    key: Option<PathBuf>,
+    identity: Option<String>,
+    issuer: Option<String>,
 }
 
 /// The highest SLSA build level that there is (SLSA 1.2, "Build: Track Basics").
@@ -99,9 +113,20 @@ impl Reader<'_> {
         if wire.id.trim().is_empty() {
             self.wrong(&span, "expected the builder's id, got nothing");
         }
-        let signer = match (wire.key, wire.identity, wire.issuer) {
-            (Some(key), None, None) => SignerRule::Key(key),
-            (None, Some(identity), Some(issuer)) => SignerRule::Identity(Identity { identity, issuer }),
+        let signer = self.signs_for_it(&span, wire.key, wire.identity, wire.issuer)?;
+        Some(BuilderRule { id: wire.id, signer, level })
+    }
+
+    fn signs_for_it(
+        &mut self,
+        span: &Range<usize>,
+        key: Option<PathBuf>,
+        identity: Option<String>,
+        issuer: Option<String>,
+    ) -> Option<SignerRule> {
+        match (key, identity, issuer) {
+            (Some(key), None, None) => Some(SignerRule::Key(key)),
+            (None, Some(identity), Some(issuer)) => Some(SignerRule::Identity(Identity { identity, issuer })),
             (key, identity, issuer) => {
                 let got: Vec<&str> =
                     [key.map(|_| "key"), identity.map(|_| "identity"), issuer.map(|_| "issuer")]
@@ -110,13 +135,59 @@ impl Reader<'_> {
                         .collect();
                 let got = if got.is_empty() { "none of them".to_owned() } else { got.join(" and ") };
                 self.wrong(
-                    &span,
+                    span,
                     format!("expected who signs for it, key or identity with issuer, got {got}"),
                 );
-                return None;
+                None
             }
-        };
-        Some(BuilderRule { id: wire.id, signer, level })
+        }
+    }
+
+    fn verifier(&mut self, wire: Spanned<WireVerifier>) -> Option<VerifierRule> {
+        let (span, wire) = (wire.span(), wire.into_inner());
+        // A URI (SLSA 1.2, "Verification Summary Attestation", `verifier.id`).
+        if !wire.id.contains(':') || !wire.id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.wrong(&span, format!("expected a verifier's id that is a URI, got {:?}", wire.id));
+        }
+        let signer = self.signs_for_it(&span, wire.key, wire.identity, wire.issuer)?;
+        Some(VerifierRule { id: wire.id, signer })
+    }
+
+    /// What is wrong with whom an entry names, given what it is about.
+    fn expect_whose(&mut self, span: &Range<usize>, wire: &WireAttested) {
+        let predicate = wire.predicate.get_ref();
+        let (others, verifiers) =
+            (!wire.keys.is_empty() || !wire.identities.is_empty(), !wire.verifiers.is_empty());
+        if is_verdict(predicate) != verifiers {
+            let what = match verifiers {
+                true => format!("expected predicate = \"vsa\" where verifiers are, got {predicate:?}"),
+                false => {
+                    "expected verifiers where verdicts are demanded, each with its id and who signs for it, \
+                          got none"
+                        .to_owned()
+                }
+            };
+            self.wrong(&wire.predicate.span(), what);
+        } else if verifiers && others {
+            self.wrong(span, "expected verifiers alone to sign verdicts, got keys or identities too");
+        } else if !verifiers && !others && !wire.fresh {
+            self.wrong(span, "expected keys, identities or fresh = true, got none of them");
+        }
+        if !verifiers && !others && wire.at_least.is_some() {
+            self.wrong(span, "expected keys or identities where at-least is, got none of them");
+        }
+        for level in &wire.levels {
+            let text = level.get_ref();
+            let good = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+            if !verifiers {
+                self.wrong(&level.span(), "expected verifiers where levels are, got none");
+            } else if text.is_empty() || text == "FAILED" || !text.bytes().all(good) {
+                let what = format!(
+                    "expected a level that passes, such as SLSA_BUILD_LEVEL_3 or ACME_REVIEWED, got {text:?}"
+                );
+                self.wrong(&level.span(), what);
+            }
+        }
     }
 
     pub(crate) fn attested(&mut self, wire: Spanned<WireAttested>) -> Attested {
@@ -127,21 +198,34 @@ impl Reader<'_> {
             let what = format!("expected a predicate type, or {}, got {predicate:?}", words.join(", "));
             self.wrong(&wire.predicate.span(), what);
         }
-        let named = !wire.keys.is_empty() || !wire.identities.is_empty();
-        if !named && !wire.fresh {
-            self.wrong(&span, "expected keys, identities or fresh = true, got none of them");
+        self.expect_whose(&span, &wire);
+        let are_verdicts = !wire.verifiers.is_empty();
+        let verifiers: Vec<_> = wire.verifiers.into_iter().filter_map(|one| self.verifier(one)).collect();
+        let at_least = wire.at_least.unwrap_or(NonZeroU32::MIN);
+        let ids: BTreeSet<&str> = verifiers.iter().map(|one| one.id.as_str()).collect();
+        if are_verdicts && u32::try_from(ids.len()).is_ok_and(|most| most < at_least.get()) {
+            let what = format!(
+                "expected at-least of at most {}, as many verifiers are named, got {at_least}",
+                ids.len()
+            );
+            self.wrong(&span, what);
         }
-        if !named && wire.at_least.is_some() {
-            self.wrong(&span, "expected keys or identities where at-least is, got none of them");
-        }
-        self.keyless(&span, !wire.identities.is_empty(), wire.trusted_root.is_some());
+        let keyless = verifiers.iter().any(|one| matches!(one.signer, SignerRule::Identity(_)));
+        self.keyless(&span, keyless || !wire.identities.is_empty(), wire.trusted_root.is_some());
+        // A verdict has no end of its own.
+        let week = || u64::try_from(SUMMARY_MAX_AGE.num_seconds()).ok().filter(|_| are_verdicts);
         Attested {
             predicate: wire.predicate.into_inner(),
-            at_least: wire.at_least.unwrap_or(NonZeroU32::MIN),
+            at_least,
+            verifiers,
+            levels: wire.levels.into_iter().map(Spanned::into_inner).collect(),
             keys: wire.keys,
             identities: wire.identities.into_iter().map(Identity::from).collect(),
             trusted_root: wire.trusted_root,
-            max_age: wire.max_age.and_then(|age| self.age(&age)),
+            max_age: match wire.max_age {
+                Some(age) => self.age(&age),
+                None => week(),
+            },
             fresh: wire.fresh,
         }
     }

@@ -111,6 +111,13 @@ fn changes<'a>(scope: &'a Scope, member: Member, entry: &'a Entry) -> Option<Vec
         Member::Signers => {
             let demand = scope.signers.as_ref()?;
             // One less, two less, and so on; then those who did sign; then nobody.
+            if demand.fresh {
+                changes.push(Box::new(|scope| {
+                    if let Some(signers) = &mut scope.signers {
+                        signers.fresh = false;
+                    }
+                }));
+            }
             let fewer = (1..demand.at_least.get()).rev().take(8).filter_map(NonZeroU32::new);
             for fewer in fewer {
                 changes.push(Box::new(move |scope| {
@@ -152,10 +159,14 @@ fn changes<'a>(scope: &'a Scope, member: Member, entry: &'a Entry) -> Option<Vec
                 }
             };
             let one = scope.evidence.get(which)?;
-            if one.fresh && !(one.keys.is_empty() && one.identities.is_empty()) {
+            let named = !one.keys.is_empty() || !one.identities.is_empty() || !one.verifiers.is_empty();
+            if one.fresh && named {
                 changes.push(Box::new(move |scope| of(scope, &|one| one.fresh = false)));
             }
-            changes.push(Box::new(move |scope| of(scope, &|one| one.max_age = None)));
+            if one.verifiers.is_empty() {
+                changes.push(Box::new(move |scope| of(scope, &|one| one.max_age = None)));
+            }
+            changes.push(Box::new(move |scope| of(scope, &|one| one.levels.clear())));
             changes.push(Box::new(move |scope| of(scope, &|one| one.at_least = NonZeroU32::MIN)));
             changes.push(Box::new(move |scope| {
                 if which < scope.evidence.len() {

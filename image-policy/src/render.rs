@@ -64,18 +64,13 @@ fn signers(of: &Signers) -> Table {
     members.extend(keyless(&of.identities));
     members.extend(of.trusted_root.as_deref().map(|file| ("trusted-root", path(file))));
     members.extend(of.notation_policy.as_deref().map(|file| ("notation-policy", path(file))));
+    members.extend(yes("fresh", of.fresh));
     ("[scope.signers]", members)
 }
 
 fn build(of: &Build) -> Table {
     let builders = of.builders.iter().map(|one| {
-        let signer = match &one.signer {
-            SignerRule::Key(file) => format!("key = {}", path(file)),
-            SignerRule::Identity(Identity { identity, issuer }) => {
-                format!("identity = {}, issuer = {}", quoted(identity), quoted(issuer))
-            }
-        };
-        format!("{{ id = {}, level = {}, {signer} }}", quoted(&one.id), one.level)
+        format!("{{ id = {}, level = {}, {} }}", quoted(&one.id), one.level, signs_for_it(&one.signer))
     });
     let mut members = vec![("builders", array(builders))];
     members.extend(of.trusted_root.as_deref().map(|file| ("trusted-root", path(file))));
@@ -89,9 +84,24 @@ fn build(of: &Build) -> Table {
     ("[scope.build]", members)
 }
 
+fn signs_for_it(signer: &SignerRule) -> String {
+    match signer {
+        SignerRule::Key(file) => format!("key = {}", path(file)),
+        SignerRule::Identity(Identity { identity, issuer }) => {
+            format!("identity = {}, issuer = {}", quoted(identity), quoted(issuer))
+        }
+    }
+}
+
 fn attested(of: &Attested) -> Table {
     let mut members = vec![("predicate", quoted(&of.predicate))];
-    if !of.keys.is_empty() || !of.identities.is_empty() {
+    let verifiers = of
+        .verifiers
+        .iter()
+        .map(|one| format!("{{ id = {}, {} }}", quoted(&one.id), signs_for_it(&one.signer)));
+    members.extend((!of.verifiers.is_empty()).then(|| ("verifiers", array(verifiers))));
+    members.extend((!of.levels.is_empty()).then(|| ("levels", list(&of.levels))));
+    if !of.keys.is_empty() || !of.identities.is_empty() || !of.verifiers.is_empty() {
         members.push(("at-least", of.at_least.to_string()));
     }
     members.extend(files("keys", &of.keys));
@@ -215,6 +225,7 @@ keys = ["a.pub", "b.pub"]
 identities = [{ identity = "a@example.com", issuer = "https://i.example.com" }]
 trusted-root = "root.json"
 notation-policy = "trustpolicy.json"
+fresh = true
 predicate = "https://example.com/reviewed/v1"
 [scope.build]
 builders = [
@@ -233,6 +244,15 @@ fresh = true
 [[scope.evidence]]
 predicate = "vulns"
 fresh = true
+[[scope.evidence]]
+predicate = "vsa"
+verifiers = [
+    { id = "https://verify.example.com", key = "verifier.pub" },
+    { id = "https://other.example.com", identity = "x", issuer = "y" },
+]
+trusted-root = "root.json"
+at-least = 2
+levels = ["SLSA_BUILD_LEVEL_2", "ACME_REVIEWED"]
 [scope.scan]
 db = "x.db"
 fail-on = "high"

@@ -4,6 +4,7 @@
 //! Signers are counted by `image-evidence`, and a level is that of its configured pair; nothing here does either again.
 
 mod variables;
+mod verdicts;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -95,12 +96,11 @@ impl Scope {
     /// The files of all public keys that the scope names for signatures and attestations, each once.
     #[must_use]
     pub fn key_files(&self) -> Vec<&PathBuf> {
-        let built = self.build.iter().flat_map(|build| &build.builders);
-        let built = built.filter_map(|builder| match &builder.signer {
+        let spoken_for = self.spoken_for().filter_map(|signer| match signer {
             SignerRule::Key(file) => Some(file),
             SignerRule::Identity(_) => None,
         });
-        let all = self.signers.iter().flat_map(|signers| &signers.keys).chain(built);
+        let all = self.signers.iter().flat_map(|signers| &signers.keys).chain(spoken_for);
         let all: BTreeSet<_> = all.chain(self.evidence.iter().flat_map(|one| &one.keys)).collect();
         all.into_iter().collect()
     }
@@ -108,14 +108,19 @@ impl Scope {
     /// All keyless signers that the scope names, each once.
     #[must_use]
     pub fn keyless(&self) -> Vec<&Identity> {
-        let built = self.build.iter().flat_map(|build| &build.builders);
-        let built = built.filter_map(|builder| match &builder.signer {
+        let spoken_for = self.spoken_for().filter_map(|signer| match signer {
             SignerRule::Identity(identity) => Some(identity),
             SignerRule::Key(_) => None,
         });
-        let all = self.signers.iter().flat_map(|signers| &signers.identities).chain(built);
+        let all = self.signers.iter().flat_map(|signers| &signers.identities).chain(spoken_for);
         let all: BTreeSet<_> = all.chain(self.evidence.iter().flat_map(|one| &one.identities)).collect();
         all.into_iter().collect()
+    }
+
+    /// Those who sign for builders and verifiers.
+    fn spoken_for(&self) -> impl Iterator<Item = &SignerRule> {
+        let builders = self.build.iter().flat_map(|build| &build.builders).map(|one| &one.signer);
+        builders.chain(self.evidence.iter().flat_map(|one| &one.verifiers).map(|one| &one.signer))
     }
 
     /// sigstore's trusted root, of which a scope names one.
@@ -146,7 +151,10 @@ pub fn weigh(member: Member, scope: &Scope, facts: &Facts, outside: &dyn Outside
         Member::Signers => scope.signers.as_ref().map_or_else(met, |demand| signers(demand, facts, outside)),
         Member::Build => scope.build.as_ref().map_or_else(met, |demand| build(demand, facts, outside)),
         Member::Evidence(which) => {
-            scope.evidence.get(which).map_or_else(met, |demand| attested(demand, facts, outside))
+            scope.evidence.get(which).map_or_else(met, |demand| match demand.verifiers.is_empty() {
+                true => attested(demand, facts, outside),
+                false => verdicts::weigh(demand, facts, outside),
+            })
         }
         Member::Scan => scope.scan.as_ref().map_or_else(met, |rules| scan(rules, facts, outside)),
         Member::Condition => condition(scope, facts, outside),
@@ -328,8 +336,11 @@ fn signers(demand: &Signers, facts: &Facts, outside: &dyn Outside) -> Result<Str
     let count = Demand { wanted: Wanted::of(wanted), signers: demand.at_least };
     each_part(facts, |pieces| {
         let counted = pieces.filter(|one| one.readable && one.predicate == wanted);
+        let counted = counted.filter(|one| one.fresh || !demand.fresh);
         let signers: Vec<_> = counted.flat_map(|one| allowed.among(&one.signers, facts)).collect();
-        let enough = count.count(&signers).map_err(|few| allowed.short(facts, few.to_string()))?;
+        let whose = if demand.fresh { ", named by the publisher's metadata" } else { "" };
+        let short = |few| allowed.short(facts, format!("{few}{whose}"));
+        let enough = count.count(&signers).map_err(short)?;
         Ok(format!("{} signed by {}", count.wanted, names(&enough)))
     })
 }

@@ -20,6 +20,7 @@ mod digest;
 pub mod http;
 pub mod images;
 pub mod registry;
+pub mod sigstore;
 pub mod simulator;
 pub mod surface;
 pub mod tree;

@@ -48,10 +48,12 @@ pub(crate) enum Client {
     // sigstore's, in Kubernetes.
     PolicyController,
     Kyverno,
+    // Docker's library, and what is built on it.
+    DockerAttest,
 }
 
 impl Client {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Hallmark,
         Self::Cosign2,
         Self::Cosign3,
@@ -59,6 +61,7 @@ impl Client {
         Self::Notation,
         Self::PolicyController,
         Self::Kyverno,
+        Self::DockerAttest,
     ];
 
     /// In JSON, and on the command line.
@@ -71,6 +74,7 @@ impl Client {
             Self::Notation => "notation",
             Self::PolicyController => "policy-controller",
             Self::Kyverno => "kyverno",
+            Self::DockerAttest => "docker-attest",
         }
     }
 
@@ -84,6 +88,7 @@ impl Client {
             Self::Notation => "notation",
             Self::PolicyController => "policy-controller",
             Self::Kyverno => "Kyverno",
+            Self::DockerAttest => "docker/attest",
         }
     }
 }

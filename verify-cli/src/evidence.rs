@@ -224,7 +224,14 @@ pub(crate) fn demanded(
     let verdict = match args.require_signers {
         Some(signers) => {
             let wanted = Wanted::of(args.predicate.as_deref().unwrap_or(COSIGN_SIGN));
-            evidence::demand(image, &Demand { wanted, signers }, subjects, &pieces, gaps)
+            // Rules may ask it of signers, and options nothing of verifiers.
+            let own = (args.fresh && !options.fresh).then(|| {
+                let mut own = pieces.clone();
+                evidence::only_fresh(&mut own);
+                own
+            });
+            let own = own.as_deref().unwrap_or(&pieces);
+            evidence::demand(image, &Demand { wanted, signers }, subjects, own, gaps)
         }
         None => Verdict::Trusted(image),
     };

@@ -260,7 +260,7 @@ fn demand(rules: &Rulebook, signers: &Signers) -> DemandArgs {
     DemandArgs {
         require_signers: Some(signers.at_least),
         predicate: signers.predicate.clone(),
-        fresh: false,
+        fresh: signers.fresh,
         verifiers: VerifierArgs::default(),
         signers: SignerArgs {
             keys: signers.keys.iter().map(beside).collect(),

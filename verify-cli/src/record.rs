@@ -13,7 +13,7 @@ use clap::Args;
 use image_evidence::{Claim, Predicate, Signer, Trust};
 use image_policy::{
     BuildFact, Chain, EVIDENCE_MAX, Evidence, FACTS_VERSION, FINDINGS_MAX, Facts, FindingFact, IdentityFact,
-    KeyFact, LookedFor, ScanFacts, SignerFact, SignerKind, Word,
+    KeyFact, LookedFor, ScanFacts, SignerFact, SignerKind, VerdictFact, Word,
 };
 use image_scan::{CoverageStatus, Report};
 use oci_image::{Digest, Reference};
@@ -280,6 +280,15 @@ fn piece(judged: &Judged) -> Option<Evidence> {
         }
         _ => None,
     };
+    let verdict = match &read {
+        Some(Predicate::Vsa(vsa)) => Some(VerdictFact {
+            verifier: vsa.verifier.clone(),
+            resource: vsa.resource.clone(),
+            passed: vsa.passed,
+            levels: vsa.levels.clone(),
+        }),
+        _ => None,
+    };
     Some(Evidence {
         predicate: judged.predicate_type().unwrap_or_default(),
         about: judged.found.subject.digest.to_string(),
@@ -288,6 +297,7 @@ fn piece(judged: &Judged) -> Option<Evidence> {
         readable,
         time: read.and_then(|read| read.time()).map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true)),
         build,
+        verdict,
     })
 }
 

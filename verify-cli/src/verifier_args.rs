@@ -4,15 +4,13 @@ use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use clap::{Args, ValueEnum};
+use image_evidence::SUMMARY_MAX_AGE;
 use url::Url;
 
 use crate::args::{ChainArgs, Format, parse_age};
 use crate::evidence_args::{DemandArgs, builder};
 use crate::gate_args::GateArgs;
 use crate::policy_args::PolicyArgs;
-
-/// How old a verdict may be where nobody says: a week, within which a pipeline is run again.
-const MAX_AGE: TimeDelta = TimeDelta::days(7);
 
 /// Whose verdicts are demanded, and which of them count.
 #[derive(Args, Debug, Default)]
@@ -31,7 +29,7 @@ pub(crate) struct VerifierArgs {
 
 impl VerifierArgs {
     pub(crate) fn max_age(&self) -> TimeDelta {
-        self.max_vsa_age.unwrap_or(MAX_AGE)
+        self.max_vsa_age.unwrap_or(SUMMARY_MAX_AGE)
     }
 }
 

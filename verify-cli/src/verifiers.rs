@@ -51,8 +51,9 @@ impl Verifiers {
             })?;
             trust.sigstore = Some(SigstoreRoot::from_json(&read(root)?).map_err(bad(root))?);
         }
-        let (max_age, level) = (args.max_age(), args.vsa_level.clone());
-        Ok(Some(Self { demand: SummaryDemand { verifiers, max_age, level }, trust }))
+        let levels = args.vsa_level.iter().cloned().collect();
+        let demand = SummaryDemand { verifiers, at_least: None, max_age: args.max_age(), levels };
+        Ok(Some(Self { demand, trust }))
     }
 
     /// Takes the summaries out of what was found, and weighs them.

@@ -232,6 +232,7 @@ fn everything_that_is_wrong_is_said_with_its_place() {
     };
     check(&story.scope(""), &["--strict"]).is(0, &["1 scopes, 0 mirrors, 0 warnings"]);
     let scope = |more: &str| format!("version = 1\n[[scope]]\nname = \"a\"\nmatch = [\"r.io/a\"]\n{more}");
+    let verdict = |more: &str| scope(&format!("[[scope.evidence]]\npredicate = \"vsa\"\n{more}"));
     for (text, place, words) in [
         ("version = 2", "1:11", "expected version 1, got 2"),
         ("version = 1\nscop = 1", "2:1", "unknown field `scop`"),
@@ -277,6 +278,52 @@ fn everything_that_is_wrong_is_said_with_its_place() {
             "a predicate type, or sbom, ",
         ),
         (&scope("[[scope.evidence]]\npredicate = \"sbom\""), "5:1", "keys, identities or fresh = true"),
+        (
+            &scope("[[scope.evidence]]\npredicate = \"vsa\"\nkeys = [\"a.pub\"]"),
+            "6:13",
+            "expected verifiers where verdicts are demanded",
+        ),
+        (
+            &scope("[[scope.evidence]]\npredicate = \"sbom\"\nverifiers = [{ id = \"a:b\", key = \"a\" }]"),
+            "6:13",
+            "expected predicate = \"vsa\" where verifiers are, got \"sbom\"",
+        ),
+        (
+            &verdict("verifiers = [{ id = \"ci\", key = \"a\" }]"),
+            "7:14",
+            "a verifier's id that is a URI, got \"ci\"",
+        ),
+        (&verdict("verifiers = [{ id = \"a:b\" }]"), "7:14", "key or identity with issuer, got none of them"),
+        (
+            &verdict("verifiers = [{ id = \"a:b\", identity = \"x\", issuer = \"y\" }]"),
+            "5:1",
+            "identities and trusted-root",
+        ),
+        (
+            &verdict("verifiers = [{ id = \"a:b\", key = \"a\" }]\nkeys = [\"b\"]"),
+            "5:1",
+            "expected verifiers alone",
+        ),
+        (
+            &verdict("verifiers = [{ id = \"a:b\", key = \"a\" }]\nat-least = 2"),
+            "5:1",
+            "at-least of at most 1",
+        ),
+        (
+            &verdict("verifiers = [{ id = \"a:b\", key = \"a\" }]\nlevels = [\"FAILED\"]"),
+            "8:11",
+            "expected a level that passes",
+        ),
+        (
+            &scope("[[scope.evidence]]\npredicate = \"sbom\"\nfresh = true\nlevels = [\"X\"]"),
+            "8:11",
+            "expected verifiers where levels are, got none",
+        ),
+        (
+            &verdict("verifiers = [{ id = \"a:b\", key = \"a\" }]\nmax-age = \"7\""),
+            "8:11",
+            "expected hours or days",
+        ),
         (&scope("condition = \"roel == 'x'\""), "5:14", "expected one of image, role"),
         (&scope("condition = \"image.tag == 'a' && scan.high == 0\""), "3:8", "expected a scan in the scope"),
         (&scope("condition = \"image.tag == 1\""), "5:24", "expected text, got a number"),

@@ -1,7 +1,11 @@
 from collections.abc import Sequence
+from typing import final
+
+__all__ = ["Session", "__version__", "verify_bytes"]
 
 __version__: str
 
+@final
 class Session:
     def __new__(cls, options: str, root: bytes) -> Session: ...
     def verify(self, reference: str) -> tuple[int, str]: ...

@@ -10,8 +10,9 @@ use verifier_lib::{Layers, Verdict};
 use crate::access::{Access, registry, source_failure};
 use crate::args::Format;
 use crate::commands::image::verify;
+use crate::doctor::attested::{self, Attested};
 use crate::doctor::containers_policy::ContainersPolicy;
-use crate::doctor::look::{Seen, Sight};
+use crate::doctor::look::{Seen, Sight, Wanted};
 use crate::doctor::model::{Answer, Row, Weighed, With, Word};
 use crate::doctor::{Key, Level, Question, Trusted, rows};
 use crate::doctor_args::{Client, DoctorArgs};
@@ -46,13 +47,25 @@ pub(crate) struct Report {
     answer: Answer,
     /// Each client by each key, in the order of clients and keys.
     clients: Vec<ClientReport>,
+    /// What is said of the image besides, of each type, and whether cosign takes it. It has no part in `answer`.
+    attestations: Vec<AttestationReport>,
+}
+
+/// What is said of the image in statements of one type.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct AttestationReport {
+    /// The predicate type.
+    predicate_type: String,
+    /// cosign 2 and 3 by each key: whether they take it as such a statement.
+    clients: Vec<ClientReport>,
 }
 
 /// One client, by one key.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ClientReport {
-    /// `hallmark`, `cosign2`, `cosign3`, `podman`, `notation`, `policy-controller` or `kyverno`.
+    /// `hallmark`, `cosign2`, `cosign3`, `podman`, `notation`, `policy-controller`, `kyverno` or `docker-attest`.
     client: &'static str,
     /// By what it would decide; nothing where nothing was given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,17 +122,22 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     };
     let platform = args.chain.platform.clone().unwrap_or_else(Platform::host);
     let subjects = Subjects::unverified(&source, selector, &platform).map_err(|why| source_failure(&why))?;
-    let seen = Seen::of(&source, &subjects);
     let now = args.chain.at.unwrap_or_else(Utc::now);
     let mut clients = if args.clients.is_empty() { Client::ALL.to_vec() } else { args.clients.clone() };
     clients.sort_unstable();
     clients.dedup();
+    let wanted = Wanted {
+        cosign: clients.iter().any(|one| matches!(one, Client::Cosign2 | Client::Cosign3)),
+        docker: clients.contains(&Client::DockerAttest),
+    };
+    let seen = Seen::of(&source, &subjects, wanted);
     let mut all = Vec::new();
     if clients.contains(&Client::Hallmark) {
         all.push(hallmark(args)?);
     }
-    all.extend(rows(&clients, &Question { reference, seen: &seen, now }, &trusted));
-    let report = Report::new(reference, &seen, &clients, &all);
+    let question = Question { reference, seen: &seen, platform: &platform, now };
+    all.extend(rows(&clients, &question, &trusted));
+    let report = Report::new(&question, &clients, &all, &attested::rows(&clients, &question, &trusted));
     match args.format {
         Format::Json => print_json(&report),
         Format::Text => report.print(),
@@ -223,7 +241,8 @@ fn answer(clients: &[Client], rows: &[Row]) -> Answer {
 }
 
 impl Report {
-    fn new(reference: &Reference, seen: &Seen, clients: &[Client], rows: &[Row]) -> Self {
+    fn new(question: &Question<'_>, clients: &[Client], rows: &[Row], attested: &[Attested]) -> Self {
+        let (reference, seen) = (question.reference, question.seen);
         let listed = match &seen.listing {
             Sight::There(listing) => Some(listing.place.name()),
             Sight::Absent | Sight::Unseen(_) => None,
@@ -236,6 +255,15 @@ impl Report {
             listed,
             answer: answer(clients, rows),
             clients: rows.iter().map(ClientReport::of).collect(),
+            attestations: attested
+                .chunk_by(|one, next| one.kind == next.kind)
+                .filter_map(|of_a_kind| {
+                    Some(AttestationReport {
+                        predicate_type: of_a_kind.first()?.kind.clone(),
+                        clients: of_a_kind.iter().map(|one| ClientReport::of(&one.row)).collect(),
+                    })
+                })
+                .collect(),
         }
     }
 
@@ -247,30 +275,41 @@ impl Report {
             out!("  an index, of which this platform gets {}", short_digests(part));
         }
         out!("");
-        let name = |row: &ClientReport| row.name().to_owned();
-        let clients = self.clients.iter().map(|row| name(row).chars().count()).max().unwrap_or_default();
-        let with = self.clients.iter().map(|row| row.shown_with().chars().count()).max().unwrap_or_default();
-        let mut before = "";
-        for row in &self.clients {
-            // A client's name stands once, before its keys.
-            let shown = if row.client == before { String::new() } else { name(row) };
-            before = row.client;
-            let by = row.shown_with();
-            let line = format!("{shown:clients$}  {by:with$}");
-            out!("{line}  {}  {}", row.mark(style), row.first());
-            let indent = " ".repeat(clients.saturating_add(with).saturating_add(8));
-            for reason in row.reasons.iter().skip(1) {
-                out!("{indent} {}", in_a_line(&short_digests(&reason.detail)));
-            }
-            if let Some(way_out) = &row.way_out {
-                out!("{indent} {}", style.faint(&format!("-> {}", in_a_line(way_out))));
-            }
+        table(&self.clients, style);
+        for said in &self.attestations {
+            let kind = style.strong(&shown(&in_a_line(&said.predicate_type)));
+            out!("\nattested {kind}, as `cosign verify-attestation` takes it\n");
+            table(&said.clients, style);
         }
-        let commands = self.clients.iter().filter(|row| row.answer == Answer::Accepts);
+        let attested = self.attestations.iter().flat_map(|said| &said.clients);
+        let commands = self.clients.iter().chain(attested).filter(|row| row.answer == Answer::Accepts);
         let commands: Vec<_> = commands.filter_map(|row| row.command.as_deref()).map(line).collect();
         if !commands.is_empty() {
             out!("\nas those who take it are asked");
             commands.iter().for_each(|command| out!("  {}", in_a_line(command)));
+        }
+    }
+}
+
+/// A line for each client and key, and more where it doesn't take what it is asked about.
+fn table(rows: &[ClientReport], style: Style) {
+    let name = |row: &ClientReport| row.name().to_owned();
+    let clients = rows.iter().map(|row| name(row).chars().count()).max().unwrap_or_default();
+    let with = rows.iter().map(|row| row.shown_with().chars().count()).max().unwrap_or_default();
+    let mut before = "";
+    for row in rows {
+        // A client's name stands once, before its keys.
+        let shown = if row.client == before { String::new() } else { name(row) };
+        before = row.client;
+        let by = row.shown_with();
+        let line = format!("{shown:clients$}  {by:with$}");
+        out!("{line}  {}  {}", row.mark(style), row.first());
+        let indent = " ".repeat(clients.saturating_add(with).saturating_add(8));
+        for reason in row.reasons.iter().skip(1) {
+            out!("{indent} {}", in_a_line(&short_digests(&reason.detail)));
+        }
+        if let Some(way_out) = &row.way_out {
+            out!("{indent} {}", style.faint(&format!("-> {}", in_a_line(way_out))));
         }
     }
 }

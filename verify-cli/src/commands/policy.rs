@@ -7,7 +7,7 @@ mod simulate;
 use std::path::Path;
 
 use chrono::Utc;
-use image_policy::{Choice, Policy, RootOfTrust, Scope, SignerRule};
+use image_policy::{Attested, Choice, Policy, RootOfTrust, Scope, SignerRule};
 use oci_image::Reference;
 use serde::{Deserialize, Serialize};
 
@@ -135,15 +135,12 @@ fn demands(scope: &Scope) -> Vec<String> {
         let notation = signers.notation_policy.iter().map(|file| format!("notation's {}", file.display()));
         let whose: Vec<String> = keys.chain(identities).chain(notation).collect();
         let what = signers.predicate.as_deref().unwrap_or("the image itself");
-        lines.push(format!("{} of these signed {what}: {}", signers.at_least, whose.join(", ")));
+        let fresh = if signers.fresh { ", named by the publisher's metadata today" } else { "" };
+        lines.push(format!("{} of these signed {what}{fresh}: {}", signers.at_least, whose.join(", ")));
     }
     if let Some(build) = &scope.build {
         let pairs = build.builders.iter().map(|one| {
-            let signer = match &one.signer {
-                SignerRule::Key(file) => file.display().to_string(),
-                SignerRule::Identity(one) => format!("{} by {}", one.identity, one.issuer),
-            };
-            format!("{} signed by {signer} (SLSA build level {})", one.id, one.level)
+            format!("{} signed by {} (SLSA build level {})", one.id, signs_for_it(&one.signer), one.level)
         });
         lines.push(format!("built by {}", pairs.collect::<Vec<_>>().join(" or ")));
         if !build.sources.is_empty() {
@@ -160,9 +157,10 @@ fn demands(scope: &Scope) -> Vec<String> {
         let keys = one.keys.iter().map(|key| key.display().to_string());
         let identities = one.identities.iter().map(|one| format!("{} by {}", one.identity, one.issuer));
         let whose: Vec<String> = keys.chain(identities).collect();
-        let by = match whose.is_empty() {
-            true => String::new(),
-            false => format!(" signed by {} of {}", one.at_least, whose.join(", ")),
+        let by = match (whose.is_empty(), one.verifiers.is_empty()) {
+            (false, _) => format!(" signed by {} of {}", one.at_least, whose.join(", ")),
+            (true, true) => String::new(),
+            (true, false) => verdicts(one),
         };
         let fresh = if one.fresh { ", named by the publisher's metadata today" } else { "" };
         let hours = one.max_age.and_then(|age| age.checked_div(3600));
@@ -206,6 +204,24 @@ fn demands(scope: &Scope) -> Vec<String> {
         lines.push(format!("a condition: {condition}"));
     }
     lines
+}
+
+fn signs_for_it(signer: &SignerRule) -> String {
+    match signer {
+        SignerRule::Key(file) => file.display().to_string(),
+        SignerRule::Identity(one) => format!("{} by {}", one.identity, one.issuer),
+    }
+}
+
+/// Whose verdicts are demanded, and what they must have found.
+fn verdicts(of: &Attested) -> String {
+    let whose = of.verifiers.iter().map(|one| format!("{} signed by {}", one.id, signs_for_it(&one.signer)));
+    let whose = whose.collect::<Vec<_>>().join(", ");
+    let found = match of.levels.as_slice() {
+        [] => String::new(),
+        levels => format!(", who found {}", levels.join(" and ")),
+    };
+    format!(" that it passed, by {} of {whose}{found}", of.at_least)
 }
 
 #[derive(Deserialize)]

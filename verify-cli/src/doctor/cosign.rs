@@ -20,7 +20,7 @@ use crate::commands::config::{cosign_by_identity, cosign_by_key};
 use crate::doctor_args::Client;
 
 /// Whose signature is wanted.
-enum Signer<'a> {
+pub(super) enum Signer<'a> {
     Key(&'a Key),
     /// A keyless one, by this identity.
     Identity(&'a image_evidence::Identity, &'a Trust),
@@ -28,13 +28,18 @@ enum Signer<'a> {
 }
 
 pub(super) fn rows(client: Client, question: &Question<'_>, trusted: &Trusted) -> Vec<Row> {
+    signers(trusted).iter().map(|signer| row(client, question, signer, trusted)).collect()
+}
+
+/// Each whom the client could be told to trust, or nobody.
+pub(super) fn signers(trusted: &Trusted) -> Vec<Signer<'_>> {
     let keys = trusted.keys.iter().map(Signer::Key);
     let identities = trusted.identities.iter().map(|(identity, trust)| Signer::Identity(identity, trust));
     let mut signers: Vec<_> = keys.chain(identities).collect();
     if signers.is_empty() {
         signers.push(Signer::Nobody);
     }
-    signers.iter().map(|signer| row(client, question, signer, trusted)).collect()
+    signers
 }
 
 fn row(client: Client, question: &Question<'_>, signer: &Signer<'_>, trusted: &Trusted) -> Row {
@@ -51,7 +56,7 @@ fn row(client: Client, question: &Question<'_>, signer: &Signer<'_>, trusted: &T
     Row { client, with: with(signer), weighed, command, way_out }
 }
 
-fn with(signer: &Signer<'_>) -> Option<With> {
+pub(super) fn with(signer: &Signer<'_>) -> Option<With> {
     match signer {
         Signer::Key(key) => Some(With::key(key)),
         Signer::Identity(identity, _) => Some(With { kind: "identity", name: identity.subject.clone() }),
@@ -60,7 +65,7 @@ fn with(signer: &Signer<'_>) -> Option<With> {
 }
 
 /// The words by which cosign is asked.
-fn command(
+pub(super) fn command(
     client: Client,
     question: &Question<'_>,
     signer: &Signer<'_>,
@@ -94,7 +99,7 @@ fn under_tag(question: &Question<'_>, signer: &Signer<'_>) -> Weighed {
 }
 
 /// What is too much to be looked at may hold a good one.
-fn left(holder: &Holder) -> Option<Result<Option<String>, Why>> {
+pub(super) fn left(holder: &Holder) -> Option<Result<Option<String>, Why>> {
     let detail = format!("{} more signatures are there, which weren't looked at", holder.left);
     (holder.left > 0).then(|| Err(Why::new(Word::Unchecked, detail)))
 }
@@ -152,7 +157,7 @@ fn simple_signature(
     }
 }
 
-fn nobody() -> Why {
+pub(super) fn nobody() -> Why {
     Why::new(Word::NoTrust, "there are signatures, and nobody said whose count")
 }
 
@@ -192,7 +197,7 @@ fn cosign3(question: &Question<'_>, signer: &Signer<'_>) -> Weighed {
 }
 
 /// The bundles that cosign 3 would find, and what may have been one.
-fn bundles(listing: &Listing) -> (Vec<&Blob>, Vec<Why>) {
+pub(super) fn bundles(listing: &Listing) -> (Vec<&Blob>, Vec<Why>) {
     let (mut bundles, mut unread) = (Vec::new(), Vec::new());
     for (_, holder) in &listing.entries {
         let blob = match holder {
@@ -269,26 +274,36 @@ fn bundle_signature(
     signer: &Signer<'_>,
     blob: &Blob,
 ) -> Result<Option<String>, Why> {
-    let trust = match signer {
-        Signer::Nobody => return Err(nobody()),
-        Signer::Key(key) => &key.trust,
-        Signer::Identity(_, trust) => trust,
-    };
-    let bytes = bytes(blob)?;
-    let piece = Piece { form: Form::Bundle, bytes, annotations: &blob.descriptor.annotations };
-    let (image, repository) = (&question.seen.top, question.repository());
-    let verified =
-        piece.verify(&question.context(image, &repository), trust).map_err(|why| refused(signer, &why))?;
-    if let Signer::Key(key) = signer {
-        expect_readable(key, bytes)?;
-    }
-    Ok(match verified.claim {
+    Ok(match claim(question, signer, Form::Bundle, blob)? {
         Claim::Approval => None,
         Claim::Statement(statement) => Some(format!(
             "it is a statement of type {} and no signature of the image, which is all the same to cosign",
             statement.predicate_type
         )),
     })
+}
+
+/// What this signer claims of the image in a bundle or an envelope.
+pub(super) fn claim(
+    question: &Question<'_>,
+    signer: &Signer<'_>,
+    form: Form,
+    blob: &Blob,
+) -> Result<Claim, Why> {
+    let trust = match signer {
+        Signer::Nobody => return Err(nobody()),
+        Signer::Key(key) => &key.trust,
+        Signer::Identity(_, trust) => trust,
+    };
+    let bytes = bytes(blob)?;
+    let piece = Piece { form, bytes, annotations: &blob.descriptor.annotations };
+    let (image, repository) = (&question.seen.top, question.repository());
+    let verified =
+        piece.verify(&question.context(image, &repository), trust).map_err(|why| refused(signer, &why))?;
+    if let Signer::Key(key) = signer {
+        expect_readable(key, form, bytes)?;
+    }
+    Ok(verified.claim)
 }
 
 /// Who needs other trust than was given is another signer than the one that is asked for.
@@ -308,16 +323,19 @@ fn refused(signer: &Signer<'_>, refusal: &Refusal) -> Why {
 
 /// That a bundle which this key signed is signed as cosign reads it: with SHA-256, of which a signature over P-384 may
 /// have another; and without a `keyid`, since it gives the key that it is told no name.
-fn expect_readable(key: &Key, bytes: &[u8]) -> Result<(), Why> {
-    let bundle = serde_json::from_slice::<image_signatures::Bundle>(bytes);
-    let bundle = bundle.map_err(|why| Why::new(Word::Malformed, why.to_string()))?;
+fn expect_readable(key: &Key, form: Form, bytes: &[u8]) -> Result<(), Why> {
+    let envelope = match form {
+        Form::Envelope => serde_json::from_slice::<image_signatures::Dsse>(bytes),
+        _ => serde_json::from_slice::<image_signatures::Bundle>(bytes).map(|bundle| bundle.dsse_envelope),
+    };
+    let envelope = envelope.map_err(|why| Why::new(Word::Malformed, why.to_string()))?;
     let decoded = |text: &str| STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).unwrap_or_default();
-    let envelope = &bundle.dsse_envelope;
     let message = image_signatures::pae(&envelope.payload_type, &decoded(&envelope.payload));
     if !envelope.signatures.iter().any(|one| key.has_signed(&message, &decoded(&one.sig))) {
         return Err(Why::new(Word::KeyKind, "expected a signature with SHA-256, got one with SHA-384"));
     }
-    match envelope.signatures.iter().find(|one| !one.keyid.is_empty()) {
+    let named = envelope.signatures.iter().find(|one| !one.keyid.is_empty());
+    match named.filter(|_| form == Form::Bundle) {
         None => Ok(()),
         Some(named) => {
             let detail = format!(

@@ -73,16 +73,49 @@ pub(crate) struct Seen {
     /// What is under the tag `sha256-HEX.sig` of each of them.
     tags: BTreeMap<Digest, Sight<Holder>>,
     pub(crate) listing: Sight<Listing>,
+    /// What is under the tag `sha256-HEX.att` of what the name leads to.
+    pub(crate) attestations: Sight<Holder>,
+    pub(crate) docker: Docker,
+}
+
+/// What docker/attest looks at; nothing where it isn't asked about.
+#[derive(Debug)]
+pub(crate) struct Docker {
+    /// The manifest of attestations that the index lists beside the image.
+    pub(crate) attached: Sight<Holder>,
+    /// What refers to the image of one platform, with its envelopes.
+    pub(crate) referring: Sight<Listing>,
+}
+
+/// Which envelopes are looked at, besides signatures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Those of cosign.
+    pub(crate) cosign: bool,
+    /// Those of docker/attest.
+    pub(crate) docker: bool,
 }
 
 impl Seen {
-    pub(crate) fn of(source: &dyn EvidenceSource, subjects: &Subjects) -> Self {
-        let mut look = Look { source, bytes: BYTES_MAX, until: Instant::now().checked_add(TIME_MAX) };
+    pub(crate) fn of(source: &dyn EvidenceSource, subjects: &Subjects, wanted: Wanted) -> Self {
+        let until = Instant::now().checked_add(TIME_MAX);
+        let mut look = Look { source, bytes: BYTES_MAX, until, envelopes: false };
         let (top, part) = (subjects.top().clone(), subjects.parts().first().cloned());
         let each = std::iter::once(&top).chain(&part);
-        let tags = each.map(|image| (image.digest, look.tag(image.digest))).collect();
+        let tags = each.map(|image| (image.digest, look.tag(image.digest, "sig"))).collect();
         let listing = look.listing(top.digest);
-        Self { top, part, tags, listing }
+        // Of each reader as much is read, so that what lies there for one takes no room from another.
+        let mut look = Look { bytes: BYTES_MAX, envelopes: true, ..look };
+        let attestations = if wanted.cosign { look.tag(top.digest, "att") } else { Sight::Absent };
+        look.bytes = BYTES_MAX;
+        let docker = match wanted.docker {
+            true => Docker {
+                attached: part.as_ref().map_or(Sight::Absent, |part| look.attached(&top, part)),
+                referring: look.listing(part.as_ref().unwrap_or(&top).digest),
+            },
+            false => Docker { attached: Sight::Absent, referring: Sight::Absent },
+        };
+        Self { top, part, tags, listing, attestations, docker }
     }
 
     /// What is under the tag for signatures of this image.
@@ -117,6 +150,8 @@ struct Look<'a> {
     /// How many more bytes are read.
     bytes: u64,
     until: Option<Instant>,
+    /// Whether envelopes are read too.
+    envelopes: bool,
 }
 
 impl Look<'_> {
@@ -130,11 +165,11 @@ impl Look<'_> {
         }
     }
 
-    fn tag(&mut self, image: Digest) -> Sight<Holder> {
+    fn tag(&mut self, image: Digest, end: &str) -> Sight<Holder> {
         if let Err(why) = self.expect_time() {
             return Sight::Unseen(why);
         }
-        let fetched = match self.source.manifest(Selector::Tag(&format!("sha256-{}.sig", image.hex()))) {
+        let fetched = match self.source.manifest(Selector::Tag(&format!("sha256-{}.{end}", image.hex()))) {
             Ok(fetched) => fetched,
             Err(SourceError::NotFound { .. }) => return Sight::Absent,
             Err(why) => return Sight::Unseen(Trouble::from(&why)),
@@ -159,6 +194,38 @@ impl Look<'_> {
             (entry, holder)
         });
         Sight::There(Listing { place, entries: entries.collect(), left })
+    }
+
+    /// The first manifest of attestations of this image that the index lists (BuildKit, "Attestation storage").
+    fn attached(&mut self, top: &Descriptor, image: &Descriptor) -> Sight<Holder> {
+        let unusable = |why: String| Sight::Unseen(Trouble { why, unreachable: false });
+        if let Err(why) = self.expect_time() {
+            return Sight::Unseen(why);
+        }
+        let fetched = match self.source.manifest(Selector::Digest(top.digest)) {
+            Ok(fetched) => fetched,
+            Err(why) => return Sight::Unseen(Trouble::from(&why)),
+        };
+        let got = Digest::of(&fetched.bytes);
+        if got != top.digest {
+            return unusable(format!("expected {}, got {got}", top.digest));
+        }
+        let index = match Manifest::parse(&fetched.bytes, Some(&top.media_type)) {
+            Ok(Manifest::Index(index)) => index,
+            Ok(Manifest::Image(_)) => return Sight::Absent,
+            Err(why) => return unusable(why.to_string()),
+        };
+        let (wanted, text) =
+            (image.digest.to_string(), |one: &Descriptor, name: &str| one.annotations.get(name).cloned());
+        let entry = index.manifests.into_iter().find(|one| {
+            text(one, "vnd.docker.reference.type").as_deref() == Some("attestation-manifest")
+                && text(one, "vnd.docker.reference.digest").as_ref() == Some(&wanted)
+        });
+        let Some(entry) = entry else { return Sight::Absent };
+        match self.referrer(&entry) {
+            Ok(holder) => Sight::There(holder),
+            Err(why) => Sight::Unseen(why),
+        }
     }
 
     fn referrer(&mut self, entry: &Descriptor) -> Result<Holder, Trouble> {
@@ -195,6 +262,7 @@ impl Look<'_> {
         let most = match Form::of(&blob.media_type) {
             Some(Form::SimpleSigning | Form::NotationJws | Form::NotationCose) => limits::SIGNATURE_MAX,
             Some(Form::Bundle) => limits::ATTESTATION_MAX.saturating_mul(2),
+            Some(Form::Envelope) if self.envelopes => limits::ATTESTATION_MAX.saturating_mul(2),
             Some(Form::Envelope | Form::Statement) | None => return Ok(None),
         };
         self.expect_time()?;

@@ -5,8 +5,10 @@
 //! (`tests/clients`). Signatures are verified by the libraries that verify them elsewhere. Nothing here makes an image
 //! trusted: that is for `verify image`.
 
+pub(crate) mod attested;
 pub(crate) mod containers_policy;
 mod cosign;
+mod docker;
 mod key;
 pub(crate) mod look;
 pub(crate) mod model;
@@ -18,7 +20,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use image_evidence::{Context, Identity, Refusal, Trust};
-use oci_image::{Descriptor, Reference};
+use oci_image::{Descriptor, Platform, Reference};
 
 use self::containers_policy::ContainersPolicy;
 pub(crate) use self::key::Key;
@@ -41,6 +43,8 @@ pub(crate) struct Trusted {
 pub(crate) struct Question<'a> {
     pub(crate) reference: &'a Reference,
     pub(crate) seen: &'a Seen,
+    /// Of an index, the platform whose image is asked about.
+    pub(crate) platform: &'a Platform,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -57,6 +61,7 @@ pub(crate) fn rows(clients: &[Client], question: &Question<'_>, trusted: &Truste
             }
             Client::Podman => podman::rows(question, trusted),
             Client::Notation => notation::rows(question, trusted),
+            Client::DockerAttest => docker::rows(question, trusted),
         });
     }
     rows

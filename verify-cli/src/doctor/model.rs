@@ -50,6 +50,8 @@ pub(crate) enum Word {
     Hidden,
     /// The image is signed, in a form or place where the client doesn't look.
     OtherForm,
+    /// It is said of something else: another type of statement.
+    OtherType,
     /// Nobody signed it.
     Unsigned,
     /// The client's own policy refuses it, or can't be used.
@@ -80,6 +82,7 @@ impl Word {
             Self::Shadowed => "shadowed",
             Self::Hidden => "hidden",
             Self::OtherForm => "other-form",
+            Self::OtherType => "other-type",
             Self::Unsigned => "unsigned",
             Self::Policy => "policy",
             Self::Malformed => "malformed",
@@ -97,7 +100,9 @@ impl Word {
             Self::Tampered | Self::KeyKind | Self::Log => Failing::BadSignature,
             Self::OtherKey | Self::OtherSigner => Failing::OtherSigner,
             Self::Certificate => Failing::Expired,
-            Self::Shadowed | Self::Hidden | Self::OtherForm | Self::Unsigned => Failing::Missing,
+            Self::Shadowed | Self::Hidden | Self::OtherForm | Self::OtherType | Self::Unsigned => {
+                Failing::Missing
+            }
             Self::Policy | Self::Chain | Self::NoTrust => Failing::Denied,
             Self::Malformed => Failing::Unusable,
             Self::Unchecked => Failing::Unchecked,

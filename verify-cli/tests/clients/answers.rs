@@ -64,6 +64,8 @@ notation           -      no   expected a signature of notation that refers to t
                                -> have it signed in this form: `signer publish --for notation --for-key NAME --certificate chain.pem`
 policy-controller  a.pub  yes  no log knows of it, so that it must be told to ask none
 Kyverno            a.pub  yes  no log knows of it, so that it must be told to ask none
+docker/attest      a.pub  no   expected an attestation in an envelope of docker/attest; it is signed as simple signing, under the tag for signatures
+                               -> have what BuildKit attests signed by docker/attest, with an ECDSA key
 
 as those who take it are asked
   cosign verify --key a.pub --insecure-ignore-tlog=true HOST/acme/web:1

@@ -9,13 +9,14 @@ use std::process::{Command, Output, Stdio};
 use image_signatures::{BUNDLE, Format, NOTATION};
 use serde_json::{Value, json};
 
+use crate::keyless;
 use crate::stage::{COSIGN_SIGN, Kind, Stage, reader};
 
 const IDENTITY: &str = "x509.subject: C=DE, ST=Here, O=Acme, CN=Acme releases";
-const SPDX: &str = "https://spdx.dev/Document";
+pub(crate) const SPDX: &str = "https://spdx.dev/Document";
 
 /// The programs of others.
-struct Programs {
+pub(crate) struct Programs {
     cosign2: PathBuf,
     cosign3: PathBuf,
     notation: PathBuf,
@@ -36,23 +37,23 @@ impl Programs {
 }
 
 /// What is asked of one image.
-struct Case {
+pub(crate) struct Case {
     story: &'static str,
     /// The words after `verify doctor`, the reference first.
     words: Vec<String>,
     /// Clients of which it can't be told.
-    unsure: &'static [&'static str],
+    pub(crate) unsure: &'static [&'static str],
     /// Whether podman itself is asked too: it reads what skopeo reads, and takes its time.
     podman: bool,
 }
 
-struct Matrix<'a> {
-    stage: &'a Stage,
+pub(crate) struct Matrix<'a> {
+    pub(crate) stage: &'a Stage,
     cases: Vec<Case>,
 }
 
 impl Matrix<'_> {
-    fn ask(&mut self, story: &'static str, tag: &str, words: &[&str]) -> &mut Case {
+    pub(crate) fn ask(&mut self, story: &'static str, tag: &str, words: &[&str]) -> &mut Case {
         let words =
             std::iter::once(self.stage.reference(tag)).chain(words.iter().map(|word| (*word).to_owned()));
         self.cases.push(Case { story, words: words.collect(), unsure: &[], podman: false });
@@ -70,9 +71,12 @@ fn run(stage: &Stage, programs: &Programs, row: &Value) -> Option<Output> {
         command
     };
     Some(match row["client"].as_str().unwrap() {
-        "cosign2" => {
-            quiet(&programs.cosign2).args(&words[1..]).arg("--allow-http-registry=true").output().unwrap()
-        }
+        "cosign2" => quiet(&programs.cosign2)
+            .envs(keyless::private(stage, row))
+            .args(&words[1..])
+            .arg("--allow-http-registry=true")
+            .output()
+            .unwrap(),
         "cosign3" => {
             quiet(&programs.cosign3).args(&words[1..]).arg("--allow-http-registry=true").output().unwrap()
         }
@@ -156,7 +160,9 @@ fn differences(
     for case in cases {
         let words: Vec<_> = case.words.iter().map(String::as_str).collect();
         let report = stage.doctor(&[&words[..], &["--platform", "linux/amd64"]].concat());
-        for row in report["clients"].as_array().unwrap() {
+        let attested = report["attestations"].as_array().unwrap().iter();
+        let attested = attested.flat_map(|said| said["clients"].as_array().unwrap());
+        for row in report["clients"].as_array().unwrap().iter().chain(attested) {
             let client = row["client"].as_str().unwrap();
             let Some(output) = run(stage, programs, row) else { continue };
             let does = output.status.success();
@@ -178,7 +184,8 @@ fn differences(
                 let count = &mut counts.entry(who.to_owned()).or_default()[usize::from(does)];
                 *count = count.saturating_add(1);
             };
-            compare(client, does, &said);
+            let attestation = row["command"][1] == "verify-attestation";
+            compare(&format!("{client}{}", if attestation { " attested" } else { "" }), does, &said);
             if client == "podman" && case.podman {
                 let output = pull(stage, programs, row);
                 compare("podman itself", output.status.success(), &String::from_utf8_lossy(&output.stderr));
@@ -188,7 +195,7 @@ fn differences(
     (differ, counts)
 }
 
-fn expect_same(kind: Kind, fill: impl Fn(&mut Matrix<'_>), expected: &[(&str, usize, usize)]) {
+pub(crate) fn expect_same(kind: Kind, fill: impl Fn(&mut Matrix<'_>), expected: &[(&str, usize, usize)]) {
     let (Some(programs), Some(stage)) = (Programs::find(), Stage::new(kind)) else { return };
     let mut matrix = Matrix { stage: &stage, cases: Vec::new() };
     fill(&mut matrix);

@@ -4,5 +4,8 @@
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 mod answers;
+mod attested;
 mod beside_them;
+mod docker_attest;
+mod keyless;
 mod stage;

@@ -68,7 +68,7 @@ pub struct Stage {
     pub host: String,
     pub dir: tempfile::TempDir,
     pub registry: Registry,
-    name: ImageName,
+    pub name: ImageName,
 }
 
 impl Stage {
@@ -292,6 +292,12 @@ impl Stage {
 
     /// Puts one layer under the tag for signatures of the image, whatever it is.
     pub fn put_simple(&self, image: Digest, payload: &[u8], signature: &[u8]) {
+        let annotations = json!({ "dev.cosignproject.cosign/signature": STANDARD.encode(signature) });
+        self.put_annotated(image, payload, &annotations);
+    }
+
+    /// The same with these annotations.
+    pub fn put_annotated(&self, image: Digest, payload: &[u8], annotations: &Value) {
         let layer = self.registry.push_blob(payload).unwrap();
         let config = self.registry.push_blob(b"{}").unwrap();
         let manifest = json!({
@@ -299,7 +305,7 @@ impl Stage {
             "config": { "mediaType": media::OCI_CONFIG, "digest": config, "size": 2 },
             "layers": [{
                 "mediaType": SIMPLE_SIGNING, "digest": layer, "size": payload.len(),
-                "annotations": { "dev.cosignproject.cosign/signature": STANDARD.encode(signature) },
+                "annotations": annotations,
             }],
         })
         .to_string();

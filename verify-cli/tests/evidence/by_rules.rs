@@ -10,7 +10,7 @@ const BUILDER: &str = "https://ci.example.com";
 
 impl Story {
     /// Writes a scope that trusts our repository, and more of it.
-    fn rules(&self, more: &str) {
+    pub(crate) fn rules(&self, more: &str) {
         let name = self.endpoints.name.rsplit_once(':').unwrap().0;
         let text = format!(
             "version = 1\n[[scope]]\nname = \"acme\"\nmatch = [{name:?}]\n\
@@ -21,7 +21,7 @@ impl Story {
     }
 
     /// A verb on the image, by these rules.
-    fn by(&self, verb: &str, rules: &str, more: &[&str]) -> Run {
+    pub(crate) fn by(&self, verb: &str, rules: &str, more: &[&str]) -> Run {
         self.rules(rules);
         let image = format!("{}/{}:1.4", self.fake.host(), super::REPO);
         let at = self.endpoints.now.to_rfc3339();
@@ -32,7 +32,7 @@ impl Story {
     }
 
     #[track_caller]
-    fn is(&self, rules: &str, code: i32, words: &str) {
+    pub(crate) fn is(&self, rules: &str, code: i32, words: &str) {
         let run = self.by("image", rules, &["--explain"]);
         let all = format!("{}{}", run.stdout, run.stderr);
         assert_eq!(run.code, code, "{rules}\n{all}");

@@ -5,7 +5,12 @@
 
 mod buildkit;
 mod by_rules;
+<<<<<<< HEAD
 mod packed;
+=======
+mod by_verifiers;
+mod keyless;
+>>>>>>> w-doctor
 mod registries;
 mod verdicts;
 

@@ -7,12 +7,12 @@ use test_repos::registry::{Fault, Place};
 
 use crate::{SPDX, Story, bundle, outcomes, pair, statement};
 
-const VSA: &str = "https://slsa.dev/verification_summary/v1";
+pub(crate) const VSA: &str = "https://slsa.dev/verification_summary/v1";
 const SVR: &str = "https://in-toto.io/attestation/svr/v0.1";
-const ID: &str = "https://verify.example.com/prod";
+pub(crate) const ID: &str = "https://verify.example.com/prod";
 
 /// A summary of an image by the name that the story's repository trusts, some hours before the time it is weighed at.
-fn summary(story: &Story, hours: i64, changed: &Value) -> Value {
+pub(crate) fn summary(story: &Story, hours: i64, changed: &Value) -> Value {
     let at = story.endpoints.now.checked_sub_signed(chrono::TimeDelta::hours(hours)).unwrap();
     let mut predicate = json!({
         "verifier": { "id": ID }, "timeVerified": at.to_rfc3339(), "resourceUri": story.endpoints.name,
@@ -26,7 +26,7 @@ fn summary(story: &Story, hours: i64, changed: &Value) -> Value {
 }
 
 impl Story {
-    fn summarise(&self, image: &Descriptor, key: &str, hours: i64, changed: &Value) {
+    pub(crate) fn summarise(&self, image: &Descriptor, key: &str, hours: i64, changed: &Value) {
         let statement = statement(image, VSA, &summary(self, hours, changed));
         self.attach(image, BUNDLE, &bundle(key, &statement));
     }
