@@ -22,6 +22,7 @@ pub mod image;
 pub mod key;
 pub mod layer;
 pub mod name;
+pub mod pack;
 pub mod pattern;
 pub mod policy;
 pub mod receipt;
@@ -42,10 +43,11 @@ pub mod workflow;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All targets.
-pub const TARGETS: [Target; 26] = [
+pub const TARGETS: [Target; 27] = [
     ("advisories", advisories::run),
     ("catalog", catalog::run),
     ("layer", layer::run),
+    ("pack", pack::run),
     ("vex", vex::run),
     ("engine", engine::run),
     ("canonical", canonical::run),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek as _, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,12 +31,17 @@ struct Inner {
 /// Where the bytes of the parts are, in the order of the index.
 enum Bodies {
     /// In the archive: where each begins.
-    File {
-        file: Arc<Mutex<File>>,
+    Archive {
+        archive: Arc<Mutex<dyn Seekable>>,
         starts: Vec<u64>,
     },
     Memory(Vec<Arc<[u8]>>),
 }
+
+/// A file, or as good as one.
+trait Seekable: Read + Seek + Send {}
+
+impl<R: Read + Seek + Send> Seekable for R {}
 
 impl fmt::Debug for Pack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,9 +63,22 @@ impl Pack {
             let got = "something else".to_owned();
             return Err(PackError::part(&path.display().to_string(), "a file", got));
         }
-        let mut file = File::open(path).map_err(&failed)?;
-        let (index, starts) = read(&mut file, metadata.len(), path)?;
-        let bodies = Bodies::File { file: Arc::new(Mutex::new(file)), starts };
+        let file = File::open(path).map_err(&failed)?;
+        Self::of_archive(file, metadata.len(), path)
+    }
+
+    /// As [`Self::open`], of a pack that is in memory: of any bytes. `name` is what it is called in reports.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, PackError> {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        Self::of_archive(Cursor::new(bytes), length, Path::new(name))
+    }
+
+    fn of_archive(mut archive: impl Seekable + 'static, length: u64, path: &Path) -> Result<Self, PackError> {
+        let (index, starts) = read(&mut archive, length, path)?;
+        let bodies = Bodies::Archive { archive: Arc::new(Mutex::new(archive)), starts };
         let name = format!("pack {}", path.display());
         Self { inner: Arc::new(Inner { name, index, bodies }) }.with_layout()
     }
@@ -190,8 +208,8 @@ impl Pack {
         let at = parts.binary_search_by(|part| part.name.as_str().cmp(name)).ok()?;
         let part = parts.get(at)?;
         let reader: Box<dyn Read + Send> = match &self.inner.bodies {
-            Bodies::File { file, starts } => {
-                Box::new(Slice { file: Arc::clone(file), at: *starts.get(at)?, left: part.size })
+            Bodies::Archive { archive, starts } => {
+                Box::new(Slice { archive: Arc::clone(archive), at: *starts.get(at)?, left: part.size })
             }
             Bodies::Memory(bodies) => Box::new(Cursor::new(Arc::clone(bodies.get(at)?))),
         };
@@ -200,16 +218,16 @@ impl Pack {
 }
 
 /// The index, and where each part begins.
-fn read(file: &mut File, length: u64, path: &Path) -> Result<(PackIndex, Vec<u64>), PackError> {
+fn read(reader: &mut dyn Read, length: u64, path: &Path) -> Result<(PackIndex, Vec<u64>), PackError> {
     let failed = PackError::io(path);
-    let mut archive = Counted { file, at: 0, length };
+    let mut archive = Counted { reader, at: 0, length };
     let size = index_size(&archive.block(&failed)?)?;
     if size > limits::INDEX_BYTES || size > archive.left() {
         let expected = format!("at most {} bytes, and what the file has", limits::INDEX_BYTES);
         return Err(PackError::part(INDEX, expected, format!("{size} announced")));
     }
     let mut text = Vec::new();
-    (&mut *archive.file).take(size).read_to_end(&mut text).map_err(&failed)?;
+    (&mut *archive.reader).take(size).read_to_end(&mut text).map_err(&failed)?;
     archive.advance(size);
     archive.fill(size, INDEX, &failed)?;
     let index = PackIndex::from_bytes(&text)?;
@@ -227,7 +245,7 @@ fn read(file: &mut File, length: u64, path: &Path) -> Result<(PackIndex, Vec<u64
             return Err(PackError::part(&part.name, "its header", "another"));
         }
         starts.push(archive.at);
-        let mut body = (&mut *archive.file).take(part.size);
+        let mut body = (&mut *archive.reader).take(part.size);
         let hashed = Hashed::of(&mut body, part.size, &mut |_| Ok(())).map_err(&failed)?;
         if let Some(fault) = hashed.fault(part) {
             return Err(fault);
@@ -252,8 +270,8 @@ fn index_size(block: &[u8; 512]) -> Result<u64, PackError> {
     }
 }
 
-struct Counted<'f> {
-    file: &'f mut File,
+struct Counted<'r> {
+    reader: &'r mut dyn Read,
     at: u64,
     length: u64,
 }
@@ -269,7 +287,7 @@ impl Counted<'_> {
 
     fn block(&mut self, failed: &dyn Fn(io::Error) -> PackError) -> Result<[u8; 512], PackError> {
         let mut block = [0; 512];
-        match self.file.read_exact(&mut block) {
+        match self.reader.read_exact(&mut block) {
             Ok(()) => {
                 self.advance(BLOCK);
                 Ok(block)
@@ -290,7 +308,7 @@ impl Counted<'_> {
     ) -> Result<(), PackError> {
         let length = padding(size);
         let mut rest = Vec::new();
-        (&mut *self.file).take(length).read_to_end(&mut rest).map_err(failed)?;
+        (&mut *self.reader).take(length).read_to_end(&mut rest).map_err(failed)?;
         self.advance(length);
         match rest.iter().all(|byte| *byte == 0) && u64::try_from(rest.len()) == Ok(length) {
             true => Ok(()),
@@ -299,9 +317,9 @@ impl Counted<'_> {
     }
 }
 
-/// A part of a file that several read at once.
+/// A part of an archive that several read at once.
 struct Slice {
-    file: Arc<Mutex<File>>,
+    archive: Arc<Mutex<dyn Seekable>>,
     at: u64,
     left: u64,
 }
@@ -310,9 +328,9 @@ impl Read for Slice {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let Some(buffer) = buffer.get_mut(..most).filter(|buffer| !buffer.is_empty()) else { return Ok(0) };
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(self.at))?;
-        let read = file.read(buffer)?;
+        let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
+        archive.seek(SeekFrom::Start(self.at))?;
+        let read = archive.read(buffer)?;
         let bytes = u64::try_from(read).unwrap_or(u64::MAX);
         self.at = self.at.saturating_add(bytes);
         self.left = self.left.saturating_sub(bytes);

@@ -221,7 +221,9 @@ impl Packages {
         for (path, kept) in there {
             let packaged = match before.remove(&path) {
                 // Also what a layer has written again as it was.
-                Some(packaged) if packaged.kept.is_same(&kept) => Packaged { kept, ..packaged },
+                Some(packaged) if Arc::ptr_eq(&packaged.kept, &kept) || packaged.kept.is_same(&kept) => {
+                    Packaged { kept, ..packaged }
+                }
                 packaged => {
                     let since = packaged.map(|packaged| packaged.since).unwrap_or_default();
                     Packaged { since: read(walk, &path, &kept, &since, index), kept }

@@ -28,8 +28,17 @@ pub(crate) const DEPTH_MAX: usize = 512;
 /// How many symbolic links may be followed for one path (Linux follows 40, Go's `FollowSymlinkInScope` 255).
 pub(crate) const LINKS_FOLLOWED: usize = 255;
 
+/// What following links in the paths of an image may cost: for each part of a path its length so far, and 64 for
+/// looking it up. Five million files, each in another folder and ten deep, take as much; some seconds. A few links that
+/// lead to each other would make years of an image of megabytes.
+pub(crate) const FOLLOWED_MAX: u64 = 4_000_000_000;
+
 /// The most symbolic links and files that are kept in mind at once, some 200 bytes each.
 pub(crate) const NODES_MAX: usize = 1_000_000;
+
+/// The most bytes that their paths may have together, with those that links lead to: 250 for each. Of [`PATH_MAX`] they
+/// would be gigabytes.
+pub(crate) const NAMES_MAX: usize = 256 * 1024 * 1024;
 
 /// The largest extended header of an archive (Go's `archive/tar` refuses more, too).
 pub(crate) const EXTENDED_HEADER_MAX: u64 = 1024 * 1024;

@@ -8,6 +8,7 @@
 //! of a path are followed, within the root; a folder in an upper layer takes the place of a link, and an opaque
 //! folder hides what is at its real path, not what a link there led to.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -20,8 +21,17 @@ pub(crate) type Path = Vec<u8>;
 
 /// The kept part of the file system; `K` is what is kept of a file.
 pub(crate) struct Tree<K> {
-    nodes: BTreeMap<Path, Node<K>>,
+    /// What the layers below the current one left: whiteouts hide these, and none of the other, so that as many of them
+    /// as there are files take no longer than these files.
+    lower: BTreeMap<Path, Node<K>>,
+    /// What the current layer brought. No place is in both.
+    upper: BTreeMap<Path, Node<K>>,
+    layer: usize,
     links: usize,
+    /// The lengths of all places, and of where links lead.
+    names: usize,
+    /// What following links has cost, as [`limits::FOLLOWED_MAX`] counts it.
+    followed: Cell<u64>,
     /// The folder last asked for, and where it really is: neighbours in an archive share it.
     last: Option<(Path, Path)>,
 }
@@ -52,7 +62,15 @@ impl<K> Clone for What<K> {
 
 impl<K> Tree<K> {
     pub(crate) fn new() -> Self {
-        Self { nodes: BTreeMap::new(), links: 0, last: None }
+        Self {
+            lower: BTreeMap::new(),
+            upper: BTreeMap::new(),
+            layer: 0,
+            links: 0,
+            names: 0,
+            followed: Cell::new(0),
+            last: None,
+        }
     }
 
     /// Where an entry really goes: the links in its folders are followed, it itself isn't.
@@ -74,11 +92,15 @@ impl<K> Tree<K> {
     /// The file at a path, all links followed.
     pub(crate) fn file(&self, path: &[u8]) -> Option<(&Path, &Node<K>)> {
         let real = self.follow(path).ok()?;
-        self.nodes.get_key_value(&real).filter(|(_, node)| matches!(node.what, What::File(_)))
+        let there = self.upper.get_key_value(&real).or_else(|| self.lower.get_key_value(&real));
+        there.filter(|(_, node)| matches!(node.what, What::File(_)))
     }
 
     /// Like [`Tree::place`], for many paths of a tree that doesn't change any more.
     pub(crate) fn real_place(&self, path: &[u8]) -> Result<Path, ArchiveError> {
+        if self.followed() > limits::FOLLOWED_MAX {
+            return Err(ArchiveError::Links);
+        }
         let (dir, name) = split(path);
         let mut place = if self.links == 0 { dir.to_vec() } else { self.follow(dir)? };
         if !place.is_empty() {
@@ -90,35 +112,56 @@ impl<K> Tree<K> {
 
     /// What is at a place, links not followed.
     pub(crate) fn at(&self, place: &[u8]) -> Option<&Node<K>> {
-        self.nodes.get(place)
+        self.upper.get(place).or_else(|| self.lower.get(place))
     }
 
-    /// Every file that is kept, by path.
+    /// The layer ends: what it brought is what the next one finds.
+    pub(crate) fn settle(&mut self) {
+        for (place, node) in std::mem::take(&mut self.upper) {
+            self.lower.insert(place, node);
+        }
+    }
+
+    /// Every file that is kept, by path where the last layer has ended.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&Path, usize, &Arc<K>)> {
-        self.nodes.iter().filter_map(|(path, node)| match &node.what {
+        self.lower.iter().chain(&self.upper).filter_map(|(path, node)| match &node.what {
             What::File(kept) => Some((path, node.layer, kept)),
             What::Link(_) | What::Spare(_) => None,
         })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
+        self.lower.len().saturating_add(self.upper.len())
+    }
+
+    /// How many bytes the places have, and what links lead to.
+    pub(crate) fn names(&self) -> usize {
+        self.names
+    }
+
+    /// What following links has cost so far.
+    pub(crate) fn followed(&self) -> u64 {
+        self.followed.get()
     }
 
     /// A file or link comes: whatever was at its place is gone.
     pub(crate) fn put(&mut self, layer: usize, place: Path, what: What<K>) {
+        self.begin(layer);
         self.clear(&place);
         if matches!(what, What::Link(_)) {
             self.links = self.links.saturating_add(1);
             self.last = None;
         }
-        self.nodes.insert(place, Node { layer, what });
+        self.names = self.names.saturating_add(length(&place, &what));
+        self.upper.insert(place, Node { layer, what });
     }
 
     /// Something comes of which nothing is kept.
     pub(crate) fn clear(&mut self, place: &[u8]) {
         self.remove(place);
-        self.remove_below(place, usize::MAX);
+        for place in below(&self.upper, place).into_iter().chain(below(&self.lower, place)) {
+            self.remove(&place);
+        }
     }
 
     /// A folder comes. It takes the place of a file or link, and leaves a folder as it is.
@@ -128,10 +171,13 @@ impl<K> Tree<K> {
 
     /// A whiteout in `layer`: what lower layers have at a place and below is hidden.
     pub(crate) fn whiteout(&mut self, layer: usize, place: &[u8]) {
-        if self.nodes.get(place).is_some_and(|node| node.layer < layer) {
+        self.begin(layer);
+        if self.lower.contains_key(place) {
             self.remove(place);
         }
-        self.remove_below(place, layer);
+        for place in below(&self.lower, place) {
+            self.remove(&place);
+        }
     }
 
     /// An opaque whiteout in `layer`: what lower layers have below a folder is hidden.
@@ -140,24 +186,21 @@ impl<K> Tree<K> {
         self.whiteout(layer, place);
     }
 
-    fn remove(&mut self, place: &[u8]) {
-        if let Some(Node { what: What::Link(_), .. }) = self.nodes.remove(place) {
-            self.links = self.links.saturating_sub(1);
-            self.last = None;
+    fn begin(&mut self, layer: usize) {
+        if layer != self.layer {
+            self.settle();
+            self.layer = layer;
         }
     }
 
-    /// Removes what layers below `layer` have under a folder.
-    fn remove_below(&mut self, place: &[u8], layer: usize) {
-        let from = if place.is_empty() { Vec::new() } else { [place, b"/"].concat() };
-        let below = self.nodes.range::<[u8], _>((Bound::Included(from.as_slice()), Bound::Unbounded));
-        let gone: Vec<Path> = below
-            .take_while(|(path, _)| path.starts_with(&from))
-            .filter(|(_, node)| node.layer < layer)
-            .map(|(path, _)| path.clone())
-            .collect();
-        for path in gone {
-            self.remove(&path);
+    fn remove(&mut self, place: &[u8]) {
+        let Some(Node { what, .. }) = self.upper.remove(place).or_else(|| self.lower.remove(place)) else {
+            return;
+        };
+        self.names = self.names.saturating_sub(length(place, &what));
+        if matches!(what, What::Link(_)) {
+            self.links = self.links.saturating_sub(1);
+            self.last = None;
         }
     }
 
@@ -191,7 +234,12 @@ impl<K> Tree<K> {
                 real.push(b'/');
             }
             real.extend_from_slice(part);
-            let Some(Node { what: What::Link(to), .. }) = self.nodes.get(&real) else { continue };
+            if real.len() > limits::PATH_MAX {
+                return Err(ArchiveError::Path);
+            }
+            let cost = u64::try_from(real.len()).unwrap_or(u64::MAX).saturating_add(64);
+            self.followed.set(self.followed().saturating_add(cost));
+            let Some(Node { what: What::Link(to), .. }) = self.at(&real) else { continue };
             budget = budget.checked_sub(1).ok_or(ArchiveError::Links)?;
             real.truncate(if to.starts_with(b"/") { 0 } else { dir });
             left.extend(parts(to).rev());
@@ -200,6 +248,21 @@ impl<K> Tree<K> {
             }
         }
         Ok(real)
+    }
+}
+
+/// The places under a folder.
+fn below<K>(nodes: &BTreeMap<Path, Node<K>>, folder: &[u8]) -> Vec<Path> {
+    let from = if folder.is_empty() { Vec::new() } else { [folder, b"/"].concat() };
+    let below = nodes.range::<[u8], _>((Bound::Included(from.as_slice()), Bound::Unbounded));
+    below.map(|(path, _)| path).take_while(|path| path.starts_with(&from)).cloned().collect()
+}
+
+/// What a node adds to [`Tree::names`].
+fn length<K>(place: &[u8], what: &What<K>) -> usize {
+    match what {
+        What::Link(to) => place.len().saturating_add(to.len()),
+        What::File(_) | What::Spare(_) => place.len(),
     }
 }
 
@@ -249,7 +312,10 @@ mod tests {
     }
 
     fn files(tree: &Tree<()>) -> Vec<String> {
-        tree.files().map(|(path, ..)| String::from_utf8(path.clone()).unwrap()).collect()
+        let mut files: Vec<_> =
+            tree.files().map(|(path, ..)| String::from_utf8(path.clone()).unwrap()).collect();
+        files.sort();
+        files
     }
 
     #[test]
@@ -310,6 +376,22 @@ mod tests {
         assert_eq!(files(&tree), ["d/new", "e"]);
         tree.opaque(2, b"");
         assert!(files(&tree).is_empty());
+    }
+
+    #[test]
+    fn the_lengths_of_what_is_there_are_counted_and_no_others() {
+        let mut tree = Tree::new();
+        link(&mut tree, 0, "d/link", "/target");
+        file(&mut tree, 0, "d/file");
+        assert_eq!(tree.names(), "d/link".len() + "/target".len() + "d/file".len());
+        file(&mut tree, 0, "d/link");
+        assert_eq!(tree.names(), "d/link".len() + "d/file".len());
+        link(&mut tree, 1, "e", "d");
+        tree.whiteout(1, b"d/file");
+        assert_eq!(tree.names(), "d/link".len() + "e".len() + "d".len());
+        tree.folder_comes(b"e");
+        tree.clear(b"d");
+        assert_eq!((tree.names(), tree.len()), (0, 0));
     }
 
     #[test]

@@ -73,6 +73,8 @@ pub(crate) struct Walk {
     spare: HashMap<Path, Wanted>,
     /// Such files that this walk passed over.
     missed: HashMap<Path, Wanted>,
+    /// The bytes of their paths, and some for each.
+    missed_names: usize,
     layer: usize,
     entries: u64,
     kept: usize,
@@ -88,6 +90,7 @@ impl Walk {
         Self {
             spare,
             missed: HashMap::new(),
+            missed_names: 0,
             tree: Tree::new(),
             unread: Vec::new(),
             unread_more: 0,
@@ -116,6 +119,7 @@ impl Walk {
             self.count()?;
             self.entry(&entry, &mut archive)?;
         }
+        self.tree.settle();
         Ok(archive.drain()?)
     }
 
@@ -126,6 +130,13 @@ impl Walk {
         }
         if self.tree.len() > limits::NODES_MAX {
             return Err(too_many("links and packages", limits::NODES_MAX));
+        }
+        if self.tree.names().saturating_add(self.missed_names) > limits::NAMES_MAX {
+            return Err(too_many("bytes of paths and links", limits::NAMES_MAX));
+        }
+        if self.tree.followed() > limits::FOLLOWED_MAX {
+            let limit = limits::FOLLOWED_MAX;
+            return Err(WalkError::TooMany { what: "steps through symbolic links", limit });
         }
         if self.kept > limits::KEPT_MAX {
             return Err(too_many("bytes of package databases", limits::KEPT_MAX));
@@ -202,6 +213,8 @@ impl Walk {
         let wanted = spare.or_else(|| Wanted::of(&place, 0));
         match what {
             Some(What::File(kept) | What::Spare(kept)) if wanted == Some(kept.wanted) => {
+                // It is read and listed once more under each of its names.
+                self.kept = self.kept.saturating_add(kept.size());
                 let what = if spare.is_some() { What::Spare(kept) } else { What::File(kept) };
                 self.tree.put(self.layer, place, what);
             }
@@ -210,6 +223,7 @@ impl Walk {
             _ => {
                 if let Some(wanted) = wanted {
                     self.not_read(&place, "it is a second name of a file that was passed over");
+                    self.missed_names = self.missed_names.saturating_add(target.len()).saturating_add(64);
                     self.missed.insert(target, wanted);
                 }
                 self.tree.clear(&place);

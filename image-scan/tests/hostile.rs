@@ -8,7 +8,7 @@ mod support;
 use std::io::Write as _;
 
 use oci_image::Digest;
-use support::{Image, Layer, gzip};
+use support::{Image, Layer, deb, gzip};
 
 #[test]
 fn other_bytes_than_the_manifests_are_refused() {
@@ -98,14 +98,114 @@ fn links_that_lead_in_rings_are_refused_as_a_runtime_would() {
 
 #[test]
 fn a_path_deeper_than_any_is_refused() {
-    let mut layer = Layer::new();
-    // Each link makes the next path twice as long.
-    layer = layer.symlink("l0", &"d/".repeat(40));
-    for number in 1..12 {
-        let below = number - 1;
-        layer = layer.symlink(&format!("l{number}"), &format!("l{below}/l{below}"));
+    // Each link lies where the one before it leads, so that a path of two bytes more is longer by ninety-nine.
+    let of = |links: usize| {
+        let link = |layer: Layer, number| layer.symlink(&vec!["l"; number].join("/"), &"d".repeat(98));
+        let layer = (1..=links).fold(Layer::new(), link);
+        Image::of([layer.file(&format!("{}x", "l/".repeat(links)), "")])
+    };
+    assert!(of(40).scan().is_ok());
+    assert!(of(44).refused().contains("more than 4096 bytes"), "{}", of(44).refused());
+}
+
+/// No layer of megabytes may hold a scan for long: many times what it takes on a slow machine.
+#[track_caller]
+fn scanned_soon(image: &Image) -> Result<image_scan::Inventory, image_scan::ScanError> {
+    let began = std::time::Instant::now();
+    let scanned = image.scan();
+    assert!(began.elapsed().as_secs() < 60, "expected an answer within a minute, got {:?}", began.elapsed());
+    scanned
+}
+
+#[test]
+fn whiteouts_of_what_their_own_layer_has_take_no_longer_than_files() {
+    // Each of them would look through each of the links.
+    let mut layer = Layer::new().python("d", "a", "1");
+    for number in 0..100_000 {
+        layer = layer.symlink(&format!("d/{number}"), "x");
     }
-    assert!(Image::of([layer.file("l11/x", "")]).scan().is_ok());
+    for _ in 0..100_000 {
+        layer = layer.opaque("d");
+    }
+    let image = Image::of([layer]);
+    assert_eq!(scanned_soon(&image).unwrap().components.len(), 1);
+}
+
+#[test]
+fn links_that_lead_to_each_other_end_the_scan_and_not_the_day() {
+    // A path through `m` goes through 250 links of 200 steps each; 5 million of them would take months.
+    let mut layer = Layer::new();
+    for number in 0..9 {
+        let next = number + 1;
+        layer = layer.symlink(&format!("l{number}"), &format!("{}l{next}", "a/../".repeat(19)));
+    }
+    layer = layer.symlink("l9", &"a/../".repeat(19)).symlink("m", &"l0/".repeat(25));
+    for number in 0..60_000 {
+        layer = layer.file(&format!("m/{number}/x"), "");
+    }
+    let error = scanned_soon(&Image::of([layer])).expect_err("more than is followed");
+    let said = "the image has more steps through symbolic links than can be looked through";
+    assert!(error.unreachable() && error.to_string().starts_with(said), "{error}");
+}
+
+#[test]
+fn links_of_the_longest_names_are_bounded_in_memory() {
+    // GNU's entries for names that are too long for a header: of the next entry, and of where it leads.
+    let long = |flag: u8, name: &str| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::new(flag));
+        header.set_size(name.len() as u64);
+        header.set_cksum();
+        let mut bytes = header.as_bytes().to_vec();
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+        bytes
+    };
+    let (mut blob, to) = (Vec::new(), "x".repeat(4000));
+    let link = Layer::new().symlink("a", "b").bytes()[..512].to_vec();
+    let stem = format!("{}/", "y".repeat(250)).repeat(15);
+    for group in 0..36 {
+        let entry = |number: u32| {
+            [long(b'L', &format!("{stem}{group}-{number}")), long(b'K', &to), link.clone()].concat()
+        };
+        let bytes: Vec<u8> = (0..1000).flat_map(entry).collect();
+        blob.extend(zstd::encode_all(bytes.as_slice(), 1).unwrap());
+    }
+    let mut image = Image::default();
+    image.add(blob, Digest::of(b"nobody gets as far"));
+    let error = scanned_soon(&image).expect_err("too much");
+    let said = "the image has more bytes of paths and links than can be looked through";
+    assert!(error.unreachable() && error.to_string().starts_with(said), "{error}");
+}
+
+#[test]
+fn names_of_files_that_are_not_there_are_bounded_in_memory() {
+    let mut image = Image::default();
+    let mut blob = Vec::new();
+    let stem = format!("n{}/", "y".repeat(60));
+    for group in 0..25 {
+        let mut layer = Layer::new();
+        for number in 0..100_000 {
+            // A second name of a package, whose first one may come in another walk.
+            layer = layer.hard_link("node_modules/a/package.json", &format!("{stem}{group}-{number}"));
+        }
+        let bytes = layer.bytes();
+        blob.extend(zstd::encode_all(&bytes[..100_000 * 512], 1).unwrap());
+    }
+    image.add(blob, Digest::of(b"nobody gets as far"));
+    let error = scanned_soon(&image).expect_err("too much");
+    assert!(error.to_string().contains("more bytes of paths and links"), "{error}");
+}
+
+#[test]
+fn names_of_one_database_are_bounded_as_many_databases_are() {
+    let stanzas: String = (0..5000).map(|number| deb(&format!("p{number}"), "1") + "\n").collect();
+    let mut layer = Layer::new().file("var/lib/dpkg/status.d/a", &stanzas);
+    for number in 0..10_000 {
+        layer = layer.hard_link(&format!("var/lib/dpkg/status.d/b{number}"), "var/lib/dpkg/status.d/a");
+    }
+    let error = scanned_soon(&Image::of([layer])).expect_err("read as often as it has names");
+    assert!(error.to_string().contains("more bytes of package databases"), "{error}");
 }
 
 #[test]

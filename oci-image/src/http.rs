@@ -77,6 +77,15 @@ pub struct HttpAnswer {
     pub etag: Option<String>,
 }
 
+/// An answer whose body is read as it comes.
+pub struct HttpStream {
+    /// As [`HttpAnswer::status`].
+    pub status: u16,
+    /// The body, bounded in time and in its rate. Nobody has hashed it, and of its length only what was announced
+    /// was looked at: read it through a [`crate::VerifyingReader`].
+    pub body: Box<dyn Read + Send>,
+}
+
 /// An answer whose body has not been read.
 pub(crate) struct Streaming {
     pub(crate) url: Url,
@@ -178,6 +187,27 @@ impl HttpFetcher {
         let headers = header_map(url, headers)?;
         let deadline = Deadline::after(time);
         self.whole(&Call { url, headers, action: Action::Get, deadline }, max_bytes)
+    }
+
+    /// As [`Self::get_within`], but the body is read as it comes, and nothing of it is held here. An answer of a
+    /// status of 2xx that announces more than `max_bytes` is refused before that.
+    ///
+    /// # Errors
+    /// As [`Self::get`], while nothing of the body was read. Errors that come later, while reading, are
+    /// [`SourceError`]s within the [`std::io::Error`].
+    pub fn stream_within(
+        &self,
+        url: &Url,
+        max_bytes: u64,
+        time: Duration,
+    ) -> Result<HttpStream, SourceError> {
+        let (headers, deadline) = (HeaderMap::new(), Deadline::after(time));
+        let answer = self.open(&Call { url, headers, action: Action::Get, deadline })?;
+        let status = answer.status;
+        if matches!(status, 200..=299) {
+            answer.expect_announced(max_bytes)?;
+        }
+        Ok(HttpStream { status, body: Box::new(answer.body) })
     }
 
     /// Sends a body, once, and fetches the whole answer, of at most `max_bytes`, within `time`. Nothing is
@@ -303,11 +333,18 @@ impl Streaming {
 
     /// The whole body, at most `limit` bytes.
     pub(crate) fn read(self, limit: u64) -> Result<Vec<u8>, SourceError> {
-        let at = shown(&self.url);
+        let announced = self.expect_announced(limit)?;
+        read_bounded(self.body, limit, announced, &shown(&self.url))
+    }
+
+    /// The length that the answer announces, if it does, which is within the limit.
+    fn expect_announced(&self, limit: u64) -> Result<Option<u64>, SourceError> {
         let announced = self.header(&header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         match announced {
-            Some(got) if got > limit => Err(SourceError::TooLarge { at, limit, got: Some(got) }),
-            announced => read_bounded(self.body, limit, announced, &at),
+            Some(got) if got > limit => {
+                Err(SourceError::TooLarge { at: shown(&self.url), limit, got: Some(got) })
+            }
+            announced => Ok(announced),
         }
     }
 

@@ -26,7 +26,7 @@ mod verify_reader;
 pub use auth::{CredentialError, CredentialPlaces, Credentials, Login, Secret};
 pub use descriptor::{Descriptor, REF_NAME};
 pub use digest::{BadDigest, Digest, Hasher};
-pub use http::{HttpAnswer, HttpFetcher, HttpLimits, HttpOptions, prepare_tls};
+pub use http::{HttpAnswer, HttpFetcher, HttpLimits, HttpOptions, HttpStream, prepare_tls};
 pub use layout::{LayoutError, LayoutSource, LayoutWriter, Put};
 pub use location::Location;
 pub use manifest::{ImageIndex, ImageManifest, MANIFEST_MAX, Manifest, ManifestError};

@@ -75,6 +75,14 @@ pub enum ClientError {
         /// The two values that disagree.
         reason: Reason,
     },
+    /// A target's bytes came, and could not be written where the caller wanted them.
+    #[error("target {path:?}: could not write it: {error}")]
+    Unwritten {
+        /// The target's path.
+        path: String,
+        /// What happened.
+        error: Arc<std::io::Error>,
+    },
     /// No role that may speak for the target lists it (5.7.2).
     #[error("target {path:?}: expected a role that lists it, got none (TUF 5.7.2)")]
     NotListed {
@@ -148,9 +156,11 @@ impl ClientError {
             Self::NotListed { .. } | Self::NoRepository { .. } | Self::Withheld { .. } => Failing::Missing,
             Self::Source { error, .. } if error.unreachable() => Failing::Unreachable,
             Self::Source { .. } => Failing::Unusable,
-            Self::Offline { .. } | Self::Overdue { .. } | Self::NoTargets { .. } | Self::Store(_) => {
-                Failing::Unreachable
-            }
+            Self::Offline { .. }
+            | Self::Overdue { .. }
+            | Self::NoTargets { .. }
+            | Self::Unwritten { .. }
+            | Self::Store(_) => Failing::Unreachable,
         }
     }
 
@@ -175,6 +185,7 @@ impl ClientError {
             | Self::Offline { .. }
             | Self::Overdue { .. }
             | Self::NoTargets { .. }
+            | Self::Unwritten { .. }
             | Self::Store(_) => true,
         }
     }
@@ -188,7 +199,10 @@ impl ClientError {
             | Self::Withheld { role, .. }
             | Self::Mirrors { role, .. }
             | Self::Overdue { role, .. } => role.clone(),
-            Self::Target { .. } | Self::NotListed { .. } | Self::NoTargets { .. } => Role::Targets,
+            Self::Target { .. }
+            | Self::NotListed { .. }
+            | Self::NoTargets { .. }
+            | Self::Unwritten { .. } => Role::Targets,
             Self::NoRepository { .. } | Self::Offline { .. } | Self::Store(_) => Role::Timestamp,
         }
     }

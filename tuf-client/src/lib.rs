@@ -124,6 +124,7 @@ mod address;
 mod aio;
 mod client;
 mod clock;
+mod copy;
 mod error;
 mod face;
 mod flight;

@@ -4,6 +4,7 @@
 //! retried here: what is transient on the way is the transport's to see.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use oci_image::SourceError;
 use tuf_core::Role;
@@ -52,6 +53,17 @@ pub(crate) struct Ask<'a> {
     pub(crate) absence: Absence<'a>,
 }
 
+impl<'a> Ask<'a> {
+    /// A target file of this length: that it isn't there is a fault of the source (5.7.3).
+    pub(crate) fn target(
+        name: &'a str,
+        length: u64,
+        absent: &'a (dyn Fn(String) -> ClientError + Send + Sync),
+    ) -> Self {
+        Ask { role: &Role::Targets, name, limit: length, known: None, absence: Absence::Breaks(absent) }
+    }
+}
+
 /// What it means that a source doesn't have the document.
 #[derive(Clone, Copy)]
 pub(crate) enum Absence<'a> {
@@ -70,7 +82,7 @@ pub(crate) struct Answer<A> {
 }
 
 /// Why a source was passed over.
-enum Fault {
+pub(crate) enum Fault {
     Absent,
     Error(ClientError),
 }
@@ -105,36 +117,26 @@ impl<T: Face + ?Sized> Sources<T> {
         budget: &Budget,
         mut weigh: impl FnMut(&Arc<Vec<u8>>) -> Result<A, ClientError> + Send,
     ) -> Result<Option<Answer<A>>, ClientError> {
-        let overdue = || ClientError::Overdue { role: ask.role.clone(), total: budget.total() };
-        let order = self.order();
-        let mut faults: Vec<(usize, Fault)> = Vec::new();
-        for (asked, (index, mark)) in order.iter().enumerate() {
-            if *mark == Mark::Unreachable && ends(ask, &faults) {
-                // It would cost its time-out at every step of the root walk.
-                continue;
-            }
-            let Some(source) = self.list.get(*index) else { continue };
-            let others = order.len().saturating_sub(asked).saturating_sub(1);
-            let time = budget.share(order.len(), others).ok_or_else(overdue)?;
-            let known = ask.known.filter(|known| known.source == source.place());
+        let mut round = self.round(ask, budget);
+        while let Some(turn) = round.next()? {
+            let known = ask.known.filter(|known| known.source == turn.source.place());
             let tag = known.map(|known| known.tag.as_str());
-            let wanted = Fetch { name: ask.name, limit: ask.limit, known: tag, time };
-            match weighed(ask, known, source.ask(wanted).await, &mut weigh) {
+            let wanted = Fetch { name: ask.name, limit: ask.limit, known: tag, time: turn.time };
+            match weighed(ask, known, turn.source.ask(wanted).await, &mut weigh) {
                 Ok((value, bytes, tag)) => {
-                    self.blame(ask, faults, true);
-                    let tag = tag.map(|tag| (source.place(), tag));
+                    let tag = tag.map(|tag| (turn.source.place(), tag));
+                    round.found();
                     return Ok(Some(Answer { value, bytes, tag }));
                 }
-                // What it would have said in time is not known.
-                Err(Fault::Error(error)) if error.unreachable() && budget.left().is_none() => {
-                    return Err(overdue());
-                }
-                Err(fault) => faults.push((*index, fault)),
+                Err(fault) => round.passed_over(&turn, fault)?,
             }
         }
-        let ended = ends(ask, &faults);
-        let blames = self.blame(ask, faults, false);
-        if ended { Ok(None) } else { Err(ClientError::of_mirrors(ask.role, blames)) }
+        round.end().map(|()| None)
+    }
+
+    pub(crate) fn round<'a>(&'a self, ask: &'a Ask<'a>, budget: &'a Budget) -> Round<'a, T> {
+        let order = self.order();
+        Round { sources: self, ask, budget, count: order.len(), order: order.into_iter(), faults: Vec::new() }
     }
 
     /// The sources in the order in which they are asked now.
@@ -168,6 +170,69 @@ impl<T: Face + ?Sized> Sources<T> {
         let room = BLAMES.saturating_sub(conduct.blames.len());
         conduct.blames.extend(blames.iter().take(room).cloned());
         blames
+    }
+}
+
+/// One document, asked of one source after the other until one has it.
+pub(crate) struct Round<'a, T: ?Sized> {
+    sources: &'a Sources<T>,
+    ask: &'a Ask<'a>,
+    budget: &'a Budget,
+    count: usize,
+    order: std::vec::IntoIter<(usize, Mark)>,
+    faults: Vec<(usize, Fault)>,
+}
+
+/// The source whose turn it is, and how long it may take.
+pub(crate) struct Turn<'a, T: ?Sized> {
+    pub(crate) source: &'a T,
+    pub(crate) time: Duration,
+    index: usize,
+}
+
+impl<'a, T: Face + ?Sized> Round<'a, T> {
+    /// The next source to ask, where one is left.
+    pub(crate) fn next(&mut self) -> Result<Option<Turn<'a, T>>, ClientError> {
+        while let Some((index, mark)) = self.order.next() {
+            if mark == Mark::Unreachable && ends(self.ask, &self.faults) {
+                // It would cost its time-out at every step of the root walk.
+                continue;
+            }
+            let Some(source) = self.sources.list.get(index) else { continue };
+            let time = self.budget.share(self.count, self.order.len()).ok_or_else(|| self.overdue())?;
+            return Ok(Some(Turn { source: &**source, time, index }));
+        }
+        Ok(None)
+    }
+
+    /// The source doesn't have it, or nothing that can be used. An error where no other one may be asked.
+    pub(crate) fn passed_over(&mut self, turn: &Turn<'_, T>, fault: Fault) -> Result<(), ClientError> {
+        match fault {
+            // What it would have said in time is not known.
+            Fault::Error(error) if error.unreachable() && self.budget.left().is_none() => Err(self.overdue()),
+            // No source is to blame for it.
+            Fault::Error(error @ ClientError::Unwritten { .. }) => Err(error),
+            fault => {
+                self.faults.push((turn.index, fault));
+                Ok(())
+            }
+        }
+    }
+
+    /// The source whose turn it was has it.
+    pub(crate) fn found(self) {
+        self.sources.blame(self.ask, self.faults, true);
+    }
+
+    /// All were asked. No error where that no source has it is an answer.
+    pub(crate) fn end(self) -> Result<(), ClientError> {
+        let ended = ends(self.ask, &self.faults);
+        let blames = self.sources.blame(self.ask, self.faults, false);
+        if ended { Ok(()) } else { Err(ClientError::of_mirrors(self.ask.role, blames)) }
+    }
+
+    fn overdue(&self) -> ClientError {
+        ClientError::Overdue { role: self.ask.role.clone(), total: self.budget.total() }
     }
 }
 

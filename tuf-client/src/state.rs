@@ -5,17 +5,19 @@
 //! trust. So a state may be searched for as long as the caller likes; each document's expiry was weighed at
 //! the time of the update, and a search weighs at that time too (5.1).
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use tuf_core::schema::Target;
-use tuf_core::{FreshSnapshot, NotFound, Reason, Role, Search, Step, TrustedTargets, consistent_target_name};
+use tuf_core::{FreshSnapshot, NotFound, Reason, Search, Step, TrustedTargets, consistent_target_name};
 
 use crate::address;
 use crate::aio::AsyncTransport;
+use crate::copy;
 use crate::error::{Blame, ClientError};
 use crate::face::Face;
 use crate::limits::Budget;
-use crate::sources::{Absence, Ask, Sources};
+use crate::sources::{Ask, Sources};
 use crate::transport::Transport;
 use crate::update::{Accepted, Config, Session, Wanted};
 use crate::wait::block_on;
@@ -70,6 +72,23 @@ impl Refreshed {
     /// When no source has the bytes that are stated.
     pub fn fetch_target(&self, path: &str, target: &Target) -> Result<Vec<u8>, ClientError> {
         block_on(self.target_bytes(path, target))
+    }
+
+    /// As [`Self::fetch_target`], but the bytes are written as they come, and never held: for large files. They are
+    /// checked on the way, so that what was written is worthless until it is given back. `begin` makes a new place
+    /// for them for each source that is asked; one that is dropped must leave nothing.
+    ///
+    /// # Errors
+    /// As [`Self::fetch_target`], when the metadata states no SHA-256, and when the bytes can't be written.
+    pub fn copy_target<W: Write>(
+        &self,
+        path: &str,
+        target: &Target,
+        begin: impl FnMut() -> io::Result<W>,
+    ) -> Result<W, ClientError> {
+        let name = self.expect_stored(path, target)?;
+        let budget = Budget::begin(self.config.limits.download);
+        copy::of_target(&self.config.targets, &copy::Wanted { path, target, name: &name }, &budget, begin)
     }
 
     /// Searches for a target and fetches it: [`Self::find`], then [`Self::fetch_target`].
@@ -202,26 +221,26 @@ impl<T: Face + ?Sized> Refreshed<T> {
     /// 5.7.3.
     async fn target_bytes(&self, path: &str, target: &Target) -> Result<Vec<u8>, ClientError> {
         let refused = |reason| ClientError::Target { path: path.to_owned(), reason };
+        let name = self.expect_stored(path, target)?;
+        let absent = |_| refused(Reason::Missing { file: name.clone() });
+        let ask = Ask::target(&name, target.length, &absent);
+        let sources = Sources::new(self.config.targets.clone());
+        let budget = Budget::begin(self.config.limits.download);
+        let answer = sources.ask(&ask, &budget, |bytes| target.check(bytes).map_err(refused)).await?;
+        let answer = answer.ok_or_else(|| refused(Reason::Missing { file: name.clone() }))?;
+        Ok(Arc::unwrap_or_clone(answer.bytes))
+    }
+
+    /// The address of a target that can be asked for.
+    fn expect_stored(&self, path: &str, target: &Target) -> Result<String, ClientError> {
         if self.config.offline {
             return Err(ClientError::Offline { what: format!("target {path:?} is not kept") });
         }
         if self.config.targets.is_empty() {
             return Err(ClientError::NoTargets { path: path.to_owned() });
         }
-        let name = self.stored_name(path, target).map_err(refused)?;
-        let absent = |_| refused(Reason::Missing { file: name.clone() });
-        let ask = Ask {
-            role: &Role::Targets,
-            name: &name,
-            limit: target.length,
-            known: None,
-            absence: Absence::Breaks(&absent),
-        };
-        let sources = Sources::new(self.config.targets.clone());
-        let budget = Budget::begin(self.config.limits.download);
-        let answer = sources.ask(&ask, &budget, |bytes| target.check(bytes).map_err(refused)).await?;
-        let answer = answer.ok_or_else(|| refused(Reason::Missing { file: name.clone() }))?;
-        Ok(Arc::unwrap_or_clone(answer.bytes))
+        let refused = |reason| ClientError::Target { path: path.to_owned(), reason };
+        self.stored_name(path, target).map_err(refused)
     }
 
     /// The address under which a target is stored (6.2).

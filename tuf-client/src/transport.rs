@@ -8,6 +8,7 @@ mod location;
 mod memory;
 mod oci;
 
+use std::io::{self, Read};
 use std::time::Duration;
 
 use oci_image::SourceError;
@@ -54,6 +55,25 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// When there is no usable answer in the time given, or one of more bytes than the limit.
     fn fetch(&self, wanted: &Fetch<'_>) -> Result<Fetched, SourceError>;
+
+    /// The same file, to be read as it comes: for large ones, and for who checks them on the way, as
+    /// [`crate::Refreshed::copy_target`] does. Bounded in time, while it is read too; of the length only what is
+    /// announced is looked at. `None` where there is none. What is known already is not asked for.
+    ///
+    /// By itself a transport fetches it all before.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`]. Errors that come later, while reading, are [`SourceError`]s within the [`io::Error`].
+    fn stream(&self, wanted: &Fetch<'_>) -> Result<Option<Box<dyn Read + Send>>, SourceError> {
+        match self.fetch(&Fetch { known: None, ..*wanted })? {
+            Fetched::File { bytes, .. } => Ok(Some(Box::new(io::Cursor::new(bytes)))),
+            Fetched::Absent => Ok(None),
+            Fetched::Unchanged => {
+                let why = "it says that nothing changed since nothing".into();
+                Err(SourceError::Malformed { at: wanted.name.to_owned(), why })
+            }
+        }
+    }
 
     /// Where the files are, for a report.
     fn describe(&self) -> String;

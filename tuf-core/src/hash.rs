@@ -54,21 +54,60 @@ pub fn unhex(text: &str) -> Option<alloc::vec::Vec<u8>> {
 /// # Errors
 /// The pair (expected, got), each with its algorithm.
 pub fn check(stated: &BTreeMap<String, String>, bytes: &[u8]) -> Result<(), (String, String)> {
-    let mut known = false;
-    for (algorithm, expected) in stated {
-        let got = match algorithm.as_str() {
-            "sha256" => sha256_hex(bytes),
-            "sha512" => sha512_hex(bytes),
-            _ => continue,
-        };
-        known = true;
-        if !expected.eq_ignore_ascii_case(&got) {
-            return Err((alloc::format!("{algorithm}:{expected}"), alloc::format!("{algorithm}:{got}")));
+    let mut check = Check::of(stated);
+    check.update(bytes);
+    check.finish()
+}
+
+/// Whether hashes of this algorithm are checked, and not passed over.
+#[must_use]
+pub fn is_known(algorithm: &str) -> bool {
+    matches!(algorithm, "sha256" | "sha512")
+}
+
+/// [`check`], of bytes that come one piece after the other.
+#[derive(Clone, Debug)]
+pub struct Check<'a> {
+    stated: &'a BTreeMap<String, String>,
+    sha256: Option<(&'a String, Sha256)>,
+    sha512: Option<(&'a String, Sha512)>,
+}
+
+impl<'a> Check<'a> {
+    /// Begins with no bytes.
+    #[must_use]
+    pub fn of(stated: &'a BTreeMap<String, String>) -> Self {
+        Self {
+            stated,
+            sha256: stated.get("sha256").map(|expected| (expected, Sha256::new())),
+            sha512: stated.get("sha512").map(|expected| (expected, Sha512::new())),
         }
     }
-    if known {
-        return Ok(());
+
+    /// The next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.sha256.iter_mut().for_each(|(_, hash)| hash.update(bytes));
+        self.sha512.iter_mut().for_each(|(_, hash)| hash.update(bytes));
     }
-    let names = stated.keys().map(String::as_str).collect::<alloc::vec::Vec<_>>().join(", ");
-    Err(("a sha256 or sha512 hash".to_owned(), if names.is_empty() { "none".to_owned() } else { names }))
+
+    /// Compares, at the end of the bytes.
+    ///
+    /// # Errors
+    /// As [`check`].
+    pub fn finish(self) -> Result<(), (String, String)> {
+        let sha256 = self.sha256.map(|(expected, hash)| ("sha256", expected, hex(&hash.finalize())));
+        let sha512 = self.sha512.map(|(expected, hash)| ("sha512", expected, hex(&hash.finalize())));
+        let mut known = false;
+        for (algorithm, expected, got) in sha256.into_iter().chain(sha512) {
+            known = true;
+            if !expected.eq_ignore_ascii_case(&got) {
+                return Err((alloc::format!("{algorithm}:{expected}"), alloc::format!("{algorithm}:{got}")));
+            }
+        }
+        if known {
+            return Ok(());
+        }
+        let names = self.stated.keys().map(String::as_str).collect::<alloc::vec::Vec<_>>().join(", ");
+        Err(("a sha256 or sha512 hash".to_owned(), if names.is_empty() { "none".to_owned() } else { names }))
+    }
 }

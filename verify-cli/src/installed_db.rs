@@ -16,6 +16,9 @@ use crate::failure::Failure;
 use crate::files;
 use crate::pins::{Pins, private_dir};
 
+/// How names of files begin that aren't complete yet.
+const NEW: &str = ".new-";
+
 /// What `installed.toml` says.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -100,15 +103,23 @@ impl Shelf {
         files::digest(&self.database(installed)).is_ok_and(|digest| digest.hex() == installed.sha256)
     }
 
-    /// Writes a database beside its place, for a look at it before it is installed.
-    pub(crate) fn unfinished(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, Failure> {
-        let write = || -> io::Result<tempfile::NamedTempFile> {
-            let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.dir)?;
-            file.write_all(bytes)?;
-            file.as_file().sync_all()?;
-            Ok(file)
+    /// A file beside the database's place, for one that comes. Dropped, it is gone.
+    pub(crate) fn begin(&self) -> io::Result<tempfile::NamedTempFile> {
+        tempfile::Builder::new().prefix(NEW).tempfile_in(&self.dir)
+    }
+
+    /// Removes what an update left that was killed: only under [`Self::lock`], where no other one writes.
+    pub(crate) fn clear(&self) -> Result<(), Failure> {
+        let clear = || -> io::Result<()> {
+            for entry in fs::read_dir(&self.dir)? {
+                let entry = entry?;
+                if entry.file_name().to_string_lossy().starts_with(NEW) && entry.file_type()?.is_file() {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+            Ok(())
         };
-        write().map_err(|error| self.failed(&error))
+        clear().map_err(|error| self.failed(&error))
     }
 
     /// Installs a database, or notes anew what is said of the one that is there; then removes those before it.
@@ -120,9 +131,10 @@ impl Shelf {
         let text = toml::to_string(installed).map_err(Failure::unknown)?;
         let write = || -> io::Result<()> {
             if let Some(database) = database {
+                database.as_file().sync_all()?;
                 database.persist(self.database(installed)).map_err(|failed| failed.error)?;
             }
-            let mut new = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.dir)?;
+            let mut new = self.begin()?;
             new.write_all(text.as_bytes())?;
             new.as_file().sync_all()?;
             new.persist(self.dir.join("installed.toml")).map_err(|failed| failed.error)?;

@@ -7,6 +7,7 @@
 mod documents;
 mod evidence;
 mod images;
+mod packs;
 mod said;
 mod stories;
 
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Seed> {
         ("engine", engines()),
         ("envelope", documents::envelopes()),
         ("layer", images::layers()),
+        ("pack", packs::all()),
         ("root", documents::roots()),
         ("timestamp", documents::timestamps()),
         ("snapshot", documents::snapshots()),

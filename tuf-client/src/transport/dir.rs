@@ -45,16 +45,31 @@ impl DirTransport {
         }
         Some(path)
     }
+
+    fn meant(&self, wanted: &Fetch<'_>) -> Result<PathBuf, SourceError> {
+        self.path(wanted.name).ok_or_else(|| {
+            let at = format!("{} in {}", wanted.name, self.dir.display());
+            SourceError::Address { at, why: "the name leads out of the folder" }
+        })
+    }
 }
 
 impl Transport for DirTransport {
     fn fetch(&self, wanted: &Fetch<'_>) -> Result<Fetched, SourceError> {
-        let Some(path) = self.path(wanted.name) else {
-            let at = format!("{} in {}", wanted.name, self.dir.display());
-            return Err(SourceError::Address { at, why: "the name leads out of the folder" });
-        };
-        let bytes = read(&path, wanted.limit)?;
+        let bytes = read(&self.meant(wanted)?, wanted.limit)?;
         Ok(bytes.map_or(Fetched::Absent, |bytes| Fetched::File { bytes, tag: None }))
+    }
+
+    fn stream(&self, wanted: &Fetch<'_>) -> Result<Option<Box<dyn Read + Send>>, SourceError> {
+        let path = self.meant(wanted)?;
+        match open(&path)? {
+            Some((_, got)) if got > wanted.limit => {
+                let (at, limit) = (path.display().to_string(), wanted.limit);
+                Err(SourceError::TooLarge { at, limit, got: Some(got) })
+            }
+            Some((file, _)) => Ok(Some(Box::new(Reading { file, path }))),
+            None => Ok(None),
+        }
     }
 
     fn describe(&self) -> String {
@@ -85,24 +100,47 @@ pub(super) fn decoded(segment: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
-fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
-    let failed = |error| SourceError::Io { path: path.to_owned(), error };
+fn failed(path: &Path) -> impl Fn(io::Error) -> SourceError {
+    move |error| SourceError::Io { path: path.to_owned(), error }
+}
+
+/// A file and its length, where there is one.
+fn open(path: &Path) -> Result<Option<(File, u64)>, SourceError> {
     // Looked at before it is opened: a named pipe would hold us for ever.
     let announced = match std::fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        seen => seen.map_err(failed)?,
+        seen => seen.map_err(failed(path))?,
     };
     if !announced.is_file() {
         return Err(SourceError::Malformed { at: path.display().to_string(), why: "it is no file".into() });
     }
-    let (announced, file) = (announced.len(), File::open(path).map_err(failed)?);
+    Ok(Some((File::open(path).map_err(failed(path))?, announced.len())))
+}
+
+fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
+    let Some((file, announced)) = open(path)? else { return Ok(None) };
     let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed(path))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
         let at = path.display().to_string();
         return Err(SourceError::TooLarge { at, limit, got: Some(announced) });
     }
     Ok(Some(bytes))
+}
+
+/// A file whose errors say which it is.
+struct Reading {
+    file: File,
+    path: PathBuf,
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            _ => io::Error::other(failed(&self.path)(error)),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -163,9 +163,7 @@ impl Until {
 /// A file, hashed against the manifest that names it.
 fn read(place: &Place, file: &Descriptor, limit: u64, until: Until) -> Result<Vec<u8>, SourceError> {
     let at = || place.describe();
-    if file.size > limit {
-        return Err(SourceError::TooLarge { at: at(), limit, got: Some(file.size) });
-    }
+    expect_size(place, file, limit)?;
     let blob = place.blob(file, until.expect(place)?)?;
     // The size is a stranger's word: memory grows with what comes.
     let mut bytes = Vec::new();
@@ -175,6 +173,13 @@ fn read(place: &Place, file: &Descriptor, limit: u64, until: Until) -> Result<Ve
         Err(BlobError::Read(error)) => Err(SourceError::from_read(error, at())),
         Err(wrong) => Err(SourceError::Malformed { at: at(), why: format!("blob {}: {wrong}", file.digest) }),
     }
+}
+
+fn expect_size(place: &Place, file: &Descriptor, limit: u64) -> Result<(), SourceError> {
+    if file.size > limit {
+        return Err(SourceError::TooLarge { at: place.describe(), limit, got: Some(file.size) });
+    }
+    Ok(())
 }
 
 /// The files that a manifest's layers are. What has no name is none of them; one name for two would leave

@@ -229,9 +229,12 @@ fn take(subject: &Subject<'_>, source: &dyn ImageSource) -> Result<Inventory, Fa
 
 pub(crate) fn scan_failure(error: &ScanError) -> Failure {
     let what = format!("could not scan: {}", shown(&error.to_string()));
-    match error.unreachable() {
-        true => Failure::unknown(what),
-        false => Failure::refused(what).hint("the bytes are not those of a sound image: do not run them"),
+    match error {
+        ScanError::TooMany { .. } => {
+            Failure::unknown(what).hint("what is in the image is not known: don't take it for clean")
+        }
+        error if error.unreachable() => Failure::unknown(what),
+        _ => Failure::refused(what).hint("the bytes are not those of a sound image: do not run them"),
     }
 }
 

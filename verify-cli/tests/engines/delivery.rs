@@ -9,44 +9,55 @@ use test_repos::registry::Registry;
 use test_repos::simulator::Simulator;
 use test_repos::tree::Tree;
 use tuf_core::consistent_target_name;
-use tuf_core::hash::sha256_hex;
 use tuf_core::schema::Target;
 
 use crate::support::{Run, database, debian, verify};
 
-const TARGET: &str = "advisories/osv.db";
+pub(crate) const TARGET: &str = "advisories/osv.db";
 
 /// A repository in a folder that signs databases, and a machine that follows it.
-struct Desk {
-    home: tempfile::TempDir,
+pub(crate) struct Desk {
+    pub(crate) home: tempfile::TempDir,
     repo: Simulator,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let desk = Self { home: tempfile::tempdir().unwrap(), repo: Simulator::new(Utc::now()).unwrap() };
         fs::create_dir_all(desk.path("repo/metadata")).unwrap();
         desk
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
     /// Signs a database as the newest one, and serves it. The file that is served.
-    fn publish(&mut self, number: u32) -> PathBuf {
+    pub(crate) fn publish(&mut self, number: u32) -> PathBuf {
         let bytes = fs::read(database(self.home.path(), number)).unwrap();
         self.publish_bytes(&bytes)
     }
 
     fn publish_bytes(&mut self, bytes: &[u8]) -> PathBuf {
-        self.repo.role_mut("targets").set_target(TARGET, &Target::of(bytes)).unwrap();
-        self.repo.publish().unwrap();
-        let stored = self.path("repo/targets").join(consistent_target_name(TARGET, &sha256_hex(bytes)));
-        fs::create_dir_all(stored.parent().unwrap()).unwrap();
+        let stored = self.list(&Target::of(bytes));
         fs::write(&stored, bytes).unwrap();
-        self.serve();
         stored
+    }
+
+    /// Signs that this is the newest database. Where its file is to be.
+    pub(crate) fn list(&mut self, target: &Target) -> PathBuf {
+        self.repo.role_mut("targets").set_target(TARGET, target).unwrap();
+        self.repo.publish().unwrap();
+        self.serve();
+        let stored = self.path("repo/targets").join(consistent_target_name(TARGET, &target.hashes["sha256"]));
+        fs::create_dir_all(stored.parent().unwrap()).unwrap();
+        stored
+    }
+
+    /// The metadata, as it is published in a registry.
+    pub(crate) fn metadata(&self) -> Vec<(String, Vec<u8>)> {
+        let file = |name: String| (name.clone(), self.repo.fetch(&name).unwrap().unwrap());
+        self.repo.names().into_iter().map(file).collect()
     }
 
     fn serve(&self) {
@@ -56,7 +67,7 @@ impl Desk {
         }
     }
 
-    fn verify(&self, words: &[&str]) -> Run {
+    pub(crate) fn verify(&self, words: &[&str]) -> Run {
         verify(self.home.path(), words)
     }
 
@@ -67,12 +78,12 @@ impl Desk {
         self.verify(&["db", "update", "--repo", &repo, "--root", &root, "--format", "json"])
     }
 
-    fn update(&self) -> Run {
+    pub(crate) fn update(&self) -> Run {
         self.verify(&["db", "update", "--format", "json"])
     }
 
     /// The CVEs of a scan that names no database.
-    fn scanned(&self) -> Vec<String> {
+    pub(crate) fn scanned(&self) -> Vec<String> {
         let image = debian(self.home.path());
         let report = self.verify(&["scan", &image, "--unverified", "--format", "json"]).json();
         let id = |finding: &serde_json::Value| finding["id"].as_str().unwrap().to_owned();
@@ -80,7 +91,7 @@ impl Desk {
     }
 
     /// What is installed: the database, and what is said of it.
-    fn installed(&self) -> Tree {
+    pub(crate) fn installed(&self) -> Tree {
         let dir = self.path(".local/share/hallmark/advisories");
         let files = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
         let copy = tempfile::tempdir_in(self.home.path()).unwrap().keep();
@@ -124,7 +135,7 @@ fn the_newest_database_is_fetched_once_remembered_and_used_by_scans() {
 }
 
 /// Puts files under a tag, as publishers do: each is a layer that says its name.
-fn push(registry: &Registry, repo: &str, tag: &str, files: &[(String, Vec<u8>)]) {
+pub(crate) fn push(registry: &Registry, repo: &str, tag: &str, files: &[(String, Vec<u8>)]) {
     let layer = |(name, bytes): &(String, Vec<u8>)| {
         serde_json::json!({
             "mediaType": "application/octet-stream", "digest": registry.put_blob(repo, bytes), "size": bytes.len(),
@@ -140,24 +151,20 @@ fn push(registry: &Registry, repo: &str, tag: &str, files: &[(String, Vec<u8>)])
     registry.put_manifest(repo, tag, kind, manifest.to_string().as_bytes());
 }
 
+/// Puts a target's file where it is looked for.
+pub(crate) fn push_target(registry: &Registry, stored: &Path, bytes: Vec<u8>) {
+    let file = stored.file_name().unwrap().to_str().unwrap().to_owned();
+    let tag = oci_image::tuf_layout::target_tag(&format!("advisories/{file}"));
+    push(registry, "acme/trust-targets", &tag, &[(file, bytes)]);
+}
+
 #[test]
 fn a_database_is_fetched_from_a_registry_and_what_else_is_there_is_refused() {
     let mut desk = Desk::new();
     let registry = Registry::start().unwrap();
     let stored = desk.publish(1);
-    let metadata = |desk: &Desk| -> Vec<(String, Vec<u8>)> {
-        desk.repo
-            .names()
-            .into_iter()
-            .map(|name| (name.clone(), desk.repo.fetch(&name).unwrap().unwrap()))
-            .collect()
-    };
-    push(&registry, "acme/trust", "latest", &metadata(&desk));
-    let target = |stored: &Path, bytes: Vec<u8>| {
-        let file = stored.file_name().unwrap().to_str().unwrap().to_owned();
-        let tag = oci_image::tuf_layout::target_tag(&format!("advisories/{file}"));
-        push(&registry, "acme/trust-targets", &tag, &[(file, bytes)]);
-    };
+    push(&registry, "acme/trust", "latest", &desk.metadata());
+    let target = |stored: &Path, bytes: Vec<u8>| push_target(&registry, stored, bytes);
     let root = desk.path("repo/metadata/1.root.json").display().to_string();
     let repo = format!("oci://{}/acme/trust", registry.host());
     let first = || desk.verify(&["db", "update", "--repo", &repo, "--root", &root, "--format", "json"]);
@@ -172,7 +179,7 @@ fn a_database_is_fetched_from_a_registry_and_what_else_is_there_is_refused() {
 
     // What is newer is fetched; what isn't there leaves the one before in use.
     let stored = desk.publish(2);
-    push(&registry, "acme/trust", "latest", &metadata(&desk));
+    push(&registry, "acme/trust", "latest", &desk.metadata());
     assert_ne!(desk.update().code, 0);
     assert_eq!(desk.scanned(), ["CVE-2026-1"]);
     target(&stored, fs::read(&stored).unwrap());

@@ -11,4 +11,5 @@
 mod delivery;
 mod others;
 mod plugins;
+mod streamed;
 mod support;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use test_repos::images::ImageBuilder;
@@ -34,6 +35,33 @@ impl Run {
 
 /// Runs `verify` with a clean environment, but for the path of programs.
 pub(crate) fn verify(home: &Path, words: &[&str]) -> Run {
+    ended(command(home, words).output().unwrap())
+}
+
+/// As [`verify`], and the most memory that it ever had, in bytes, as the kernel counts it.
+pub(crate) fn verify_measured(home: &Path, words: &[&str]) -> (Run, u64) {
+    let mut child =
+        command(home, words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("verify starts");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    // The mark only rises, so that nothing is missed but what comes in the last milliseconds.
+    while child.try_wait().unwrap().is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        peak = kib.map_or(peak, |kib| kib * 1024);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_ne!(peak, 0, "the kernel tells nothing in {status}");
+    (ended(child.wait_with_output().unwrap()), peak)
+}
+
+fn ended(output: Output) -> Run {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    Run { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+fn command(home: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verify"));
     command
         .args(words)
@@ -41,9 +69,7 @@ pub(crate) fn verify(home: &Path, words: &[&str]) -> Run {
         .env("HOME", home)
         .env("TMPDIR", home)
         .env("PATH", std::env::var_os("PATH").unwrap());
-    let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    Run { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+    command
 }
 
 /// A Debian image in a layout, as `oci:DIR:TAG`.

@@ -1,8 +1,8 @@
 //! `verify db update`: the newest database that a TUF repository signs, verified as an image's manifest is.
 //!
 //! Metadata first (rollback, freeze and mix-and-match are refused there), then the target: of the length and the
-//! hashes that the metadata states, put beside its place, opened, and only then installed. Whatever fails on the
-//! way, the database that was there stays.
+//! hashes that the metadata states, compared as it is written beside its place, opened, and only then installed. It is
+//! never held in memory. Whatever fails on the way, the database that was there stays.
 
 use advisories::Database;
 use chrono::{DateTime, Utc};
@@ -23,7 +23,7 @@ use crate::style::{say, shown};
 /// What the pin is called: there is one.
 const PIN: &str = "advisories";
 
-/// The longest database: it is held in memory until it is whole. OSV's whole bucket makes some 300 MB.
+/// The longest database: what a disk must have room for, beside the one before it. OSV's whole bucket makes some 300 MB.
 const DATABASE_MAX: u64 = 1 << 30;
 
 pub(super) fn run(args: &DbUpdateArgs) -> Result<Exit, Failure> {
@@ -31,6 +31,7 @@ pub(super) fn run(args: &DbUpdateArgs) -> Result<Exit, Failure> {
     private_dir(&state).map_err(|error| Failure::unknown(format!("{}: {error}", state.display())))?;
     let shelf = Shelf::of(&state);
     let _lock = shelf.lock()?;
+    shelf.clear()?;
     let last = shelf.installed()?;
     let root = root(args, &shelf)?;
     let path = args.target(last.as_ref().map(|last| last.target.as_str()));
@@ -45,8 +46,8 @@ pub(super) fn run(args: &DbUpdateArgs) -> Result<Exit, Failure> {
     let (database, fetched) = match &last {
         Some(last) if last.sha256 == installed.sha256 && shelf.is_whole(last) => (None, false),
         _ => {
-            let bytes = refreshed.fetch_target(&path, &target).map_err(|error| refusal(&error))?;
-            (Some(shelf.unfinished(&bytes)?), true)
+            let came = refreshed.copy_target(&path, &target, || shelf.begin());
+            (Some(came.map_err(|error| refusal(&error))?), true)
         }
     };
     let file = database.as_ref().map_or_else(|| shelf.database(&installed), |file| file.path().to_owned());
