@@ -56,6 +56,8 @@ pub struct Summary {
     pub signers: Vec<Signer>,
     /// What it says.
     pub vsa: Vsa,
+    /// The manifests that its statement is about.
+    pub subjects: Vec<Digest>,
 }
 
 /// What is asked about, and when.
@@ -203,7 +205,11 @@ impl Summary {
             return Err(NoVerdict::NoSummary { got: verified.claim.predicate_type().to_owned() });
         };
         match Predicate::of(statement) {
-            Ok(Predicate::Vsa(vsa)) => Ok(Self { signers: verified.signers.clone(), vsa }),
+            Ok(Predicate::Vsa(vsa)) => {
+                let hex = statement.subjects.iter().filter_map(|subject| subject.digest.get("sha256"));
+                let subjects = hex.filter_map(|hex| format!("sha256:{hex}").parse().ok()).collect();
+                Ok(Self { signers: verified.signers.clone(), vsa, subjects })
+            }
             Ok(other) => Err(NoVerdict::NoSummary { got: other.name().to_owned() }),
             Err(why) => Err(NoVerdict::NoSummary { got: why.to_string() }),
         }
@@ -311,26 +317,13 @@ impl SummaryDemand {
     }
 
     fn word(&self, summary: Summary, asked: &Asked<'_>) -> Result<Word, NoVerdict> {
-        let Summary { signers, vsa } = summary;
+        let Summary { signers, vsa, subjects } = summary;
         let Some(signer) = signers.iter().find(|signer| self.may_speak(signer, &vsa.verifier)).cloned()
         else {
             let signer = signers.iter().map(ToString::to_string).collect::<Vec<_>>();
             return Err(NoVerdict::Verifier { signer: shown(&signer), got: vsa.verifier });
         };
-<<<<<<< HEAD
-        let vsa = match Predicate::of(statement) {
-            Ok(Predicate::Vsa(vsa)) => vsa,
-            Ok(other) => return Err(NoVerdict::NoSummary { got: other.name().to_owned() }),
-            Err(why) => return Err(NoVerdict::NoSummary { got: why.to_string() }),
-        };
-        if !verified.signers.iter().any(|signer| self.may_speak(signer, &vsa.verifier)) {
-            let signer = verified.signers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            return Err(NoVerdict::Verifier { signer, got: vsa.verifier });
-        }
-        if !resource::is_about(&vsa.resource, statement, asked) {
-=======
-        if !is_about(&vsa.resource, asked) {
->>>>>>> w-doctor
+        if !resource::is_about(&vsa.resource, &subjects, asked) {
             return Err(NoVerdict::Resource { expected: asked.name.to_string(), got: vsa.resource });
         }
         let Some(at) = vsa.time else { return Err(NoVerdict::NoTime { verifier: vsa.verifier }) };

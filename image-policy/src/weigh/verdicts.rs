@@ -81,7 +81,8 @@ fn summary(piece: &Evidence, facts: &Facts, allowed: &Allowed) -> Result<Summary
         // It counts for nothing, and an error says whose it is.
         signers = piece.signers.iter().filter_map(signer).collect();
     }
-    Ok(Summary { signers, vsa })
+    let subjects = piece.about.parse().into_iter().collect();
+    Ok(Summary { signers, vsa, subjects })
 }
 
 fn shown(passed: &[Passed]) -> String {

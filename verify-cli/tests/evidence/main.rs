@@ -5,12 +5,9 @@
 
 mod buildkit;
 mod by_rules;
-<<<<<<< HEAD
-mod packed;
-=======
 mod by_verifiers;
 mod keyless;
->>>>>>> w-doctor
+mod packed;
 mod registries;
 mod verdicts;
 
