@@ -138,7 +138,10 @@ fn named(component: &Component, query: Query) -> Vec<Query> {
 
 /// What was asked already: of many binary packages of one source, the same is asked but for the binary's name.
 #[derive(Default)]
-struct Cache(HashMap<(String, String, Option<String>, Option<String>), Rc<Answer>>);
+struct Cache(HashMap<Key, Rc<Answer>>);
+
+/// Ecosystem and name, version, binary package, module.
+type Key = (String, String, Option<String>, Option<String>);
 
 impl Cache {
     /// What is said under the first name of which anything is; nothing, where there is no name.
