@@ -71,14 +71,11 @@ fn run(stage: &Stage, programs: &Programs, row: &Value) -> Option<Output> {
         command
     };
     Some(match row["client"].as_str().unwrap() {
-        "cosign2" => quiet(&programs.cosign2)
-            .envs(keyless::private(stage, row))
-            .args(&words[1..])
-            .arg("--allow-http-registry=true")
-            .output()
-            .unwrap(),
-        "cosign3" => {
-            quiet(&programs.cosign3).args(&words[1..]).arg("--allow-http-registry=true").output().unwrap()
+        client @ ("cosign2" | "cosign3") => {
+            let two = client == "cosign2";
+            let mut command = quiet(if two { &programs.cosign2 } else { &programs.cosign3 });
+            let private = two.then(|| keyless::private(stage, row)).unwrap_or_default();
+            command.envs(private).args(&words[1..]).arg("--allow-http-registry=true").output().unwrap()
         }
         "notation" => {
             let config = Path::new(row["with"]["name"].as_str().unwrap()).parent().unwrap().parent().unwrap();
@@ -184,8 +181,8 @@ fn differences(
                 let count = &mut counts.entry(who.to_owned()).or_default()[usize::from(does)];
                 *count = count.saturating_add(1);
             };
-            let attestation = row["command"][1] == "verify-attestation";
-            compare(&format!("{client}{}", if attestation { " attested" } else { "" }), does, &said);
+            let end = if row["command"][1] == "verify-attestation" { " attested" } else { "" };
+            compare(&format!("{client}{end}"), does, &said);
             if client == "podman" && case.podman {
                 let output = pull(stage, programs, row);
                 compare("podman itself", output.status.success(), &String::from_utf8_lossy(&output.stderr));
