@@ -120,6 +120,8 @@ def show(table):
 def component(purl):
     """(type, name, version) of a package URL, in one spelling."""
     kind, _, rest = purl.removeprefix("pkg:").partition("/")
+    # What trivy calls crates in programs.
+    kind = "cargo" if kind == "rustbinary" else kind
     rest = re.split(r"[?#]", rest)[0]
     path, _, version = rest.rpartition("@") if "@" in rest else (rest, "", "")
     name, version = urllib.parse.unquote(path), urllib.parse.unquote(version)
