@@ -73,7 +73,7 @@ pub(crate) fn affecting<'t>(
     let mut found = Found::new(ecosystem, order, texts);
     let mut room = texts.room();
     // What is on every release of a distribution is kept without one.
-    let every = ecosystem.release.is_some().then(|| Cow::Borrowed(ecosystem.name.as_str()));
+    let every = ecosystem.release.is_some().then_some(Cow::Borrowed(ecosystem.name.as_str()));
     for ecosystem in std::iter::once(ecosystem.spelt()).chain(every) {
         if let Some(place) = database.read_block(&ecosystem, &name, &mut room.block)? {
             weigh(database, place, &weighing, &mut room, &mut found)?;
