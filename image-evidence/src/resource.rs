@@ -219,7 +219,7 @@ mod tests {
             format!("pkg:docker/registry.example.com/acme/web@1.4?digest={other}"),
             format!("pkg:docker/registry.example.com/acme/web@1.4?digest={top}&tag=1.3"),
             format!("pkg:docker/registry.example.com/acme/web@{other}"),
-            format!("pkg:docker/registry.example.com/acme/web@1.4?digest=md5:00"),
+            "pkg:docker/registry.example.com/acme/web@1.4?digest=md5:00".to_owned(),
             format!("PKG:oci/web@{top}?{acme}"),
             "pkg:oci/%2e%2e@?repository_url=registry.example.com/acme/web".to_owned(),
             "pkg:".to_owned(),

@@ -1,6 +1,12 @@
 //! A target that is copied as it comes: from whom, how far, and what becomes of a copy that isn't it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
 
 mod mirror;
 

@@ -3,7 +3,14 @@
 //! A layer of gigabytes is a block of a hundred thousand entries, compressed once, as often as it takes: frames of
 //! Zstandard after one another are one stream (RFC 8878, 3). All three take some 15 s of one core.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
 
 #[path = "engines/support.rs"]
 #[allow(dead_code, reason = "a part is for other tests")]
