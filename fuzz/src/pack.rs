@@ -61,7 +61,10 @@ fn holds(pack: &Pack, archive: &[u8]) {
     for (part, (name, body)) in index.parts.iter().zip(&files[1..]) {
         let digest = Digest::of(body);
         assert_eq!((part.size, &part.sha256), (body.len() as u64, &digest.hex()), "{name}");
-        assert!(!name.starts_with('/') && name.split('/').all(|step| !matches!(step, "" | "." | "..")), "{name}");
+        assert!(
+            !name.starts_with('/') && name.split('/').all(|step| !matches!(step, "" | "." | "..")),
+            "{name}"
+        );
         if let Some(hex) = name.strip_prefix("blobs/sha256/") {
             assert_eq!(hex, digest.hex());
             let want = Descriptor { size: part.size, digest, ..Descriptor::of("x/y", b"") };
@@ -76,7 +79,10 @@ fn holds(pack: &Pack, archive: &[u8]) {
                 // A name that stands there by its hash has another one when it is asked for.
                 other => assert!(matches!(other, Ok(Fetched::Absent)) && name.len() > 90, "{other:?}"),
             }
-            assert!(part.size == 0 || !matches!(ask(part.size - 1), Ok(Fetched::File { .. })), "a bound holds");
+            assert!(
+                part.size == 0 || !matches!(ask(part.size - 1), Ok(Fetched::File { .. })),
+                "a bound holds"
+            );
         }
     }
     for (tag, digest) in &index.tags {
@@ -160,7 +166,8 @@ fn layout_of(index: &Value, files: &[(String, Vec<u8>)]) -> String {
     let (kind, digest, reference) = (text("media_type"), text("digest"), text("reference"));
     let blob = digest.replace("sha256:", "blobs/sha256/");
     let size = files.iter().find(|(name, _)| *name == blob).map_or(0, |(_, body)| body.len());
-    let tag = reference.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map(|(_, tag)| tag);
+    let named = reference.split('@').next().unwrap_or_default();
+    let tag = named.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map(|(_, tag)| tag);
     let annotations = tag.map_or_else(String::new, |tag| {
         format!(",\"annotations\":{{\"org.opencontainers.image.ref.name\":\"{tag}\"}}")
     });
@@ -176,7 +183,8 @@ fn header(name: &str, size: usize) -> [u8; 512] {
         0..=100 => ("", name),
         _ => name.rsplit_once('/').unwrap_or(("", name)),
     };
-    let cut = |text: &str, most: usize| (0..=text.len().min(most)).rev().find(|end| text.is_char_boundary(*end));
+    let cut =
+        |text: &str, most: usize| (0..=text.len().min(most)).rev().find(|end| text.is_char_boundary(*end));
     let (name, prefix) = (&name[..cut(name, 100).unwrap_or(0)], &prefix[..cut(prefix, 155).unwrap_or(0)]);
     let mut header = image::entry(name, b'0', "", size);
     header[108..124].copy_from_slice(b"0000000\x000000000\0");

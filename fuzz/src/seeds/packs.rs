@@ -33,7 +33,7 @@ fn input(flags: u8, index: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
 pub fn all() -> Named {
     let (blob, marker) = ("blobs/sha256/#", br#"{"imageLayoutVersion":"1.0.0"}"#.as_slice());
     let root = sealed(&root(), &[ROOT]);
-    let long = format!("tuf/metadata/{}.json", "r".repeat(120));
+    let long = format!("tuf/metadata/{}.json", "r".repeat(90));
     let files: Vec<(&str, &[u8])> = vec![
         (blob, MANIFEST.as_bytes()),
         (blob, b"{}"),
@@ -50,10 +50,16 @@ pub fn all() -> Named {
     let good = input(0, &web, &files);
     vec![
         ("good-whole".into(), good.clone()),
-        ("good-newer-members".into(), input(0, &index("registry.example.com/acme/web:1", ",\"more\":1"), &files)),
+        (
+            "good-newer-members".into(),
+            input(0, &index("registry.example.com/acme/web:1", ",\"more\":1"), &files),
+        ),
         ("good-nameless".into(), input(0, &index("registry.example.com/acme/web@sha256:#0", ""), &files)),
         ("bad-no-layout".into(), input(0, &web, &without("oci-layout"))),
-        ("bad-no-manifest".into(), input(0, &web.replace("\"digest\":\"sha256:#0\"", "\"digest\":\"sha256:#9\""), &files)),
+        (
+            "bad-no-manifest".into(),
+            input(0, &web.replace("\"digest\":\"sha256:#0\"", "\"digest\":\"sha256:#9\""), &files),
+        ),
         ("bad-version".into(), input(0, &web.replacen("\"version\":1", "\"version\":2", 1), &files)),
         ("bad-name".into(), input(0, &web, &with("etc/passwd", b"x"))),
         ("bad-out-of-folder".into(), input(0, &web, &with("tuf/metadata/../x.json", b"x"))),
