@@ -187,6 +187,9 @@ impl Writer<'_> {
             }
             let advisory: osv::Advisory =
                 serde_json::from_slice(&bytes).map_err(|error| source(path, format!("{member}: {error}")))?;
+            if advisory.id.is_empty() {
+                return Err(source(path, format!("{member}: expected an id, got none")));
+            }
             self.advisory(&advisory, &mut kept, lists)?;
         }
         Ok(kept)

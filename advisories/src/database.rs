@@ -264,7 +264,13 @@ impl Database {
 
     /// What a record says.
     pub(crate) fn record<'b>(&self, bytes: &'b [u8]) -> Result<Record<&'b str>, Error> {
-        decoded(bytes).map_err(|why| self.damaged(format!("a record: {why}")))
+        let record: Record<&'b str> =
+            decoded(bytes).map_err(|why| self.damaged(format!("a record: {why}")))?;
+        // A finding is told, weighed and excepted by it.
+        if record.id.is_empty() || record.cves.iter().any(|cve| cve.id.is_empty()) {
+            return Err(self.damaged("a record: expected an id, got none".to_owned()));
+        }
+        Ok(record)
     }
 
     pub(crate) fn damaged(&self, what: String) -> Error {

@@ -66,3 +66,12 @@ fn the_same_archives_give_the_same_bytes_and_a_failed_build_leaves_the_old_file(
     build(folder.path(), &one).unwrap_err();
     assert_eq!(fs::read(&one).unwrap(), before);
 }
+
+#[test]
+fn an_advisory_without_an_id_is_in_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    archive(folder.path(), "Debian", &[&ADVISORY.replace("DSA-1-1", "")]);
+    let error = build(folder.path(), &folder.path().join("advisories.db")).unwrap_err().to_string();
+    assert!(error.ends_with("expected an id, got none"), "{error}");
+    assert!(!folder.path().join("advisories.db").exists());
+}
