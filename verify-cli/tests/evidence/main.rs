@@ -151,12 +151,17 @@ impl Story {
     }
 
     fn attach_sized(&self, subject: &Descriptor, kind: &str, blob: &[u8], size: usize) -> Digest {
-        self.fake.put_blob(REPO, b"{}");
         self.fake.put_blob(REPO, blob);
+        self.refer(subject, &json!([{ "mediaType": kind, "digest": Digest::of(blob), "size": size }]))
+    }
+
+    /// A manifest beside another, of blobs that are there.
+    fn refer(&self, subject: &Descriptor, layers: &Value) -> Digest {
+        self.fake.put_blob(REPO, b"{}");
         let manifest = json!({
-            "schemaVersion": 2, "mediaType": media::OCI_MANIFEST, "artifactType": kind,
+            "schemaVersion": 2, "mediaType": media::OCI_MANIFEST, "artifactType": layers[0]["mediaType"],
             "config": { "mediaType": media::OCI_EMPTY, "digest": Digest::of(b"{}"), "size": 2 },
-            "layers": [{ "mediaType": kind, "digest": Digest::of(blob), "size": size }],
+            "layers": layers,
             "subject": { "mediaType": subject.media_type, "digest": subject.digest, "size": subject.size },
         })
         .to_string();

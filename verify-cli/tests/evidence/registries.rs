@@ -268,6 +268,33 @@ fn what_is_asked_for_is_asked_once_and_nothing_else() {
     assert_eq!(requests, expected);
 }
 
+/// What the metadata names was counted as it came. However often manifests name it besides, all of it together stays
+/// below the bound, which is 120 MiB.
+#[test]
+fn a_blob_that_many_manifests_name_is_kept_within_the_bound_of_all() {
+    let mut story = Story::begin();
+    let blob = vec![b' '; 30 << 20];
+    let digest = Digest::of(&blob);
+    story.fake.put_blob(REPO, &blob);
+    for number in 1..=3 {
+        let layers = vec![json!({ "mediaType": BUNDLE, "digest": digest, "size": blob.len() }); number];
+        story.refer(&story.top, &json!(layers));
+    }
+    let refused = |story: &Story| {
+        let report = story.evidence(&[]);
+        let pieces = report["pieces"].as_array().unwrap();
+        assert_eq!(pieces.len(), 6, "{report}");
+        let detail = |piece: &Value| piece["detail"].as_str().unwrap().to_owned();
+        pieces.iter().map(detail).filter(|detail| detail.contains("all together")).count()
+    };
+    assert_eq!(refused(&story), 2);
+    story.name(&[digest]);
+    story.fake.clear_log();
+    assert_eq!(refused(&story), 2);
+    let asked = story.requests().iter().filter(|one| one.contains(&format!("GET blobs/{digest}"))).count();
+    assert_eq!(asked, 1);
+}
+
 /// Of ten signatures by five keys and three attestations: each list, manifest and blob once, and nothing besides. Five
 /// signatures of the older form share what they signed.
 #[test]
