@@ -32,7 +32,7 @@ NO_TAP_15 = {"peer-tough": "missing field `roles`", "peer-sigstore-tuf": "not li
 
 
 def build():
-    subprocess.run(["cargo", "build", "--quiet", "-p", "signer-cli"], cwd=HERE.parent, check=True)
+    subprocess.run(["cargo", "build", "--quiet", "--bin", "signer"], cwd=HERE.parent, check=True)
     subprocess.run(["cargo", "build", "--quiet", "-p", "bench-peers"], cwd=HERE, check=True)
 
 

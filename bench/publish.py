@@ -215,7 +215,7 @@ def main():
     python = os.environ.get("HALLMARK_PYTHON", sys.executable)
     signer = given.signer
     if signer is None:
-        subprocess.run(["cargo", "build", "--quiet", "--release", "-p", "signer-cli"], cwd=HERE.parent, check=True)
+        subprocess.run(["cargo", "build", "--quiet", "--release", "--bin", "signer"], cwd=HERE.parent, check=True)
         about = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
         about = subprocess.run(about, cwd=HERE.parent, check=True, capture_output=True).stdout
         signer = str(pathlib.Path(json.loads(about)["target_directory"]) / "release/signer")

@@ -53,7 +53,7 @@ def install(work):
 def build(verify):
     """Our programs: what hashes, what takes the inventory, what launches, and `verify`."""
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target"))
-    run("cargo", "build", "--release", "--quiet", "-p", "image-scan", "--example", "layers", cwd=HERE.parent)
+    run("cargo", "build", "--release", "--quiet", "--workspace", "--example", "layers", cwd=HERE.parent)
     if not verify:
         run("cargo", "build", "--release", "--quiet", "--bin", "verify", cwd=HERE.parent)
     run("cargo", "build", "--release", "--quiet", "-p", "bench-launch", "--target-dir", target, cwd=HERE)

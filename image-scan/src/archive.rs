@@ -155,7 +155,7 @@ impl<R: BufRead> Archive<R> {
 
     fn block(&mut self) -> Result<Option<[u8; BLOCK]>, ArchiveError> {
         let mut block = [0; BLOCK];
-        match read_full(&mut self.reader, &mut block)? {
+        match read_full(&mut self.reader, &mut block).map_err(ArchiveError::Read)? {
             0 => Ok(None),
             BLOCK => Ok(Some(block)),
             _ => Err(ArchiveError::Truncated),
@@ -224,14 +224,15 @@ fn is_empty(block: &[u8; BLOCK]) -> bool {
     block.iter().all(|byte| *byte == 0)
 }
 
-fn read_full(reader: &mut impl Read, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
+/// Fills a buffer; how many bytes there were, if fewer.
+pub(crate) fn read_full(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled: usize = 0;
     while let Some(space) = buffer.get_mut(filled..).filter(|space| !space.is_empty()) {
         match reader.read(space) {
             Ok(0) => break,
             Ok(count) => filled = filled.saturating_add(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(ArchiveError::Read(error)),
+            Err(error) => return Err(error),
         }
     }
     Ok(filled)
