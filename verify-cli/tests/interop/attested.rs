@@ -16,18 +16,18 @@ use crate::support::{Ran, copy, have, oci, run, skipped};
 const SPDX: &str = "https://spdx.dev/Document";
 const VSA: &str = "https://slsa.dev/verification_summary/v1";
 const SVR: &str = "https://in-toto.io/attestation/svr/v0.1";
-const ID: &str = "https://verify.example.com/prod";
+pub(crate) const ID: &str = "https://verify.example.com/prod";
 
 /// A publisher whose image is in a registry, published, and the keys of a build and of a verifier.
-struct Story {
-    publisher: Publisher,
-    fake: Fake,
-    image: String,
-    digest: String,
+pub(crate) struct Story {
+    pub(crate) publisher: Publisher,
+    pub(crate) fake: Fake,
+    pub(crate) image: String,
+    pub(crate) digest: String,
 }
 
 impl Story {
-    fn begin() -> Option<Self> {
+    pub(crate) fn begin() -> Option<Self> {
         let (publisher, fake) = (Publisher::init()?, Fake::start().unwrap());
         let image =
             ImageBuilder::new().file("etc/os-release", b"ID=alpine\nVERSION_ID=3.20\n").build().unwrap();
@@ -56,13 +56,13 @@ impl Story {
     }
 
     /// `verify attest` by that key.
-    fn attest(&self, key: &str, more: &[&str]) -> Ran {
+    pub(crate) fn attest(&self, key: &str, more: &[&str]) -> Ran {
         let key = self.private(key);
         let all = ["attest", &self.image, "--key", &key, "--verifier-id", ID];
         self.publisher.verify(&[&all[..], more].concat())
     }
 
-    fn demand(&self, key: &str, more: &[&str]) -> Ran {
+    pub(crate) fn demand(&self, key: &str, more: &[&str]) -> Ran {
         let verifier = format!("{ID}={}", self.public(key));
         self.publisher.verify(&[&["image", &self.image, "--verifier", &verifier], more].concat())
     }

@@ -14,6 +14,7 @@
 mod attested;
 mod docker;
 mod images;
+mod in_toto;
 mod packs;
 mod places;
 mod publisher;
