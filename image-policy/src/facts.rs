@@ -60,6 +60,9 @@ pub struct Facts {
     /// The targets role that speaks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// The delegated roles on the way to it, itself the last; none where the top-level targets speak.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub way: Vec<String>,
     /// Whose signatures would have been seen. None where no evidence was looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_for: Option<LookedFor>,

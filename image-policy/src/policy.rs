@@ -229,6 +229,20 @@ impl Policy {
     }
 }
 
+impl Scope {
+    /// That a role may speak, to which these delegated ones led, itself the last. Whoever is on the way could have
+    /// given its name to a key of their own: so each of them must be named.
+    ///
+    /// # Errors
+    /// With the role that may not.
+    pub fn expect_role<'r>(&self, role: &'r str, way: &'r [String]) -> Result<(), &'r str> {
+        let named = |one: &str| self.roles.is_empty() || self.roles.iter().any(|named| named == one);
+        let on_the_way = way.iter().map(String::as_str);
+        let all = on_the_way.chain(way.is_empty().then_some(role));
+        all.into_iter().find(|one| !named(one)).map_or(Ok(()), Err)
+    }
+}
+
 impl Tags {
     fn permit(&self, tag: &str) -> bool {
         let fits = |patterns: &[String]| patterns.iter().any(|one| PathPattern::new(one).matches(tag));

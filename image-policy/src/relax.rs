@@ -1,5 +1,6 @@
 //! The smallest rule that would admit an image: for whoever finds it blocked, a place to begin.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use oci_image::Reference;
@@ -105,8 +106,13 @@ fn changes<'a>(scope: &'a Scope, member: Member, entry: &'a Entry) -> Option<Vec
     match member {
         Member::Chain => return None,
         Member::Roles => {
-            let role = facts.role.clone()?;
-            changes.push(Box::new(move |scope| scope.roles.push(role.clone())));
+            let role = facts.role.as_ref()?;
+            let all: BTreeSet<&String> = facts.way.iter().chain([role]).collect();
+            changes.push(Box::new(move |scope| {
+                let missing = all.iter().filter(|one| !scope.roles.contains(one));
+                let missing: Vec<_> = missing.map(|one| (*one).clone()).collect();
+                scope.roles.extend(missing);
+            }));
         }
         Member::Signers => {
             let demand = scope.signers.as_ref()?;

@@ -208,8 +208,12 @@ fn chain(scope: &Scope, facts: &Facts, outside: &dyn Outside) -> Result<String, 
 fn roles(scope: &Scope, facts: &Facts) -> Result<String, Short> {
     let expected = scope.roles.join(" or ");
     match &facts.role {
-        Some(role) if scope.roles.contains(role) => Ok(format!("role {role} speaks for it")),
-        Some(role) => Err(Short::of(format!("a role may not speak for it: expected {expected}, got {role}"))),
+        Some(role) => match scope.expect_role(role, &facts.way) {
+            Ok(()) => Ok(format!("role {role} speaks for it")),
+            Err(got) => {
+                Err(Short::of(format!("a role may not speak for it: expected {expected}, got {got}")))
+            }
+        },
         None => Err(Short::unknown(format!("expected role {expected}, and none was recorded"))),
     }
 }

@@ -71,6 +71,7 @@ impl Verdict {
 /// What the name stands for, and who says so.
 struct Top {
     role: String,
+    way: Vec<String>,
     evidence: Vec<String>,
     descriptor: Descriptor,
     bytes: Vec<u8>,
@@ -163,14 +164,14 @@ impl<'a> Verification<'a> {
         self.passed(Stage::Reference, &self.name.to_string(), self.source.describe());
         let state = self.client.refresh().map_err(|error| metadata_link(&error))?;
         self.documents(&state);
-        let (target, role) = self.target(&state)?;
+        let (target, role, way) = self.target(&state)?;
         let (descriptor, bytes, manifest) = self.manifest(&target, &state)?;
         let evidence = Hallmark::of(&target).unwrap_or_default().evidence;
-        Ok(Top { role, evidence, descriptor, bytes, manifest })
+        Ok(Top { role, way, evidence, descriptor, bytes, manifest })
     }
 
     fn chain(&mut self, progress: Progress<'_>) -> Chained<VerifiedImage> {
-        let Top { role, evidence, descriptor: top, bytes: top_bytes, manifest } = self.top()?;
+        let Top { role, way, evidence, descriptor: top, bytes: top_bytes, manifest } = self.top()?;
         let platforms = match manifest {
             Manifest::Image(image) => {
                 let image = self.platform_image(None, top.clone(), top_bytes.clone(), image, progress)?;
@@ -180,7 +181,8 @@ impl<'a> Verification<'a> {
             Manifest::Index(index) => self.children(&index, progress)?,
         };
         let proof = Proof::default();
-        Ok(VerifiedImage { name: self.name.clone(), top, top_bytes, platforms, proof, role, evidence })
+        let name = self.name.clone();
+        Ok(VerifiedImage { name, top, top_bytes, platforms, proof, role, way, evidence })
     }
 
     fn passed(&mut self, stage: Stage, subject: &str, detail: String) {
@@ -222,8 +224,8 @@ impl<'a> Verification<'a> {
     }
 
     /// What the repository says of the name: by its tag where it has one, else by its digest. Where it
-    /// has both, the tag must stand for that digest.
-    fn target(&mut self, state: &Refreshed) -> Chained<(Target, String)> {
+    /// has both, the tag must stand for that digest. With the role that says so, and the delegated ones on the way to it.
+    fn target(&mut self, state: &Refreshed) -> Chained<(Target, String, Vec<String>)> {
         let path = match (self.name.tag_path(), self.name.digest()) {
             (Some(path), _) => path,
             (None, Some(digest)) => self.name.digest_path(digest),
@@ -244,6 +246,7 @@ impl<'a> Verification<'a> {
                 signers,
             ));
         }
+        let way = chain.iter().skip(1).map(|role| role.role().name().to_owned()).collect();
         let role = chain.last().map_or_else(|| "targets".to_owned(), |last| last.role().name().to_owned());
         let stated = stated_digest(&target).map_err(|got| {
             let detail = format!("{path} has no usable digest: expected a sha256 hash, got {got}");
@@ -267,7 +270,7 @@ impl<'a> Verification<'a> {
         }
         let detail = format!("{stated}, {} bytes, says role {role}", target.length);
         self.passed(Stage::Target, &path, detail);
-        Ok((target, role))
+        Ok((target, role, way))
     }
 
     /// The manifest or index: its bytes must be those that the target names.

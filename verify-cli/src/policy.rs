@@ -149,11 +149,11 @@ fn denied(rules: &Rulebook, scope: Option<&Scope>, name: &Reference, why: &str) 
 impl Applied {
     /// What the rules say of an image whose chain held.
     pub(crate) fn weigh(&self, image: Box<VerifiedImage>) -> Verdict {
-        let (role, roles) = (image.role().to_owned(), &self.scope.roles);
-        if roles.is_empty() || roles.contains(&role) {
-            return image.then(self.link.clone());
-        }
-        let expected = roles.join(" or ");
+        let role = match self.scope.expect_role(image.role(), image.way()) {
+            Ok(()) => return image.then(self.link.clone()),
+            Err(role) => role.to_owned(),
+        };
+        let expected = self.scope.roles.join(" or ");
         let detail =
             format!("a role may not speak for it, {}: expected {expected}, got {role}", self.link.detail);
         let link = Link { status: Status::Broken, detail, ..self.link.clone() };

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
+use test_repos::simulator::Keyholder;
 use test_repos::surface::{Endpoints, Surface, SurfaceKind};
+use tuf_core::authoring::Delegation;
 
 struct Run {
     code: i32,
@@ -34,7 +36,7 @@ impl Run {
 struct Story {
     folder: tempfile::TempDir,
     endpoints: Endpoints,
-    _surface: Surface,
+    surface: Surface,
 }
 
 impl Story {
@@ -44,7 +46,7 @@ impl Story {
         let endpoints = surface.endpoints().unwrap();
         fs::create_dir(folder.path().join("rules")).unwrap();
         fs::write(folder.path().join("rules/root.json"), &endpoints.root).unwrap();
-        Self { folder, endpoints, _surface: surface }
+        Self { folder, endpoints, surface }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -121,6 +123,50 @@ fn the_first_scope_that_fits_decides_and_the_verdict_names_it() {
     story.image(name, &story.scope("roles = [\"targets\"]"), &[]).is(0, &[]);
     let run = story.image(name, &story.scope("roles = [\"releases\", \"hotfixes\"]"), &[]);
     run.is(1, &["a role may not speak for it", "expected releases or hotfixes, got targets"]);
+}
+
+/// Whoever may delegate gives any name to a key of their own: so a name alone says nothing, and the way to it counts.
+#[test]
+fn a_role_that_was_named_by_somebody_who_may_not_speak_may_not_speak() {
+    let mut story = Story::begin();
+    {
+        let mut world = story.surface.world();
+        let (pattern, digest) = (world.sibling_names(), world.index());
+        world.repo.delegate("dev", &Keyholder::named("dev"), &[&pattern]);
+        let mallory = Keyholder::named("mallory");
+        world.repo.role_mut("dev").delegate(&Delegation {
+            name: "releases".to_owned(),
+            keys: vec![tuf_core::crypto::Sign::key(&mallory).clone()],
+            threshold: 1,
+            terminating: false,
+            paths: vec![pattern],
+        });
+        world.repo.signers.insert("releases".to_owned(), vec![mallory]);
+        world.announce_as("releases", "2.0", &digest).unwrap();
+        world.images.tags.insert("2.0".to_owned(), digest);
+        world.tag = "2.0".to_owned();
+        world.repo.publish().unwrap();
+    }
+    story.endpoints = story.surface.endpoints().unwrap();
+    let name = story.endpoints.name.as_str();
+    story.image(name, &story.scope(""), &[]).is(0, &["role releases says so"]);
+    let rules = |roles: &str| story.scope(&format!("roles = [{roles}]"));
+    story
+        .image(name, &rules("\"releases\""), &["--record", "seen.jsonl"])
+        .is(1, &["a role may not speak for it", "expected releases, got dev"]);
+    story.image(name, &rules("\"targets\", \"releases\""), &[]).is(1, &["got dev"]);
+    story.image(name, &rules("\"dev\""), &[]).is(1, &["expected dev, got releases"]);
+    story.image(name, &rules("\"dev\", \"releases\""), &[]).is(0, &[]);
+    // So it is rehearsed and learnt, too.
+    story.image(name, &rules("\"dev\", \"releases\""), &["--record", "seen.jsonl"]).is(0, &[]);
+    let simulate = |roles: &str| {
+        story.rules(&rules(roles));
+        story.run(&["policy", "simulate", "--inventory", "seen.jsonl", "--policy", "rules/policy.toml"])
+    };
+    simulate("\"releases\"").is(1, &["got dev", "roles = [\n", "\"dev\","]);
+    simulate("\"dev\", \"releases\"").is(0, &["1 admitted"]);
+    let learn = ["policy", "learn", "--inventory", "seen.jsonl"];
+    story.run(&learn).is(0, &["\"dev\",\n    \"releases\","]);
 }
 
 #[test]
