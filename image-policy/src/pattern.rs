@@ -43,6 +43,61 @@ pub fn covers(pattern: &str, name: &str) -> bool {
     end.and_then(|end| name.get(..end)).is_some_and(|start| PathPattern::new(stem).matches(start))
 }
 
+/// Whether a pattern fits every name that another one fits. Where that can't be told at a glance, it is no.
+pub(crate) fn covers_all_of(pattern: &str, other: &str) -> bool {
+    let parts = |pattern: &str| pattern.split('/').map(str::to_owned).collect::<Vec<_>>();
+    match (pattern.strip_suffix("/**"), other.strip_suffix("/**")) {
+        _ if pattern == "**" => true,
+        _ if other == "**" => false,
+        (None, Some(_)) => false,
+        (stem, below) => {
+            let (first, second) = (parts(stem.unwrap_or(pattern)), parts(below.unwrap_or(other)));
+            let (one, all) = (first.len(), second.len());
+            let long_enough = match (stem, below) {
+                (None, _) => one == all,
+                (Some(_), Some(_)) => one <= all,
+                (Some(_), None) => one < all,
+            };
+            long_enough && first.iter().zip(&second).all(|(part, other)| part_covers(part, other))
+        }
+    }
+}
+
+/// The same of one part: what `*` stands for, only `*` covers.
+fn part_covers(pattern: &str, other: &str) -> bool {
+    let (mut pattern, mut other) = (pattern.chars(), other.chars());
+    let mut retry = None;
+    loop {
+        let before = other.clone();
+        match (pattern.next(), other.next()) {
+            (None, None) => return true,
+            (Some('*'), _) => {
+                retry = Some((pattern.clone(), before.clone()));
+                other = before;
+            }
+            (Some('?'), Some(one)) if one != '*' => {}
+            (Some(wanted), Some(found)) if wanted == found => {}
+            _ => {
+                let Some((after_star, mut from)) = retry.take() else { return false };
+                if from.next().is_none() {
+                    return false;
+                }
+                retry = Some((after_star.clone(), from.clone()));
+                (pattern, other) = (after_star, from);
+            }
+        }
+    }
+}
+
+/// What is wrong with a pattern of tags.
+pub(crate) fn tag_fault(pattern: &str) -> Option<&'static str> {
+    let good = |one: char| one.is_ascii_alphanumeric() || "._-*?".contains(one);
+    match !pattern.is_empty() && pattern.chars().all(good) {
+        true => None,
+        false => Some("a pattern of tags such as 1.* or latest: letters, digits, '.', '_', '-', * and ?"),
+    }
+}
+
 /// What is wrong with a pattern, so that it could never fit, or not as its writer means it.
 pub(crate) fn fault(pattern: &str) -> Option<&'static str> {
     let last = pattern.rsplit('/').next().unwrap_or(pattern);
@@ -68,6 +123,12 @@ pub(crate) fn fault(pattern: &str) -> Option<&'static str> {
         .any(|c| c.is_uppercase() && pattern.find('/').is_some_and(|at| pattern.find(c) > Some(at)))
     {
         Some("lower case: names of repositories have no other")
+    } else if parts()
+        .skip(1)
+        .flat_map(str::chars)
+        .any(|one| !one.is_ascii_alphanumeric() && !"._-*?".contains(one))
+    {
+        Some("letters, digits, '.', '_', '-', * and ?: names have no others, and nothing else is a wildcard")
     } else {
         None
     }
@@ -115,8 +176,40 @@ mod tests {
             "R.io/a",
             "r.io:443/a",
             "index.docker.io/library/*",
+            "r.io/[a-z]*",
+            "r.io/{a,b}",
+            "r.io/a b",
+            "r.io/!a",
         ] {
             assert!(fault(bad).is_some(), "{bad}");
+        }
+        for (tag, good) in [("1.*", true), ("*-rc?", true), ("", false), ("[0-9]*", false), ("a:b", false)] {
+            assert_eq!(tag_fault(tag).is_none(), good, "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_another_where_it_fits_all_of_its_names() {
+        for (pattern, other, covers) in [
+            ("**", "r.io/a/**", true),
+            ("r.io/**", "**", false),
+            ("r.io/**", "r.io/a/*", true),
+            ("r.io/**", "r.io/a/**", true),
+            ("r.io/a/**", "r.io/**", false),
+            ("r.io/a/**", "r.io/a", false),
+            // One part isn't any.
+            ("r.io/a/*", "r.io/a/**", false),
+            ("r.io/a/*", "r.io/a/b*", true),
+            ("r.io/a/*", "r.io/a/b", true),
+            ("r.io/a/b*", "r.io/a/*", false),
+            ("r.io/a/b?", "r.io/a/b*", false),
+            ("r.io/a/?b", "r.io/a/cb", true),
+            ("r.io/a/?b", "r.io/a/?b", true),
+            ("r.io/a/*b*", "r.io/a/c*b?", true),
+            ("*/a/**", "r.io/a/b", true),
+            ("r.io/a/**", "*/a/b", false),
+        ] {
+            assert_eq!(covers_all_of(pattern, other), covers, "{pattern} {other}");
         }
     }
 }

@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use crate::POLICY_MAX;
 use crate::condition::Condition;
-use crate::pattern::fault;
+use crate::pattern::{fault, tag_fault};
 use crate::policy::{
     Identity, Ignore, Mirror, Policy, RootOfTrust, Scan, Scope, Severity, Signers, Tags, Trust,
 };
@@ -38,9 +38,9 @@ struct WireScope {
     r#match: Spanned<Vec<Spanned<String>>>,
     deny: Option<Spanned<String>>,
     trust: Option<Spanned<WireTrust>>,
-    roles: Option<Vec<String>>,
+    roles: Option<Spanned<Vec<String>>>,
     signers: Option<Spanned<WireSigners>>,
-    tags: Option<WireTags>,
+    tags: Option<Spanned<WireTags>>,
     scan: Option<Spanned<WireScan>>,
     build: Option<Spanned<WireBuild>>,
     #[serde(default)]
@@ -87,10 +87,9 @@ impl From<WireIdentity> for Identity {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireTags {
+    allow: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
-    allow: Vec<String>,
-    #[serde(default)]
-    deny: Vec<String>,
+    deny: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -199,9 +198,9 @@ impl Reader<'_> {
             patterns,
             deny: wire.deny.map(Spanned::into_inner),
             trust: wire.trust.and_then(|trust| self.trust(trust)),
-            roles: wire.roles.unwrap_or_default(),
+            roles: wire.roles.map(|roles| self.some(roles, "roles")).unwrap_or_default(),
             signers: wire.signers.map(|signers| self.signers(signers)),
-            tags: wire.tags.map(|WireTags { allow, deny }| Tags { allow, deny }).unwrap_or_default(),
+            tags: wire.tags.map(|tags| self.tags(tags.into_inner())).unwrap_or_default(),
             build: wire.build.map(|build| self.build(build)),
             evidence: wire.evidence.into_iter().map(|attested| self.attested(attested)).collect(),
             scan: wire.scan.map(|scan| self.scan(scan)),
@@ -212,6 +211,31 @@ impl Reader<'_> {
             self.wrong(&span, "expected a scan in the scope, since its condition looks at one, got none");
         }
         scope
+    }
+
+    /// A list of what may be, which means anything where it isn't there: an empty one would too.
+    pub(crate) fn some<T>(&mut self, list: Spanned<Vec<T>>, what: &str) -> Vec<T> {
+        if list.get_ref().is_empty() {
+            self.wrong(
+                &list.span(),
+                format!("expected {what}, or no list where any will do, got an empty one"),
+            );
+        }
+        list.into_inner()
+    }
+
+    fn tags(&mut self, WireTags { allow, deny }: WireTags) -> Tags {
+        let allow = allow.map(|allow| self.some(allow, "tags")).unwrap_or_default();
+        let mut all = |patterns: Vec<Spanned<String>>| -> Vec<String> {
+            let one = |pattern: Spanned<String>| {
+                if let Some(expected) = tag_fault(pattern.get_ref()) {
+                    self.wrong(&pattern.span(), format!("expected {expected}; got {:?}", pattern.get_ref()));
+                }
+                pattern.into_inner()
+            };
+            patterns.into_iter().map(one).collect()
+        };
+        Tags { allow: all(allow), deny: all(deny) }
     }
 
     fn pattern(&mut self, pattern: Spanned<String>) -> String {

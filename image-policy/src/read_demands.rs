@@ -20,8 +20,7 @@ pub(crate) struct WireBuild {
     #[serde(default)]
     builders: Vec<Spanned<WireBuilder>>,
     trusted_root: Option<PathBuf>,
-    #[serde(default)]
-    sources: Vec<Spanned<String>>,
+    sources: Option<Spanned<Vec<Spanned<String>>>>,
     min_level: Option<Spanned<u8>>,
     #[serde(default)]
     deny_unexpected_parameters: bool,
@@ -85,7 +84,8 @@ impl Reader<'_> {
             let what = format!("expected a level that a builder here has, at most {best}, got {min_level}");
             self.wrong(&level.span(), what);
         }
-        for source in &wire.sources {
+        let sources = wire.sources.map(|sources| self.some(sources, "sources")).unwrap_or_default();
+        for source in &sources {
             let whole = source.get_ref();
             if whole.trim().is_empty() || crate::demands::source_name(whole) != whole {
                 let what = format!(
@@ -98,7 +98,7 @@ impl Reader<'_> {
         Build {
             builders,
             trusted_root: wire.trusted_root,
-            sources: wire.sources.into_iter().map(Spanned::into_inner).collect(),
+            sources: sources.into_iter().map(Spanned::into_inner).collect(),
             min_level,
             deny_unexpected_parameters: wire.deny_unexpected_parameters,
         }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::condition::Condition;
-use crate::pattern::covers;
+use crate::pattern::covers_all_of;
 use crate::policy::{Policy, Scope};
 use crate::problem::Problem;
 
@@ -19,7 +19,7 @@ impl Policy {
         let mut earlier: Vec<&Scope> = Vec::new();
         for scope in &self.scopes {
             let by = |pattern: &String| {
-                earlier.iter().find(|one| one.patterns.iter().any(|first| covers(first, pattern)))
+                earlier.iter().find(|one| one.patterns.iter().any(|first| covers_all_of(first, pattern)))
             };
             let hidden: Option<Vec<_>> = scope.patterns.iter().map(by).collect();
             if let Some([first, ..]) = hidden.as_deref() {

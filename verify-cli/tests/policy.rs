@@ -373,6 +373,19 @@ fn everything_that_is_wrong_is_said_with_its_place() {
         (&scope("condition = \"roel == 'x'\""), "5:14", "expected one of image, role"),
         (&scope("condition = \"image.tag == 'a' && scan.high == 0\""), "3:8", "expected a scan in the scope"),
         (&scope("condition = \"image.tag == 1\""), "5:24", "expected text, got a number"),
+        (&scope("roles = []"), "5:9", "expected roles, or no list where any will do"),
+        (&scope("tags = { allow = [] }"), "5:18", "expected tags, or no list where any will do"),
+        (&scope("tags = { deny = [\"[0-9]*\"] }"), "5:18", "expected a pattern of tags"),
+        (
+            &scope("build = { builders = [{ id = \"x\", key = \"y\" }], sources = [] }"),
+            "5:59",
+            "expected sources, or no list",
+        ),
+        (
+            "version = 1\n[[scope]]\nname = \"a\"\nmatch = [\"r.io/[ab]\"]",
+            "4:10",
+            "nothing else is a wildcard",
+        ),
         (&scope("[[mirror]]\nfrom = \"hub\"\nto = \"docker.io\""), "6:8", "beginning of names"),
     ] {
         let run = check(text, &[]);
@@ -390,6 +403,9 @@ fn everything_that_is_wrong_is_said_with_its_place() {
         ["scope \"b\" never decides: scope \"all\" comes first", "CVE-1 is no longer ignored", "2 warnings"];
     check(hidden, &[]).is(0, &words);
     check(hidden, &["--strict"]).is(1, &words);
+    // One part of a name isn't any number of them.
+    let wider = "version = 1\n[[scope]]\nname = \"one\"\nmatch = [\"r.io/a/*\"]\n[[scope]]\nname = \"any\"\nmatch = [\"r.io/a/**\"]";
+    check(wider, &["--strict"]).is(0, &["2 scopes, 0 mirrors, 0 warnings"]);
 }
 
 #[test]
