@@ -59,7 +59,7 @@ pub use problem::{Problem, Problems};
 pub use read::instant;
 pub use relax::smallest_rule;
 pub use render::render;
-pub use weigh::{Failing, Member, Outside, Weighed, weigh};
+pub use weigh::{Failing, Member, Outside, Weighed, demanded_verdicts, weigh};
 
 /// The largest file of rules, in bytes: thousands of scopes.
 pub const POLICY_MAX: u64 = 4 * 1024 * 1024;

@@ -9,9 +9,10 @@ mod verdicts;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use image_evidence::{
-    Builder, BuilderSigner, COSIGN_SIGN, Demand, Identity as KeylessSigner, Provenance, Signer, Wanted,
+    Builder, BuilderSigner, COSIGN_SIGN, Demand, Identity as KeylessSigner, Provenance, Signer,
+    SummaryDemand, Wanted,
 };
 use oci_image::Digest;
 
@@ -19,6 +20,9 @@ use crate::demands::{Attested, Build, SignerRule, is_kind, source_name};
 use crate::facts::{Chain, Evidence, Facts, LookedFor, ScanFacts, SignerFact, SignerKind};
 use crate::pattern::covers;
 use crate::policy::{Identity, RootOfTrust, Scan, Scope, Signers};
+
+/// The least age in seconds: a clock of an hour ahead is no proof of youth, but common.
+const YOUNGEST: i64 = -3600;
 
 /// What the files that rules name hold, and what a scan's rules say of findings: this crate opens and scans nothing.
 pub trait Outside {
@@ -96,31 +100,35 @@ impl Scope {
     /// The files of all public keys that the scope names for signatures and attestations, each once.
     #[must_use]
     pub fn key_files(&self) -> Vec<&PathBuf> {
-        let spoken_for = self.spoken_for().filter_map(|signer| match signer {
-            SignerRule::Key(file) => Some(file),
-            SignerRule::Identity(_) => None,
-        });
-        let all = self.signers.iter().flat_map(|signers| &signers.keys).chain(spoken_for);
-        let all: BTreeSet<_> = all.chain(self.evidence.iter().flat_map(|one| &one.keys)).collect();
-        all.into_iter().collect()
+        let all = self.keys_but_verifiers().chain(keys_of(self.of_verifiers()));
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// All keyless signers that the scope names, each once.
     #[must_use]
     pub fn keyless(&self) -> Vec<&Identity> {
-        let spoken_for = self.spoken_for().filter_map(|signer| match signer {
-            SignerRule::Identity(identity) => Some(identity),
-            SignerRule::Key(_) => None,
-        });
-        let all = self.signers.iter().flat_map(|signers| &signers.identities).chain(spoken_for);
-        let all: BTreeSet<_> = all.chain(self.evidence.iter().flat_map(|one| &one.identities)).collect();
-        all.into_iter().collect()
+        let all = self.keyless_but_verifiers().chain(identities_of(self.of_verifiers()));
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Those who sign for builders and verifiers.
-    fn spoken_for(&self) -> impl Iterator<Item = &SignerRule> {
-        let builders = self.build.iter().flat_map(|build| &build.builders).map(|one| &one.signer);
-        builders.chain(self.evidence.iter().flat_map(|one| &one.verifiers).map(|one| &one.signer))
+    /// But for those who sign for verifiers: these sign verdicts, and nothing else.
+    fn keys_but_verifiers(&self) -> impl Iterator<Item = &PathBuf> {
+        let signers = self.signers.iter().flat_map(|signers| &signers.keys);
+        signers.chain(keys_of(self.of_builders())).chain(self.evidence.iter().flat_map(|one| &one.keys))
+    }
+
+    fn keyless_but_verifiers(&self) -> impl Iterator<Item = &Identity> {
+        let signers = self.signers.iter().flat_map(|signers| &signers.identities);
+        let others = self.evidence.iter().flat_map(|one| &one.identities);
+        signers.chain(identities_of(self.of_builders())).chain(others)
+    }
+
+    fn of_builders(&self) -> impl Iterator<Item = &SignerRule> {
+        self.build.iter().flat_map(|build| &build.builders).map(|one| &one.signer)
+    }
+
+    fn of_verifiers(&self) -> impl Iterator<Item = &SignerRule> {
+        self.evidence.iter().flat_map(|one| &one.verifiers).map(|one| &one.signer)
     }
 
     /// sigstore's trusted root, of which a scope names one.
@@ -137,6 +145,29 @@ impl Scope {
         let condition = self.condition.as_ref().is_some_and(crate::Condition::looks_at_evidence);
         self.build.is_some() || !self.evidence.is_empty() || condition
     }
+}
+
+fn keys_of<'s>(signers: impl Iterator<Item = &'s SignerRule>) -> impl Iterator<Item = &'s PathBuf> {
+    signers.filter_map(|signer| match signer {
+        SignerRule::Key(file) => Some(file),
+        SignerRule::Identity(_) => None,
+    })
+}
+
+fn identities_of<'s>(signers: impl Iterator<Item = &'s SignerRule>) -> impl Iterator<Item = &'s Identity> {
+    signers.filter_map(|signer| match signer {
+        SignerRule::Identity(identity) => Some(identity),
+        SignerRule::Key(_) => None,
+    })
+}
+
+/// The verdicts of others that a scope demands, and whether the publisher's metadata must name them.
+///
+/// # Errors
+/// Where a file that it names can't be read.
+pub fn demanded_verdicts(scope: &Scope, outside: &dyn Outside) -> Result<Vec<(SummaryDemand, bool)>, String> {
+    let of_verifiers = scope.evidence.iter().filter(|one| !one.verifiers.is_empty());
+    of_verifiers.map(|one| Ok((verdicts::summaries(one, outside)?.0, one.fresh))).collect()
 }
 
 /// Weighs one demand of a scope. What the scope doesn't demand is met.
@@ -239,9 +270,15 @@ impl Allowed {
 
     /// All whom a scope names.
     pub(crate) fn in_scope(scope: &Scope, outside: &dyn Outside) -> Result<Self, String> {
-        let notation_policy = scope.signers.as_ref().and_then(|signers| signers.notation_policy.as_deref());
-        let notation_policy = notation_policy.map(|file| outside.notation_policy(file)).transpose()?;
+        let notation_policy = notation_policy(scope, outside)?;
         Ok(Self { notation_policy, ..Self::of(scope.key_files(), scope.keyless(), outside)? })
+    }
+
+    /// All whom a scope names but verifiers, who sign nothing but verdicts.
+    fn but_verifiers(scope: &Scope, outside: &dyn Outside) -> Result<Self, String> {
+        let notation_policy = notation_policy(scope, outside)?;
+        let of = Self::of(scope.keys_but_verifiers(), scope.keyless_but_verifiers(), outside)?;
+        Ok(Self { notation_policy, ..of })
     }
 
     /// Whether a demand names this signer.
@@ -287,6 +324,11 @@ impl Allowed {
             None => Short::of(what),
         }
     }
+}
+
+fn notation_policy(scope: &Scope, outside: &dyn Outside) -> Result<Option<String>, String> {
+    let policy = scope.signers.as_ref().and_then(|signers| signers.notation_policy.as_deref());
+    policy.map(|file| outside.notation_policy(file)).transpose()
 }
 
 fn keyless(Identity { identity, issuer }: &Identity) -> KeylessSigner {
@@ -393,8 +435,7 @@ fn good(piece: &Evidence, demand: &Attested, facts: &Facts) -> Result<(), String
     let age = age(piece, facts).ok_or_else(|| format!("{} that says no time", piece.predicate))?;
     let hours = |seconds: i64| seconds.checked_div(3600).unwrap_or_default();
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    // A clock of an hour ahead is no proof of youth, but common.
-    if age > most || age < TimeDelta::hours(-1).num_seconds() {
+    if age > most || age < YOUNGEST {
         return Err(format!("expected it at most {} hours old, got {}", hours(most), hours(age)));
     }
     Ok(())
@@ -523,10 +564,15 @@ fn condition(scope: &Scope, facts: &Facts, outside: &dyn Outside) -> Result<Stri
     if condition.looks_at_scan() && !scanned {
         return Err(Short::unknown("its condition looks at a scan, and none was recorded, or not all of it"));
     }
+    let vex_keys = vex_keys(scope, facts, condition.looks_at_scan(), outside)?;
     let pairs = scope.build.as_ref().map(|build| pairs(build, outside)).transpose()?;
-    let pairs = pairs.map(|(pairs, _)| pairs).unwrap_or_default();
+    let known = variables::Known {
+        allowed: Allowed::but_verifiers(scope, outside).map_err(Short::unknown)?,
+        pairs: pairs.map(|(pairs, _)| pairs).unwrap_or_default(),
+        vex_keys,
+    };
     for part in parts(facts) {
-        let variables = variables::of(scope, facts, part, &pairs).map_err(Short::unknown)?;
+        let variables = variables::of(scope, facts, part, &known).map_err(Short::unknown)?;
         match condition.holds(&variables) {
             Ok(true) => {}
             Ok(false) => return Err(Short::of(format!("its condition doesn't hold: {condition}"))),
@@ -536,5 +582,24 @@ fn condition(scope: &Scope, facts: &Facts, outside: &dyn Outside) -> Result<Stri
     match parts(facts).is_empty() {
         true => Err(Short::unknown("no digest was recorded")),
         false => Ok("its condition holds".to_owned()),
+    }
+}
+
+/// The ids of the keys whose word on findings counts, which must have been asked.
+fn vex_keys(
+    scope: &Scope,
+    facts: &Facts,
+    looks_at_scan: bool,
+    outside: &dyn Outside,
+) -> Result<BTreeSet<String>, Short> {
+    let keys = scope.scan.iter().flat_map(|scan| &scan.vex_keys);
+    let ids = keys.map(|file| outside.key(file).map(|id| id.to_string()));
+    let ids: BTreeSet<String> = ids.collect::<Result<_, _>>().map_err(Short::unknown)?;
+    let asked = |id: &String| facts.scans.iter().flatten().all(|scan| scan.vex_keys.contains(id));
+    match ids.iter().find(|id| looks_at_scan && !asked(id)) {
+        Some(id) => {
+            Err(Short::unknown(format!("its condition: not looked for: what key {id} says of findings")))
+        }
+        None => Ok(ids),
     }
 }

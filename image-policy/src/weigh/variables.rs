@@ -5,14 +5,24 @@ use std::collections::BTreeSet;
 use image_evidence::{Builder, COSIGN_SIGN, Provenance};
 use oci_image::Reference;
 
-use super::{about, age, signer};
+use super::{Allowed, YOUNGEST, about, age, signer};
 use crate::condition::{Built, Image, Piece, Scanned, Signer as ConditionSigner, Variables};
 use crate::demands::source_name;
 use crate::facts::{Facts, ScanFacts, SignerFact, SignerKind};
 use crate::pattern::canonical;
 use crate::policy::Scope;
 
-pub(super) fn of(scope: &Scope, facts: &Facts, part: &str, pairs: &[Builder]) -> Result<Variables, String> {
+/// Whose word counts for what.
+pub(super) struct Known {
+    /// Whose signatures and attestations are seen.
+    pub(super) allowed: Allowed,
+    /// Builders, and who signs for them.
+    pub(super) pairs: Vec<Builder>,
+    /// The ids of the keys whose word on findings counts.
+    pub(super) vex_keys: BTreeSet<String>,
+}
+
+pub(super) fn of(scope: &Scope, facts: &Facts, part: &str, known: &Known) -> Result<Variables, String> {
     let name: Reference = facts.name.parse().map_err(|why| format!("{}: {why}", facts.name))?;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let whole = canonical(name.name());
@@ -28,27 +38,35 @@ pub(super) fn of(scope: &Scope, facts: &Facts, part: &str, pairs: &[Builder]) ->
         role: text(&facts.role),
         repo: scope.trust.as_ref().map(|trust| trust.repo.clone()).unwrap_or_else(|| text(&facts.repo)),
         root: text(&facts.root_sha256),
-        scan: scanned(facts.scans.as_deref().unwrap_or_default()),
+        scan: scanned(facts.scans.as_deref().unwrap_or_default(), &known.vex_keys),
         ..Variables::default()
     };
+    let named = |fact: &&SignerFact| known.allowed.names(fact, facts.looked_for.as_ref());
     let approvals: BTreeSet<&SignerFact> = about(facts, part)
         .filter(|one| one.predicate == COSIGN_SIGN && one.readable)
         .flat_map(|one| &one.signers)
+        .filter(named)
         .collect();
     of.signers = approvals.into_iter().map(condition_signer).collect();
     for piece in about(facts, part).filter(|one| one.readable && one.predicate != COSIGN_SIGN) {
+        let signers: Vec<&SignerFact> = piece.signers.iter().filter(named).collect();
+        if signers.is_empty() && !piece.signers.is_empty() && !piece.fresh {
+            continue;
+        }
+        // What is of a time to come is of no age that says anything.
+        let age = age(piece, facts).filter(|age| *age >= YOUNGEST);
         of.evidence.push(Piece {
             predicate: piece.predicate.clone(),
             fresh: piece.fresh,
-            age: age(piece, facts).unwrap_or(i64::MAX),
-            signers: piece.signers.iter().map(condition_signer).collect(),
+            age: age.map_or(i64::MAX, |age| age.max(0)),
+            signers: signers.iter().map(|fact| condition_signer(fact)).collect(),
         });
-        let Some(fact) = piece.build.as_ref().filter(|_| !piece.signers.is_empty()) else { continue };
-        let signers: Vec<_> = piece.signers.iter().filter_map(signer).collect();
+        let Some(fact) = piece.build.as_ref().filter(|_| !signers.is_empty()) else { continue };
+        let signers: Vec<_> = signers.into_iter().filter_map(signer).collect();
         let provenance = Provenance { builder: fact.builder.clone(), ..Provenance::default() };
         of.builders.push(Built {
             id: fact.builder.clone(),
-            level: provenance.level(&signers, pairs).map_or(0, i64::from),
+            level: provenance.level(&signers, &known.pairs).map_or(0, i64::from),
             source: fact.source.as_deref().map(source_name).unwrap_or_default().to_owned(),
             unexpected: fact.unexpected_parameters.clone(),
         });
@@ -70,13 +88,14 @@ fn condition_signer(fact: &SignerFact) -> ConditionSigner {
     }
 }
 
-/// Of all platforms, each weakness of each package once; what somebody answers for doesn't count.
-fn scanned(scans: &[ScanFacts]) -> Scanned {
+/// Of all platforms, each weakness of each package once; what somebody answers for whose word counts is left out.
+fn scanned(scans: &[ScanFacts], vex_keys: &BTreeSet<String>) -> Scanned {
     let mut of = Scanned::default();
     let mut seen = BTreeSet::new();
     for finding in scans.iter().flat_map(|scan| &scan.findings) {
         let package = finding.source_package.as_deref().unwrap_or(&finding.package);
-        if finding.not_affected_by.is_some() || !seen.insert((package, finding.id.as_str())) {
+        let answered = finding.not_affected_by.as_ref().is_some_and(|key| vex_keys.contains(key));
+        if answered || !seen.insert((package, finding.id.as_str())) {
             continue;
         }
         let add = |count: &mut i64, is: bool| *count = count.saturating_add(i64::from(is));

@@ -10,13 +10,7 @@ use crate::facts::{Evidence, Facts};
 
 /// That enough of the verifiers passed each part, or what lists it, and none refused it.
 pub(super) fn weigh(demand: &Attested, facts: &Facts, outside: &dyn Outside) -> Result<String, Short> {
-    let (verifiers, allowed) = verifiers(demand, outside).map_err(Short::unknown)?;
-    let summaries = SummaryDemand {
-        verifiers,
-        at_least: Some(demand.at_least),
-        max_age: demand.max_age.map_or(TimeDelta::MAX, seconds),
-        levels: demand.levels.clone(),
-    };
+    let (summaries, allowed) = summaries(demand, outside).map_err(Short::unknown)?;
     let name: Reference = read(&facts.name)?;
     let now: DateTime<Utc> = read(&facts.at)?;
     let top: Digest = read(facts.digest.as_deref().unwrap_or_default())?;
@@ -35,6 +29,21 @@ pub(super) fn weigh(demand: &Attested, facts: &Facts, outside: &dyn Outside) -> 
         words.get_or_insert_with(|| shown(&passed));
     }
     words.ok_or_else(|| Short::unknown("no digest was recorded"))
+}
+
+/// What is demanded of verdicts, and of those who sign them.
+pub(super) fn summaries(
+    demand: &Attested,
+    outside: &dyn Outside,
+) -> Result<(SummaryDemand, Allowed), String> {
+    let (verifiers, allowed) = verifiers(demand, outside)?;
+    let summaries = SummaryDemand {
+        verifiers,
+        at_least: Some(demand.at_least),
+        max_age: demand.max_age.map_or(TimeDelta::MAX, seconds),
+        levels: demand.levels.clone(),
+    };
+    Ok((summaries, allowed))
 }
 
 fn seconds(age: u64) -> TimeDelta {

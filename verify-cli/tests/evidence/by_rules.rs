@@ -155,6 +155,19 @@ fn a_condition_comes_last_and_is_no_yes_where_it_can_not_be_told() {
     ] {
         story.is(&format!("condition = {condition:?}\n{keys}"), code, words);
     }
+    // Who signs for a verifier signs verdicts, and no image.
+    let verifier = "[[scope.evidence]]\npredicate = \"vsa\"\n\
+                    verifiers = [{ id = \"https://verify.example.com/prod\", key = \"a.pub\" }]\n";
+    let passed = super::verdicts::summary(&story, 1, &json!({}));
+    story.attest("a", super::verdicts::VSA, &passed);
+    story.is(&format!("condition = \"size(signers) == 0 && size(evidence) == 0\"\n{verifier}"), 0, "holds");
+    story.is(&format!("condition = \"size(signers) == 1\"\n{verifier}{keys}"), 0, "holds");
+    // What says that it comes from the future is of no age.
+    let late = Story::begin();
+    late.attest("a", SPDX, &list(late.endpoints.now + chrono::TimeDelta::hours(40)));
+    late.is(&format!("condition = \"evidence.exists(e, e.age < 86400)\"\n{keys}"), 1, "doesn't hold");
+    late.attest("a", SPDX, &list(late.endpoints.now + chrono::TimeDelta::minutes(20)));
+    late.is(&format!("condition = \"evidence.exists(e, e.age == 0)\"\n{keys}"), 0, "holds");
     // A registry that doesn't answer could hide what the condition asks for.
     story.fake.set_fault(Place::referrers(super::REPO), Fault::Unavailable);
     story.is(&format!("condition = \"size(signers) == 0\"\n{keys}"), 3, "not reached");
