@@ -295,9 +295,12 @@ pub fn judge(pieces: Vec<Found>, repository: &str, trust: &Trust, now: DateTime<
     judged
 }
 
-/// Lets what is signed and not fresh count for nothing: it was said once, and may have been taken back.
+/// Lets what is signed and not fresh count for nothing: it was said once, and may have been taken back. But for a
+/// verifier's verdict that the image failed: no publisher takes that back.
 pub fn only_fresh(judged: &mut [Judged]) {
-    let stale = |one: &&mut Judged| matches!(one.outcome, Outcome::Signed(_)) && !one.found.fresh;
+    let failed = |one: &Judged| matches!(one.predicate(), Some(Ok(Predicate::Vsa(vsa))) if !vsa.passed);
+    let stale =
+        |one: &&mut Judged| matches!(one.outcome, Outcome::Signed(_)) && !one.found.fresh && !failed(one);
     for one in judged.iter_mut().filter(stale) {
         one.outcome = Outcome::Refused(Refusal::NotFresh);
     }

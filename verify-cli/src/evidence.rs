@@ -13,7 +13,7 @@ use image_scan::{VexProduct, VexStatement, VexStatus};
 use image_signatures::COSIGN_SIGN;
 use oci_image::{Digest, LayoutSource, Location, Platform, Selector};
 use serde::Serialize;
-use verifier_lib::evidence::{self, Collection, EvidenceSource, Found, Gap, Judged, Subjects};
+use verifier_lib::evidence::{self, Collection, EvidenceSource, Found, Gap, Judged, Outcome, Subjects};
 use verifier_lib::{Layers, Verdict, VerifiedImage};
 
 use crate::access::{Access, registry, source_failure, trusted_name};
@@ -25,7 +25,7 @@ use crate::failure::Failure;
 use crate::policy::Applied;
 use crate::style::shown;
 use crate::verifier_args::{SignsForIt, VerifierArgs};
-use crate::verifiers::Verifiers;
+use crate::verifiers::{Demanded, Verifiers};
 
 /// How the image itself stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -62,8 +62,8 @@ pub(crate) struct Gathered {
     pub(crate) pieces: Vec<Judged>,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) source: Box<dyn EvidenceSource>,
-    /// Those whose verdicts count, where any were given.
-    pub(crate) verifiers: Option<Verifiers>,
+    /// The verdicts of others that are demanded, by options or by rules.
+    pub(crate) verdicts: Vec<Demanded>,
     /// The time that everything was weighed at.
     pub(crate) now: DateTime<Utc>,
 }
@@ -80,6 +80,8 @@ pub(crate) fn gather(
     expect_root_is_used(signers, verifiers)?;
     let trust = trust(signers)?;
     let verifiers = Verifiers::of(verifiers, signers.trusted_root.as_deref())?;
+    let mut verdicts = applied.map(Applied::verdicts).transpose()?.unwrap_or_default();
+    verdicts.extend(verifiers.iter().map(|one| Demanded { demand: one.demand.clone(), fresh: false }));
     let (source, tag, digest) = source(chain)?;
     let now = chain.at.unwrap_or_else(Utc::now);
     if printing.unverified {
@@ -95,7 +97,7 @@ pub(crate) fn gather(
         let (pieces, gaps) =
             found_by(source.as_ref(), &subjects, &repository, (&trust, verifiers.as_ref()), now);
         let (reference, standing) = (chain.image.to_string(), Standing::Unverified);
-        return Ok(Gathered { reference, standing, subjects, pieces, gaps, source, verifiers, now });
+        return Ok(Gathered { reference, standing, subjects, pieces, gaps, source, verdicts, now });
     }
     let access = Access::of(chain)?;
     let verdict = match (verify(&access, chain, Layers::Defer), applied) {
@@ -119,7 +121,11 @@ pub(crate) fn gather(
     access.trusted()?;
     let subjects = Subjects::of(&image);
     let repository = access.name.name().to_string();
-    let (pieces, gaps) = found_by(source.as_ref(), &subjects, &repository, (&trust, verifiers.as_ref()), now);
+    let (mut pieces, gaps) =
+        found_by(source.as_ref(), &subjects, &repository, (&trust, verifiers.as_ref()), now);
+    if applied.is_some() && verifiers.is_some() {
+        signed_by_either(&mut pieces, &repository, &trust, now);
+    }
     Ok(Gathered {
         reference: access.name.to_string(),
         standing: Standing::Trusted,
@@ -127,9 +133,20 @@ pub(crate) fn gather(
         pieces,
         gaps,
         source,
-        verifiers,
+        verdicts,
         now,
     })
+}
+
+/// Summaries by those whom rules name for verifiers, beside those of verifiers that options name.
+fn signed_by_either(pieces: &mut [Judged], repository: &str, trust: &Trust, now: DateTime<Utc>) {
+    for piece in pieces.iter_mut().filter(|piece| matches!(piece.outcome, Outcome::Refused(_))) {
+        if let Some(signed @ Judged { outcome: Outcome::Signed(_), .. }) =
+            evidence::judge(vec![piece.found.clone()], repository, trust, now).pop()
+        {
+            *piece = signed;
+        }
+    }
 }
 
 /// All that was found: summaries weighed by the verifiers, where there are any, and the rest by the signers.

@@ -21,6 +21,7 @@ use crate::files;
 use crate::record::Sighting;
 use crate::style::{in_a_line, shown};
 use crate::verifier_args::VerifierArgs;
+use crate::verifiers::Demanded;
 
 pub(crate) use beside::{Beside, key_id};
 
@@ -202,6 +203,13 @@ impl Applied {
             }
         };
         image.then(Link::new(stage, status, subject, in_a_line(&detail)))
+    }
+
+    /// The verdicts of others that the rules demand.
+    pub(crate) fn verdicts(&self) -> Result<Vec<Demanded>, Failure> {
+        let demanded = image_policy::demanded_verdicts(&self.scope, &Beside::of(&self.rules));
+        let demanded = demanded.map_err(Failure::usage)?;
+        Ok(demanded.into_iter().map(|(demand, fresh)| Demanded { demand, fresh }).collect())
     }
 
     /// The pairs of builder and signer that the rules believe.

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use image_evidence::{
-    Asked, Identity, NoVerdict, Passed, SignerId, SigstoreRoot, SummaryDemand, Trust, TrustedKey,
-    VERIFICATION_SUMMARY, Verifier,
+    Asked, Identity, Predicate, SignerId, SigstoreRoot, SummaryDemand, Trust, TrustedKey,
+    VERIFICATION_SUMMARY, Verified, Verifier,
 };
-use oci_image::Reference;
-use verifier_lib::evidence::{self, Found, Judged, Outcome, Subjects};
+use oci_image::{Digest, Reference};
+use verifier_lib::evidence::{self, Found, Judged, Outcome};
 
 use crate::evidence::{bad, read};
 use crate::failure::Failure;
@@ -62,20 +62,50 @@ impl Verifiers {
         *pieces = others;
         evidence::judge(summaries, repository, &self.trust, now)
     }
+}
 
-    /// Whether one of them, alone, is a verdict that counts; nothing of what isn't signed by any of those.
-    pub(crate) fn accept(
-        &self,
+/// Verdicts that are demanded, by options or by rules.
+pub(crate) struct Demanded {
+    pub(crate) demand: SummaryDemand,
+    /// Whether the publisher's metadata must name them.
+    pub(crate) fresh: bool,
+}
+
+impl Demanded {
+    /// Whether a piece is one of them, beside all that were found; `None` where it is no summary by anybody who is
+    /// trusted.
+    pub(crate) fn counts(
+        demanded: &[Self],
         judged: &Judged,
-        name: &Reference,
-        subjects: &Subjects,
-        now: DateTime<Utc>,
-    ) -> Option<Result<Passed, NoVerdict>> {
-        let Outcome::Signed(verified) = &judged.outcome else { return None };
-        let (top, part) = (subjects.top().digest, judged.found.subject.digest);
-        judged.predicate_type().filter(|kind| kind == VERIFICATION_SUMMARY)?;
-        Some(self.demand.accept(verified, &Asked { name, top, part, now }))
+        all: &[Judged],
+        (name, top, now): (&Reference, Digest, DateTime<Utc>),
+    ) -> Option<Result<(), String>> {
+        let verified = summary(judged)?;
+        let part = judged.found.subject.digest;
+        let mut why = None;
+        for one in demanded {
+            let about = all.iter().filter(|one| [top, part].contains(&one.found.subject.digest));
+            let said =
+                about.filter(|piece| piece.found.fresh || !one.fresh || failed(piece)).filter_map(summary);
+            let counts = one.demand.accept(verified, said, &Asked { name, top, part, now });
+            let unnamed = one.fresh && !judged.found.fresh;
+            match counts {
+                Ok(_) if unnamed => why = Some("the publisher's metadata doesn't name it".to_owned()),
+                Ok(_) => return Some(Ok(())),
+                Err(other) => drop(why.get_or_insert_with(|| other.to_string())),
+            }
+        }
+        why.map(Err)
     }
+}
+
+fn summary(judged: &Judged) -> Option<&Verified> {
+    let Outcome::Signed(verified) = &judged.outcome else { return None };
+    (verified.claim.predicate_type() == VERIFICATION_SUMMARY).then_some(verified)
+}
+
+fn failed(judged: &Judged) -> bool {
+    matches!(judged.predicate(), Some(Ok(Predicate::Vsa(vsa))) if !vsa.passed)
 }
 
 /// Whether a piece says that it is a summary, whoever may have written it.

@@ -18,7 +18,9 @@ pub(super) fn weigh(demand: &Attested, facts: &Facts, outside: &dyn Outside) -> 
     for part in parts(facts) {
         let asked = Asked { name: &name, top, part: read(part)?, now };
         let pieces = about(facts, part).filter(|one| is_kind(&demand.predicate, &one.predicate));
-        let pieces = pieces.filter(|one| one.fresh || !demand.fresh);
+        // That it failed is no publisher's to take back.
+        let failed = |one: &Evidence| one.verdict.as_ref().is_some_and(|verdict| !verdict.passed);
+        let pieces = pieces.filter(|one| one.fresh || !demand.fresh || failed(one));
         let passed = summaries.weigh_summaries(pieces.map(|one| summary(one, facts, &allowed)), &asked);
         let passed = passed.map_err(|why| match why {
             // What a verifier refused stays refused, whatever else there may be.

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::policy;
 use crate::report::print_json;
 use crate::style::{Style, in_a_line, out, short_digests};
+use crate::verifiers::Demanded;
 
 /// The version of the JSON form. It grows only by new members.
 const REPORT_VERSION: u32 = 1;
@@ -67,7 +68,8 @@ struct PieceReport {
     /// What is said, in a line.
     #[serde(skip_serializing_if = "Option::is_none")]
     says: Option<String>,
-    /// Of a verification summary, where `--verifier` was given: whether it is a verdict that counts.
+    /// Of a verification summary, where verdicts are demanded, by `--verifier` or by rules: whether it is one that
+    /// counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     counts: Option<bool>,
     /// Why it counts for nothing, in a word.
@@ -159,7 +161,7 @@ pub(crate) fn run(args: &EvidenceArgs) -> Result<Exit, Failure> {
         let applied = policy::applied(args.policy.policy.as_deref(), &given)?;
         let (chain, signers) =
             applied.as_ref().map_or((&given, &args.signers), |applied| (&applied.chain, &applied.signers));
-        let name = trusted_name(&given).ok();
+        let name = trusted_name(chain).ok();
         Ok((gather(chain, args.printing, signers, &args.verifiers, applied.as_ref())?, name))
     });
     let (mut gathered, name) = gathered.inspect_err(|failure| {
@@ -224,9 +226,9 @@ impl Report {
 
 impl PieceReport {
     fn of(judged: &Judged, gathered: &Gathered, name: Option<&Reference>) -> Self {
-        let verifiers = gathered.verifiers.as_ref().zip(name);
-        let counts =
-            verifiers.and_then(|(one, name)| one.accept(judged, name, &gathered.subjects, gathered.now));
+        let (demanded, top) = (&gathered.verdicts, gathered.subjects.top().digest);
+        let counts = name
+            .and_then(|name| Demanded::counts(demanded, judged, &gathered.pieces, (name, top, gathered.now)));
         let found = &judged.found;
         let (outcome, refusal) = match &judged.outcome {
             Outcome::Signed(_) => (Word::Signed, None),
@@ -274,6 +276,9 @@ impl PieceReport {
         }
         if let Some(says) = &self.says {
             out!("          {}", in_a_line(says));
+        }
+        if self.counts == Some(true) {
+            out!("          {}", style.good("a verdict that counts"));
         }
         if let Some(detail) = &self.detail {
             out!("          {}", in_a_line(&short_digests(detail)));

@@ -119,6 +119,15 @@ fn one_of_several_verifiers_is_accepted_or_all_are_demanded_and_none_is_outvoted
         &json!({ "verifier": { "id": OTHER }, "verificationResult": "FAILED" }),
     );
     story.is(&of_two(""), 1, &format!("{OTHER} refused it at"));
+    // Nor is one that doesn't say when, whatever the publisher's metadata names.
+    let mut story = Story::begin();
+    let passed = statement(&story.top, VSA, &super::verdicts::summary(&story, 1, &json!({})));
+    let passed = story.attach(&story.top, BUNDLE, &bundle("a", &passed));
+    story.name(&[passed]);
+    story.is(&of_two("fresh = true"), 0, &format!("verified by {ID}"));
+    let failed = json!({ "verifier": { "id": OTHER }, "verificationResult": "FAILED", "timeVerified": null });
+    story.summarise(&story.top, "b", 1, &failed);
+    story.is(&of_two("fresh = true"), 1, &format!("{OTHER} refused it"));
     // Two names of one key are one verifier.
     let story = Story::begin();
     story.summarise(&story.top, "a", 2, &json!({}));
@@ -151,6 +160,38 @@ fn what_the_metadata_names_counts_as_fresh_for_verifiers_and_for_signers() {
     let verifier = format!("{ID}=a.pub");
     let run = story.by("image", &signers(true), &["--verifier", &verifier]);
     assert_eq!(run.code, 0, "{}", run.stderr);
+}
+
+#[test]
+fn evidence_by_rules_says_which_verdicts_count() {
+    let mut story = Story::begin();
+    let passed = statement(&story.top, VSA, &super::verdicts::summary(&story, 1, &json!({})));
+    let named = story.attach(&story.top, BUNDLE, &bundle("a", &passed));
+    story.summarise(&story.top, "b", 1, &json!({}));
+    let counts = |story: &Story, rules: &str, more: &[&str]| {
+        let run = story.by("evidence", rules, &[&["--format", "json"], more].concat());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        let pieces = report["pieces"].as_array().unwrap().iter().filter(|one| one["outcome"] == "signed");
+        pieces.map(|one| (one["counts"].as_bool(), one["detail"].to_string())).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&story, &by("a", ""), &[]), [(Some(true), "null".to_owned())]);
+    assert!(story.by("evidence", &by("a", ""), &[]).stdout.contains("a verdict that counts"));
+    let old = counts(&story, &by("a", "max-age = \"0h\""), &[]);
+    assert!(matches!(old.as_slice(), [(Some(false), why)] if why.contains("expected one after")), "{old:?}");
+    let unnamed = counts(&story, &by("a", "fresh = true"), &[]);
+    assert!(
+        matches!(unnamed.as_slice(), [(Some(false), why)] if why.contains("doesn't name it")),
+        "{unnamed:?}"
+    );
+    story.name(&[named]);
+    assert_eq!(counts(&story, &by("a", "fresh = true"), &[]), [(Some(true), "null".to_owned())]);
+    // Of rules that demand none there is no answer.
+    let signers = "signers = { keys = [\"a.pub\"] }\n";
+    assert_eq!(counts(&story, signers, &[]), [(None, "null".to_owned())]);
+    // Beside a verifier that is named by an option.
+    let both = counts(&story, &by("a", ""), &["--verifier", &format!("{ID}=b.pub")]);
+    assert_eq!(both.iter().filter(|(counts, _)| *counts == Some(true)).count(), 2, "{both:?}");
 }
 
 #[test]

@@ -179,6 +179,14 @@ fn each_piece_says_whether_it_is_a_verdict_that_counts() {
         .collect();
     let count = |wanted| counts.iter().filter(|one| **one == wanted).count();
     assert_eq!((count((true, Some(true))), count((true, Some(false))), count((false, None))), (1, 1, 1));
+    // What its verifier took back since doesn't count, though it was good by itself.
+    story.summarise(&story.top, "a", 0, &json!({ "verificationResult": "FAILED" }));
+    let report = story.evidence(&["--verifier", &format!("{ID}=a.pub")]);
+    let summaries = report["pieces"].as_array().unwrap().iter().filter(|one| one["predicate_type"] == VSA);
+    let counts: Vec<_> = summaries.map(|one| (one["counts"].as_bool(), one["detail"].to_string())).collect();
+    assert_eq!(counts.len(), 3);
+    assert!(counts.iter().all(|(counts, _)| *counts == Some(false)), "{counts:?}");
+    assert_eq!(counts.iter().filter(|(_, why)| why.contains("whose newest word is of")).count(), 2);
     // Without the question there is no answer.
     let report = story.evidence(&[]);
     assert!(report["pieces"].as_array().unwrap().iter().all(|one| one["counts"].is_null()));
@@ -234,6 +242,28 @@ fn what_the_metadata_names_is_fresh_and_what_it_names_no_more_is_only_signed() {
     assert_eq!(report["links"].as_array().unwrap().last().unwrap()["fresh"], false);
     let listed = story.evidence(&["--verifier", &format!("{ID}=a.pub"), "--fresh"]);
     assert_eq!(outcomes(&listed), [pair("refused", "not-fresh"), pair("refused", "other-key")]);
+}
+
+#[test]
+fn a_refusal_counts_whatever_its_time_and_though_the_metadata_does_not_name_it() {
+    for time in [json!(null), json!("2999-01-01T00:00:00Z")] {
+        let story = Story::begin();
+        story.summarise(&story.top, "a", 1, &json!({}));
+        story.summarise(&story.top, "a", 1, &json!({ "timeVerified": time, "verificationResult": "FAILED" }));
+        let run = story.by_verifier(&[]);
+        assert_eq!(run.code, 1, "{time} {}", run.stderr);
+        assert!(run.stderr.contains(&format!("{ID} refused it")), "{}", run.stderr);
+    }
+    let mut story = Story::begin();
+    let passed = statement(&story.top, VSA, &summary(&story, 2, &json!({})));
+    let named = story.attach(&story.top, BUNDLE, &bundle("a", &passed));
+    story.name(&[named]);
+    assert_eq!(story.by_verifier(&["--fresh"]).code, 0);
+    // Who publishes the image can't take back that a verifier refused it.
+    story.summarise(&story.top, "a", 1, &json!({ "verificationResult": "FAILED" }));
+    let run = story.by_verifier(&["--fresh"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("refused it at"), "{}", run.stderr);
 }
 
 #[test]
