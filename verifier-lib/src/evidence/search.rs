@@ -145,7 +145,15 @@ impl<'a> Search<'a> {
     }
 
     fn is_found(&self, digest: Digest) -> bool {
-        self.collection.pieces.iter().any(|piece| piece.manifest == digest || piece.blob.digest == digest)
+        let is =
+            |piece: &Found| piece.manifest == digest || piece.blob.digest == digest && is_signed(piece.form);
+        self.collection.pieces.iter().any(is)
+    }
+
+    /// Which of the subjects a piece says that it is about; the image, where it is none.
+    fn about(&self, piece: &Piece<'_>) -> Descriptor {
+        let mut all = std::iter::once(&self.subjects.top).chain(&self.subjects.parts);
+        all.find(|subject| piece.is_about(subject.digest)).unwrap_or(&self.subjects.top).clone()
     }
 
     fn gap(&mut self, what: &str, why: String) {
@@ -217,15 +225,16 @@ impl<'a> Search<'a> {
         for (digest, bytes) in std::mem::take(&mut self.blobs) {
             let Some(form) = Form::of_bytes(&bytes) else {
                 if !self.is_found(digest) {
-                    let why = "it is met in no manifest, and is of no form that is known by itself".into();
-                    self.gap(&format!("evidence {digest} that the metadata names"), why);
+                    let why = match self.collection.pieces.iter().any(|piece| piece.blob.digest == digest) {
+                        true => "it is what was signed, and no signature: those are in the manifest",
+                        false => "it is met in no manifest, and is of no form that is known by itself",
+                    };
+                    self.gap(&format!("evidence {digest} that the metadata names"), why.into());
                 }
                 continue;
             };
             let piece = Piece { form, bytes: &bytes, annotations: &BTreeMap::new() };
-            let mut all = std::iter::once(&self.subjects.top).chain(&self.subjects.parts);
-            // About none of them: it is refused as such.
-            let about = all.find(|subject| piece.is_about(subject.digest)).unwrap_or(&self.subjects.top);
+            let about = self.about(&piece);
             let is_there = |one: &Found| {
                 let piece = Piece { form, bytes: &bytes, annotations: &one.blob.annotations };
                 one.blob.digest == digest
@@ -240,7 +249,7 @@ impl<'a> Search<'a> {
             let found = Found {
                 form,
                 place: Place::Named,
-                subject: about.clone(),
+                subject: about,
                 manifest: digest,
                 blob: Descriptor::of("application/octet-stream", &bytes),
                 fresh: self.subjects.verified,
@@ -365,22 +374,24 @@ impl<'a> Search<'a> {
         let mut left = 0_usize;
         for (layer, form) in known {
             let Some(form) = form else { continue };
-            let named = self.named.contains(&digest) || self.named.contains(&layer.digest);
+            let named = self.named.contains(&digest) || is_signed(form) && self.named.contains(&layer.digest);
             // What the metadata names is never among what is left out.
             if !self.named.contains(&layer.digest) && self.collection.pieces.len() >= PIECES_MAX {
                 left = left.saturating_add(1);
                 continue;
             }
             let fresh = self.subjects.verified && (named || place == Place::Index);
-            let found = Found {
-                form,
-                place,
-                subject: subject.clone(),
-                manifest: digest,
-                blob: layer.clone(),
-                fresh,
-                bytes: self.blob(form, layer),
+            let bytes = self.blob(form, layer);
+            // What lies under a tag doesn't refer to anything: a tag that was named by digest says by itself what it is
+            // about.
+            let subject = match (&manifest.subject, place, &bytes) {
+                (None, Place::Named, Ok(bytes)) => {
+                    self.about(&Piece { form, bytes, annotations: &layer.annotations })
+                }
+                _ => subject.clone(),
             };
+            let (manifest, blob) = (digest, layer.clone());
+            let found = Found { form, place, subject, manifest, blob, fresh, bytes };
             self.collection.pieces.push(found);
         }
         if left > 0 {
@@ -473,6 +484,12 @@ impl<'a> Search<'a> {
             }
         }
     }
+}
+
+/// Whether a blob of this form holds its signatures. That of simple signing is what was signed, by whomever, and the
+/// signatures are in the manifest.
+fn is_signed(form: Form) -> bool {
+    form != Form::SimpleSigning
 }
 
 /// A manifest that is no index.

@@ -148,12 +148,11 @@ fn what_the_metadata_names_counts_as_fresh_for_verifiers_and_for_signers() {
     story.is(&signers(true), 1, "only signed");
     let tag = image_signatures::signature_tag(story.top.digest).unwrap();
     let (_, bytes) = story.fake.manifest(crate::REPO, tag.as_str()).unwrap();
-    let signature: Value = serde_json::from_slice(&bytes).unwrap();
-    let blob: oci_image::Digest = signature["layers"][0]["digest"].as_str().unwrap().parse().unwrap();
+    let signature = oci_image::Digest::of(&bytes);
     story.name(&[summary]);
     story.is(&by("a", "fresh = true"), 0, "verified by");
     story.is(&signers(true), 1, "only signed");
-    story.name(&[blob]);
+    story.name(&[signature]);
     story.is(&by("a", "fresh = true"), 1, "named by the publisher's metadata");
     story.is(&signers(true), 0, "; fresh");
     // On the command line a verifier may be asked for besides, of whom it isn't demanded.

@@ -227,6 +227,24 @@ fn a_layer_that_the_metadata_names_comes_before_a_thousand_others_of_its_manifes
     ends(&story.demand("1", &["a.pub"], &[]), 0, "");
 }
 
+/// What lies under a tag refers to nothing: named by its digest, it says by itself which image of an index it is about.
+#[test]
+fn a_signature_under_a_tag_that_the_metadata_names_counts_for_the_image_that_it_is_about() {
+    let mut story = Story::begin();
+    let index: Value =
+        serde_json::from_slice(&story.fake.manifest(REPO, &story.top.digest.to_string()).unwrap().1).unwrap();
+    let is = |entry: &&Value| entry["platform"]["architecture"] == "amd64";
+    let child = index["manifests"].as_array().unwrap().iter().find(is).unwrap().clone();
+    let child: Descriptor = serde_json::from_value(child).unwrap();
+    story.sign(&child, "a", &[Format::Cosign2]);
+    let fresh = |story: &Story| story.demand("1", &["a.pub"], &["--fresh"]);
+    ends(&fresh(&story), 1, "only signed");
+    let tag = signature_tag(child.digest).unwrap();
+    story.name(&[Digest::of(&story.fake.manifest(REPO, tag.as_str()).unwrap().1)]);
+    ends(&fresh(&story), 0, "");
+    ends(&story.demand("1", &["a.pub"], &[]), 0, "");
+}
+
 #[test]
 fn what_is_asked_for_is_asked_once_and_nothing_else() {
     let story = Story::begin();

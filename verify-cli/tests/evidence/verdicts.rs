@@ -215,12 +215,17 @@ fn what_the_metadata_names_is_fresh_and_what_it_names_no_more_is_only_signed() {
     let refused = story.verify("image", &[&["--fresh"], &signers[..]].concat());
     assert_eq!(refused.code, 1, "{}", refused.stderr);
     assert!(refused.stderr.contains("got what is only signed"), "{}", refused.stderr);
-    // Of a tag that several sign under, the blob is named.
+    // Of what lies under a tag the manifest is named: the blob is what was signed, by whomever.
     let tag = image_signatures::signature_tag(story.top.digest).unwrap();
     let (_, bytes) = story.fake.manifest(crate::REPO, tag.as_str()).unwrap();
-    let signature: Value = serde_json::from_slice(&bytes).unwrap();
-    let blob: oci_image::Digest = signature["layers"][0]["digest"].as_str().unwrap().parse().unwrap();
-    story.name(&[manifest, blob]);
+    let signature = oci_image::Digest::of(&bytes);
+    let payload: Value = serde_json::from_slice(&bytes).unwrap();
+    let payload = payload["layers"][0]["digest"].as_str().unwrap().parse().unwrap();
+    story.name(&[manifest, payload]);
+    let refused = story.verify("image", &[&["--fresh"], &signers[..]].concat());
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("it is what was signed, and no signature"), "{}", refused.stderr);
+    story.name(&[manifest, signature]);
     let both = fresh(&story, &[&["--format", "json"], &signers[..]].concat());
     assert_eq!(both.code, 0, "{}", both.stderr);
     let report: Value = serde_json::from_str(&both.stdout).unwrap();
@@ -229,12 +234,14 @@ fn what_the_metadata_names_is_fresh_and_what_it_names_no_more_is_only_signed() {
     assert_eq!(evidence.len(), 2);
     assert!(evidence.iter().all(|link| link["fresh"] == true), "{evidence:?}");
     // A registry that has an error of its own for the manifest of what is a blob: it is found all the same.
+    let blob = oci_image::Digest::of(&bundle("a", &statement));
+    story.name(&[blob, signature]);
     story.fake.set_fault(Place::manifest(crate::REPO, &blob.to_string()), Fault::Unavailable);
     let listed = story.evidence(&["--verifier", &format!("{ID}=a.pub")]);
     assert_eq!(listed["gaps"], json!([]));
     story.fake.clear_faults();
     // Revoked: still signed, and fresh no more.
-    story.name(&[blob]);
+    story.name(&[signature]);
     assert_eq!(fresh(&story, &[]).code, 1);
     let signed = story.by_verifier(&["--format", "json"]);
     assert_eq!(signed.code, 0, "{}", signed.stderr);
