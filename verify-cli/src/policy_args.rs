@@ -86,8 +86,9 @@ Exit codes: 0 the name may be verified, 1 it is denied, 2 the rules can't be use
     },
     /// Compare what the rules say of recorded cases with what they should say
     #[command(after_help = "\
-Example:
+Examples:
   verify policy test cases.toml --policy policy.toml
+  verify policy test cases.toml --policy policy.toml --inventory seen.jsonl
 
 where cases.toml has:
   [[case]]
@@ -95,6 +96,9 @@ where cases.toml has:
   role = \"targets\"                   # optional: the role that would speak for it
   expect = \"admit\"                   # or deny
   scope = \"acme\"                     # optional: by which rule
+  digest = \"sha256:…\"                # optional: of several that were seen, this one
+
+What --record kept of an image decides its cases as it would decide on the image: who signed, what was found
 
 Exit codes: 0 all as they should be, 1 one is not, 2 a file can't be used")]
     Test {
@@ -104,6 +108,9 @@ Exit codes: 0 all as they should be, 1 one is not, 2 a file can't be used")]
         /// The rules
         #[arg(long, value_name = "FILE")]
         policy: PathBuf,
+        /// What was seen of the images: lines of --record. Without it, or where an image isn't in it, names and roles decide
+        #[arg(long, value_name = "FILE")]
+        inventory: Option<PathBuf>,
     },
     Simulate(SimulateArgs),
     Learn(Box<LearnArgs>),

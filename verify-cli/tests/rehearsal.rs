@@ -352,6 +352,58 @@ fn what_was_not_looked_at_can_not_be_told_and_what_is_broken_is_admitted_by_no_r
 }
 
 #[test]
+fn cases_are_tested_on_what_was_seen() {
+    let story = Story::begin();
+    let (web, os, db) = (story.name("acme/web:1.0"), story.name("base/os:1.0"), story.name("team/db:1.0"));
+    for image in [&web, &os, &db] {
+        story.record(image);
+    }
+    let rules = format!(
+        "version = 1\n[[scope]]\nname = \"all\"\nmatch = [\"{}/**\"]\ntrust = {{ repo = \"trust\", root = \"root.json\" }}\n\
+         roles = [\"targets\"]\nsigners = {{ keys = [\"a.pub\"] }}\n",
+        story.registry.host()
+    );
+    story.write("policy.toml", &rules);
+    let case = |image: &str, expect: &str, more: &str| {
+        format!("[[case]]\nimage = {image:?}\nexpect = {expect:?}\n{more}\n")
+    };
+    let test = |cases: &str, more: &[&str]| {
+        story.write("cases.toml", cases);
+        let words = ["policy", "test", "cases.toml", "--policy", "policy.toml"];
+        story.run(&[&words[..], more].concat())
+    };
+    let seen = ["--inventory", "seen.jsonl"];
+    // By name all may run; by what was seen one of them was signed.
+    let all = ["web", "os", "db"].len();
+    let named = [&web, &os, &db].map(|image| case(image, "admit", "")).concat();
+    test(&named, &[]).is(0, &[&format!("{all} cases as they should be, 0 not")]);
+    let words = [
+        format!(
+            "{web}: expected admit by all, got deny by all: expected https://sigstore.dev/cosign/sign/v1 signed"
+        ),
+        format!("{db}: expected admit by all, got deny by all: a role may not speak for it"),
+        "1 cases as they should be, 2 not; 0 by name alone".to_owned(),
+    ];
+    test(&named, &seen).is(1, &words.each_ref().map(String::as_str));
+    let right =
+        [case(&web, "deny", "scope = \"all\""), case(&os, "admit", ""), case(&db, "deny", "")].concat();
+    test(&right, &seen).is(0, &["3 cases as they should be, 0 not; 0 by name alone"]);
+    test(&case("evil.example.com/x:1", "deny", ""), &seen)
+        .is(0, &["1 cases as they should be, 0 not; 1 by name"]);
+    test(&case(&os, "admit", "role = \"releases\""), &seen)
+        .is(1, &["expected role releases to speak for it, got targets"]);
+    let line: Value = serde_json::from_str(story.read("seen.jsonl").lines().nth(1).unwrap()).unwrap();
+    let digest = |hex: &str| format!("digest = \"{hex}\"");
+    test(&case(&os, "admit", &digest(line["digest"].as_str().unwrap())), &seen).is(0, &["1 cases"]);
+    test(&case(&os, "admit", &digest("sha256:00")), &seen).is(1, &["sha256:00 was not seen under this name"]);
+    // What was not looked at is neither.
+    story.write("policy.toml", &rules.replace("a.pub", "b.pub"));
+    for expect in ["admit", "deny"] {
+        test(&case(&os, expect, ""), &seen).is(1, &["got that it can't be told by all", "not looked for"]);
+    }
+}
+
+#[test]
 fn names_alone_are_an_inventory_and_say_what_names_can_say() {
     let story = Story::begin();
     story.write(

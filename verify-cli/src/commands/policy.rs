@@ -1,5 +1,6 @@
 //! `verify policy`: what is wrong with rules, what they say of a name, and whether that is what they should say.
 
+mod cases;
 mod inventory;
 mod learn;
 mod simulate;
@@ -9,7 +10,7 @@ use std::path::Path;
 use chrono::Utc;
 use image_policy::{Attested, Choice, Policy, RootOfTrust, Scope, SignerRule};
 use oci_image::Reference;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::args::Format;
 use crate::exit::Exit;
@@ -20,9 +21,6 @@ use crate::policy_args::{PolicyCommand, PolicyCommands};
 use crate::report::print_json;
 use crate::style::{out, say, shown};
 
-/// The largest file of cases, in bytes: tens of thousands of them.
-const CASES_MAX: u64 = 8 * 1024 * 1024;
-
 /// The version of the JSON form. It grows only by new members.
 const REPORT_VERSION: u32 = 1;
 
@@ -30,7 +28,7 @@ pub(crate) fn run(args: &PolicyCommands) -> Result<Exit, Failure> {
     match &args.command {
         PolicyCommand::Check { policy, strict } => check(policy, *strict),
         PolicyCommand::Explain { image, policy, format } => explain(image, policy, *format),
-        PolicyCommand::Test { cases, policy } => test(cases, policy),
+        PolicyCommand::Test { cases, policy, inventory } => cases::run(cases, policy, inventory.as_deref()),
         PolicyCommand::Simulate(args) => simulate::run(args),
         PolicyCommand::Learn(args) => learn::run(args),
     }
@@ -222,78 +220,6 @@ fn verdicts(of: &Attested) -> String {
         levels => format!(", who found {}", levels.join(" and ")),
     };
     format!(" that it passed, by {} of {whose}{found}", of.at_least)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Cases {
-    #[serde(default)]
-    case: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    image: String,
-    role: Option<String>,
-    expect: Expect,
-    scope: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum Expect {
-    Admit,
-    Deny,
-}
-
-fn test(files: &[std::path::PathBuf], policy: &Path) -> Result<Exit, Failure> {
-    let rules = Rulebook::read(policy)?;
-    let (mut right, mut wrong) = (0_usize, 0_usize);
-    for file in files {
-        let text = files::text(file, CASES_MAX)?;
-        let cases: Cases = toml::from_str(&text).map_err(|error| {
-            Failure::usage(format!("{} can't be used: {}", file.display(), shown(&error.to_string())))
-        })?;
-        if cases.case.is_empty() {
-            return Err(Failure::usage(format!("expected cases in {}, got none", file.display())));
-        }
-        for case in &cases.case {
-            match differs(&rules, case)? {
-                None => right = right.saturating_add(1),
-                Some(how) => {
-                    wrong = wrong.saturating_add(1);
-                    say!("{}: {}: {}", file.display(), shown(&case.image), shown(&how));
-                }
-            }
-        }
-    }
-    out!("{right} cases as they should be, {wrong} not");
-    Ok(if wrong == 0 { Exit::Trusted } else { Exit::Refused })
-}
-
-/// How what the rules say of a case differs from what they should say.
-fn differs(rules: &Rulebook, case: &Case) -> Result<Option<String>, Failure> {
-    let name: Reference = case.image.parse().map_err(|why| {
-        Failure::usage(format!("expected the name of an image, got {:?}: {why}", shown(&case.image)))
-    })?;
-    let name = rules.meant(&name)?;
-    let (mut got, scope) = match rules.policy.choose(&name) {
-        Choice::Admits(scope) => (Expect::Admit, Some(scope)),
-        Choice::Denies { scope, .. } => (Expect::Deny, scope),
-    };
-    let may = |scope: &Scope, role: &String| scope.roles.is_empty() || scope.roles.contains(role);
-    if let (Expect::Admit, Some(scope), Some(role)) = (got, scope, &case.role)
-        && !may(scope, role)
-    {
-        got = Expect::Deny;
-    }
-    let by = scope.map_or("no scope", |scope| scope.name.as_str());
-    let expected = case.scope.as_deref().unwrap_or(by);
-    Ok((got != case.expect || expected != by).then(|| {
-        let (wanted, got) = (format!("{:?}", case.expect).to_lowercase(), format!("{got:?}").to_lowercase());
-        format!("expected {wanted} by {expected}, got {got} by {by}")
-    }))
 }
 
 #[cfg(test)]
