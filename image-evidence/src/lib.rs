@@ -35,8 +35,8 @@ pub use image_signatures::COSIGN_SIGN;
 pub use keyless::SigstoreRoot;
 pub use piece::{Claim, Context, Form, Piece, Verified};
 pub use predicate::{
-    Builder, BuilderSigner, Material, Predicate, Provenance, Sbom, SbomFormat, Source, Svr, Vex, VexFormat,
-    VexProduct, VexStatement, Vsa, Vulnerabilities,
+    Builder, BuilderSigner, Custom, Material, Predicate, Provenance, Sbom, SbomFormat, Source, Svr, Vex,
+    VexFormat, VexProduct, VexStatement, Vsa, Vulnerabilities,
 };
 pub use refusal::Refusal;
 pub use statement::{IN_TOTO_V0_1, IN_TOTO_V1, Statement, Subject};

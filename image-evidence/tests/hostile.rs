@@ -135,6 +135,8 @@ fn predicates_of_any_shape_are_read_or_refused() {
         "https://openvex.dev/ns/v0.2.0",
         "https://cosign.sigstore.dev/attestation/vuln/v1",
         "https://in-toto.io/attestation/vulns/v0.2",
+        "https://in-toto.io/attestation/svr/v0.2",
+        "https://cosign.sigstore.dev/attestation/v1",
     ];
     let shapes = [
         json!(null),
@@ -175,6 +177,20 @@ fn what_others_say_is_read() {
     });
     let Predicate::Vsa(vsa) = read("https://slsa.dev/verification_summary/v1", vsa) else { panic!() };
     assert!(!vsa.passed, "PASSED is written so, and not otherwise");
+    for version in ["v0.1", "v0.2"] {
+        let svr = json!({
+            "verifier": { "id": "https://verify.example.com", "policies": [] },
+            "timeCreated": "2026-01-01T00:00:00Z", "properties": ["REVIEWED"],
+        });
+        let Predicate::Svr(svr) = read(&format!("https://in-toto.io/attestation/svr/{version}"), svr) else {
+            panic!("{version}")
+        };
+        assert_eq!(svr.properties, ["REVIEWED"]);
+    }
+    let custom = json!({ "Data": "reviewed\n", "Timestamp": "2026-01-01T00:00:00Z" });
+    let custom = read("https://cosign.sigstore.dev/attestation/v1", custom);
+    assert!(matches!(&custom, Predicate::Custom(custom) if custom.bytes == 9), "{custom:?}");
+    assert!(custom.time().is_some());
     let vex = json!({ "author": "a", "statements": [
         { "vulnerability": { "name": "CVE-1" }, "status": "not_affected", "justification": "j", "products": [{ "@id": "pkg:x" }] },
         { "vulnerability": "CVE-2", "status": "fixed" },

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 pub use provenance::{Builder, BuilderSigner, Material, Provenance, Source};
 pub use sbom::{Sbom, SbomFormat};
-pub use verdicts::{Svr, Vex, VexFormat, VexProduct, VexStatement, Vsa, Vulnerabilities};
+pub use verdicts::{Custom, Svr, Vex, VexFormat, VexProduct, VexStatement, Vsa, Vulnerabilities};
 
 use crate::limits::ENTRIES_MAX;
 use crate::refusal::Refusal;
@@ -38,6 +38,8 @@ pub enum Predicate {
     Vex(Vex),
     /// Which vulnerabilities were found in it.
     Vulnerabilities(Vulnerabilities),
+    /// Whatever somebody had cosign attest, and when.
+    Custom(Custom),
     /// Something else.
     Other(String),
 }
@@ -59,7 +61,10 @@ impl Predicate {
                 Self::Provenance(Box::new(Provenance::v0_2(text)?))
             }
             VERIFICATION_SUMMARY => Self::Vsa(Vsa::read(text)?),
-            "https://in-toto.io/attestation/svr/v0.1" => Self::Svr(Svr::read(text)?),
+            // 0.2 asks for the policies, too.
+            "https://in-toto.io/attestation/svr/v0.1" | "https://in-toto.io/attestation/svr/v0.2" => {
+                Self::Svr(Svr::read(text)?)
+            }
             _ if is("https://spdx.dev/Document") => Self::Sbom(Sbom::spdx(&document(text)?)?),
             _ if is("https://cyclonedx.org/bom") => Self::Sbom(Sbom::cyclone_dx(&document(text)?)?),
             _ if is("https://openvex.dev/ns") => Self::Vex(Vex::read(text)?),
@@ -70,6 +75,7 @@ impl Predicate {
             | "https://in-toto.io/attestation/vulns/v0.2" => {
                 Self::Vulnerabilities(Vulnerabilities::read(text)?)
             }
+            "https://cosign.sigstore.dev/attestation/v1" => Self::Custom(Custom::read(text)?),
             other => Self::Other(other.to_owned()),
         })
     }
@@ -116,7 +122,7 @@ impl Predicate {
             Self::Sbom(_) => "a CycloneDX document",
             Self::Vex(_) => "an OpenVEX document",
             Self::Vulnerabilities(_) => "a result of a scanner",
-            Self::Other(_) => "a predicate",
+            Self::Custom(_) | Self::Other(_) => "a predicate",
         }
     }
 
@@ -133,6 +139,7 @@ impl Predicate {
             Self::Sbom(sbom) => read(&sbom.created),
             Self::Vex(vex) => read(&vex.timestamp),
             Self::Vulnerabilities(found) => read(&found.finished),
+            Self::Custom(custom) => read(&custom.timestamp),
             Self::Other(_) => None,
         }
     }
@@ -149,6 +156,7 @@ impl Predicate {
             Self::Vex(Vex { format: VexFormat::Csaf, .. }) => "CSAF",
             Self::Vex(_) => "OpenVEX",
             Self::Vulnerabilities(_) => "vulnerabilities",
+            Self::Custom(_) => "cosign's custom statement",
             Self::Other(kind) => kind,
         }
     }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use image_signatures::few;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{expect_few, read};
 use crate::limits::ENTRIES_MAX;
@@ -236,6 +237,31 @@ impl VexProduct {
 fn named(value: &Value, member: &str) -> Option<String> {
     let text = value.as_str().or_else(|| value.get(member)?.as_str());
     text.map(str::to_owned)
+}
+
+/// What somebody had cosign attest in a form of their own (`cosign attest --type custom`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Custom {
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// When cosign signed it (RFC 3339).
+    pub timestamp: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireCustom {
+    data: Box<RawValue>,
+    timestamp: Option<String>,
+}
+
+impl Custom {
+    pub(super) fn read(text: &str) -> Result<Self, Refusal> {
+        let wire: WireCustom = read("a custom predicate of cosign", text)?;
+        let data = wire.data.get();
+        let bytes = serde_json::from_str::<String>(data).map_or_else(|_| data.len(), |text| text.len());
+        Ok(Self { bytes, timestamp: wire.timestamp })
+    }
 }
 
 /// What a scanner found, in cosign's form or in-toto's.

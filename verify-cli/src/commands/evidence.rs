@@ -326,6 +326,9 @@ fn says(predicate: &Predicate) -> String {
                 found.found.map_or_else(|| "its own result".to_owned(), |count| format!("{count} found"));
             format!("{}: {count}{}", found.scanner, at(&found.finished))
         }
+        Predicate::Custom(custom) => {
+            format!("{} bytes in a form of its own{}", custom.bytes, at(&custom.timestamp))
+        }
         Predicate::Other(kind) => format!("something that isn't read here: {kind}"),
     }
 }

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 const APPROVAL: &str = "https://sigstore.dev/cosign/sign/v1";
 const SPDX: &str = "https://spdx.dev/Document";
+const VSA: &str = "https://slsa.dev/verification_summary/v1";
 
 fn skip<T>(why: &str) -> Option<T> {
     assert!(std::env::var_os("HALLMARK_NO_SKIPS").is_none(), "{why}, and HALLMARK_NO_SKIPS is set");
@@ -185,15 +186,29 @@ fn what_cosign_2_signs_and_attests_is_verified_and_understood() {
     let image = story.pinned();
     let by = ["--yes", "--tlog-upload=false", "--allow-http-registry", "--key", "ours.key"];
     story.run(&cosign, &[&["sign"], &by[..], &[&image]].concat());
-    for (kind, file) in [("slsaprovenance", "prov.json"), ("spdxjson", "spdx.json"), ("vuln", "vuln.json")] {
+    fs::write(story.path("own.txt"), "reviewed\n").unwrap();
+    let passed = json!({
+        "verifier": { "id": "https://verify.example.com" }, "timeVerified": "2026-01-01T00:00:00Z",
+        "resourceUri": "r.io/x", "policy": { "uri": "p" }, "verificationResult": "PASSED", "verifiedLevels": [],
+    });
+    fs::write(story.path("vsa.json"), passed.to_string()).unwrap();
+    for (kind, file) in [
+        ("slsaprovenance", "prov.json"),
+        ("spdxjson", "spdx.json"),
+        ("vuln", "vuln.json"),
+        ("custom", "own.txt"),
+        (VSA, "vsa.json"),
+    ] {
         story.run(&cosign, &[&["attest"], &by[..], &["--type", kind, "--predicate", file, &image]].concat());
     }
     let report = story.report("evidence", &["--key", "ours.pub"]);
     assert_eq!(
         pieces(&report),
         [
+            "signed DSSE envelope: https://cosign.sigstore.dev/attestation/v1".to_owned(),
             "signed DSSE envelope: https://cosign.sigstore.dev/attestation/vuln/v1".to_owned(),
             "signed DSSE envelope: https://slsa.dev/provenance/v0.2".to_owned(),
+            format!("signed DSSE envelope: {VSA}"),
             format!("signed DSSE envelope: {SPDX}"),
             format!("signed simple signing: {APPROVAL}"),
         ]
@@ -201,8 +216,15 @@ fn what_cosign_2_signs_and_attests_is_verified_and_understood() {
     let by_other = story.report("evidence", &["--key", "other.pub"]);
     assert_eq!(
         by_other["pieces"].as_array().unwrap().iter().filter(|piece| piece["reason"] == "other-key").count(),
-        4
+        6
     );
+    let says = |kind: &str| {
+        let piece = report["pieces"].as_array().unwrap().iter().find(|piece| piece["predicate_type"] == kind);
+        piece.unwrap()["says"].as_str().unwrap().to_owned()
+    };
+    let custom = says("https://cosign.sigstore.dev/attestation/v1");
+    assert!(custom.starts_with("9 bytes in a form of its own, of 20"), "{custom}");
+    assert!(says(VSA).starts_with("r.io/x passed"), "{}", says(VSA));
     let built =
         story.report("provenance", &["--key", "ours.pub", "--builder", "2,ours.pub,https://ci.example.com"]);
     let build = &built["builds"][0];
