@@ -106,11 +106,12 @@ pub(crate) fn run(args: &AttestArgs) -> Result<Exit, Failure> {
         },
         &mut seen,
     );
-    let Answer { name, verdict, pieces, .. } = answer.inspect_err(|failure| {
+    let Answer { name, verdict, pieces, mut builders, .. } = answer.inspect_err(|failure| {
         if args.format == Format::Json {
             Report::print_failure(chain.image.to_string(), failure);
         }
     })?;
+    builders.extend(args.builders.iter().cloned());
     match (&verdict, args.format) {
         (_, Format::Json) => {}
         (Verdict::Trusted(_), Format::Text) => say!("{} {name}", Style::stderr().good("trusted")),
@@ -125,7 +126,7 @@ pub(crate) fn run(args: &AttestArgs) -> Result<Exit, Failure> {
     let signed = match (result, &mut subject) {
         (Some(result), Some(subject)) => {
             let levels = match &verdict {
-                Verdict::Trusted(image) => subject.narrow(args, image, &pieces),
+                Verdict::Trusted(image) => subject.narrow(args, image, &pieces, &builders),
                 _ => vec!["FAILED".to_owned()],
             };
             Some(sign(args, subject, &Found { result, levels, pieces, rules }, key.as_ref())?)
@@ -189,9 +190,15 @@ impl Subject {
     }
 
     /// What was verified: of an index, all of it or the one image that was chosen. And the levels that it has.
-    fn narrow(&mut self, args: &AttestArgs, image: &VerifiedImage, pieces: &[Judged]) -> Vec<String> {
+    fn narrow(
+        &mut self,
+        args: &AttestArgs,
+        image: &VerifiedImage,
+        pieces: &[Judged],
+        builders: &[Builder],
+    ) -> Vec<String> {
         let top = self.descriptor.digest;
-        let build = build_level(top, image, pieces, &args.builders);
+        let build = build_level(top, image, pieces, builders);
         if let ([only], false) = (image.platforms(), args.chain.all_platforms) {
             self.descriptor = only.descriptor().clone();
         }

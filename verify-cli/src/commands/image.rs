@@ -1,5 +1,6 @@
 //! `verify image`: runs the chain and prints what to pull.
 
+use image_evidence::Builder;
 use image_pack::{Embedded, Recorder};
 use oci_image::Platform;
 use verifier_lib::evidence::Judged;
@@ -74,6 +75,8 @@ pub(crate) struct Answer {
     pub(crate) verdict: Verdict,
     /// The evidence that was weighed, where any was demanded.
     pub(crate) pieces: Vec<Judged>,
+    /// The pairs of builder and signer that the rules believe.
+    pub(crate) builders: Vec<Builder>,
     /// What a trusted verdict rests on, where that is wanted.
     pub(crate) proof: Option<Embedded>,
 }
@@ -98,7 +101,13 @@ impl Asked<'_> {
             Ok(applied) => applied,
             Err((name, verdict)) => {
                 seen.end(&verdict)?;
-                return Ok(Answer { name: name.to_string(), verdict, pieces: Vec::new(), proof: None });
+                return Ok(Answer {
+                    name: name.to_string(),
+                    verdict,
+                    pieces: Vec::new(),
+                    builders: Vec::new(),
+                    proof: None,
+                });
             }
         };
         let chain = applied.as_ref().map_or(self.chain, |applied| &applied.chain);
@@ -158,7 +167,8 @@ impl Asked<'_> {
             }
             _ => None,
         };
-        Ok(Answer { name: access.name.to_string(), verdict, pieces, proof })
+        let builders = applied.map(Applied::builders).transpose()?.unwrap_or_default();
+        Ok(Answer { name: access.name.to_string(), verdict, pieces, builders, proof })
     }
 }
 
@@ -172,7 +182,8 @@ pub(crate) fn demanded(
     seen: &mut Sighting,
 ) -> Result<(Verdict, Vec<Judged>), Failure> {
     let Verdict::Trusted(image) = verdict else { return Ok((verdict, Vec::new())) };
-    let searched = searched(options, chain, applied, &image, seen)?;
+    let found = searched(options, chain, applied, &image, seen)?;
+    let (searched, by_rules) = found.unzip();
     let verdict = match applied {
         Some(applied) => applied.weigh(image),
         None => Verdict::Trusted(image),
@@ -183,19 +194,24 @@ pub(crate) fn demanded(
         other => (other, Vec::new()),
     };
     Ok(match (verdict, applied) {
-        (Verdict::Trusted(image), Some(applied)) => (applied.weigh_evidence(image, seen.facts()), pieces),
+        // What the rules weighed is all that was signed by anybody whom they name.
+        (Verdict::Trusted(image), Some(applied)) => {
+            let weighed = by_rules.filter(|_| applied.looks_at_evidence());
+            (applied.weigh_evidence(image, seen.facts()), weighed.unwrap_or(pieces))
+        }
         (other, _) => (other, pieces),
     })
 }
 
-/// Signatures and attestations, where rules ask for more than signers, or what is seen is recorded.
+/// Signatures and attestations, where rules ask for more than signers, or what is seen is recorded; and what they are
+/// worth by all who are named.
 fn searched(
     options: &DemandArgs,
     chain: &ChainArgs,
     applied: Option<&Applied>,
     image: &VerifiedImage,
     seen: &mut Sighting,
-) -> Result<Option<Searched>, Failure> {
+) -> Result<Option<(Searched, Vec<Judged>)>, Failure> {
     let needed = applied.is_some_and(Applied::looks_at_evidence);
     if !needed && !seen.is_whole() {
         return Ok(None);
@@ -208,8 +224,9 @@ fn searched(
         Err(_) if !needed => return Ok(None),
         Err(failure) => return Err(failure),
     };
-    seen.evidence(signers, &trust, &searched.judged(&trust, None), searched.gaps());
-    Ok(Some(searched))
+    let judged = searched.judged(&trust, None);
+    seen.evidence(signers, &trust, &judged, searched.gaps());
+    Ok(Some((searched, judged)))
 }
 
 pub(crate) fn verify(access: &Access, args: &ChainArgs, layers: Layers) -> Verdict {

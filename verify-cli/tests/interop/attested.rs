@@ -175,6 +175,57 @@ fn a_verdict_is_signed_and_the_next_stage_takes_it_from_whom_it_names() {
 }
 
 #[test]
+fn by_rules_the_level_is_that_of_their_builder_and_what_they_weighed_went_into_it() {
+    let Some(story) = Story::begin() else { return };
+    let provenance = json!({
+        "buildDefinition": {
+            "buildType": "https://ci.example.com/kind", "externalParameters": {},
+            "resolvedDependencies": [{ "uri": "git+https://github.com/acme/web", "digest": { "gitCommit": "0".repeat(40) } }],
+        },
+        "runDetails": { "builder": { "id": "https://ci.example.com" } },
+    });
+    let file = story.publisher.path("provenance.json");
+    fs::write(&file, provenance.to_string()).unwrap();
+    let file = file.display().to_string();
+    story.publisher.sign(&[
+        "attest",
+        &story.image,
+        "--type",
+        "slsaprovenance1",
+        "--predicate",
+        &file,
+        "--key",
+        "ci",
+    ]);
+    let rules = |builder: &str| {
+        let name = story.image.rsplit_once(':').unwrap().0;
+        let (repo, root) = (story.publisher.published(), story.publisher.root());
+        let text = format!(
+            "version = 1\n[[scope]]\nname = \"acme\"\nmatch = [{name:?}]\ntrust = {{ repo = {:?}, root = {:?} }}\n\
+             [scope.build]\nbuilders = [{{ id = {builder:?}, level = 2, key = {:?} }}]\n",
+            repo.display().to_string(),
+            root.display().to_string(),
+            story.public("ci")
+        );
+        let path = story.publisher.path("policy.toml");
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let attest = |policy: &str| {
+        let (key, state) = (story.private("verifier"), story.publisher.path("state"));
+        let all = ["attest", &story.image, "--key", &key, "--verifier-id", ID, "--policy", policy];
+        run(&mut verify(&state, &all))
+    };
+    let refused = attest(&rules("https://other.example.com"));
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{}", refused.stderr);
+    let manifest = manifest_of(&attest(&rules("https://ci.example.com")));
+    let said = story.statement(&manifest)["predicate"].clone();
+    assert_eq!(said["verifiedLevels"], json!(["SLSA_BUILD_LEVEL_2"]), "{said}");
+    assert_eq!(said["inputAttestations"].as_array().unwrap().len(), 1, "{said}");
+    assert_eq!(story.demand("verifier", &["--vsa-level", "SLSA_BUILD_LEVEL_2"]).code, Some(0));
+}
+
+#[test]
 fn what_is_refused_is_signed_only_where_that_is_asked_for_and_what_is_unknown_never() {
     let Some(story) = Story::begin() else { return };
     manifest_of(&story.attest("verifier", &[]));
