@@ -1,6 +1,8 @@
 //! `verify doctor`: which clients would take an image, with which key, and why not.
 
-use chrono::Utc;
+use std::path::PathBuf;
+
+use chrono::{SecondsFormat, Utc};
 use image_evidence::Trust;
 use oci_image::{Location, Platform, Reference, Selector};
 use serde::Serialize;
@@ -8,7 +10,7 @@ use verifier_lib::evidence::Subjects;
 use verifier_lib::{Layers, Verdict};
 
 use crate::access::{Access, registry, source_failure};
-use crate::args::Format;
+use crate::args::{ChainArgs, Format};
 use crate::commands::image::verify;
 use crate::doctor::attested::{self, Attested};
 use crate::doctor::containers_policy::ContainersPolicy;
@@ -190,9 +192,12 @@ fn trusted(args: &DoctorArgs, reference: &Reference) -> Result<Trusted, Failure>
 
 /// What this program makes of it, by the root that is pinned or given.
 fn hallmark(args: &DoctorArgs) -> Result<Row, Failure> {
-    let row = |with, weighed, way_out| {
-        let command = vec!["verify".to_owned(), "image".to_owned(), args.chain.image.to_string()];
-        Row { client: Client::Hallmark, with, weighed, command: Some(command), way_out }
+    let row = |with, weighed, way_out| Row {
+        client: Client::Hallmark,
+        with,
+        weighed,
+        command: Some(own_command(&args.chain)),
+        way_out,
     };
     let access = match Access::of(&args.chain) {
         Ok(access) => access,
@@ -219,6 +224,22 @@ fn hallmark(args: &DoctorArgs) -> Result<Row, Failure> {
             row(with, Weighed::unknown(Word::Chain, broken.link.detail.clone()), way_out)
         }
     })
+}
+
+/// How this program is asked the same.
+fn own_command(chain: &ChainArgs) -> Vec<String> {
+    let ChainArgs { image, known_as, platform, at, root, .. } = chain;
+    let path = |path: &PathBuf| path.display().to_string();
+    let options = [
+        ("--as", known_as.as_ref().map(ToString::to_string)),
+        ("--platform", platform.as_ref().map(ToString::to_string)),
+        ("--at", at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true))),
+        ("--repo", root.repo.as_ref().map(ToString::to_string)),
+        ("--root", root.root.as_ref().map(path)),
+        ("--root-sha256", root.root_sha256.clone()),
+    ];
+    let given = options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));
+    ["verify".to_owned(), "image".to_owned(), image.to_string()].into_iter().chain(given.flatten()).collect()
 }
 
 /// Whether each client takes it, by one key at least.

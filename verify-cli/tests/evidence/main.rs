@@ -524,6 +524,20 @@ fn a_base_image_is_trusted_by_its_own_root_or_not_at_all() {
 }
 
 #[test]
+fn the_doctors_own_command_is_one_that_answers_the_same() {
+    let story = Story::begin();
+    let run = story.verify("doctor", &["--format", "json"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let own = report["clients"].as_array().unwrap().iter().find(|one| one["client"] == "hallmark").unwrap();
+    assert_eq!(own["answer"], "accepts", "{own}");
+    let words: Vec<_> =
+        own["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let run = story.program(&words[1..]);
+    assert_eq!(run.code, 0, "{words:?} {}", run.stderr);
+}
+
+#[test]
 fn an_image_that_no_root_speaks_for_is_shown_as_such() {
     let story = Story::begin();
     story.sign(&story.top, "a", &[Format::Cosign2]);
