@@ -241,4 +241,17 @@ mod tests {
         let help = Signer::command().render_help().to_string();
         assert!(help.lines().count() <= 40, "{help}");
     }
+
+    /// Where help is wrapped, a command that is copied from it is another one.
+    #[test]
+    fn examples_are_not_wrapped() {
+        fn expect_short(command: &clap::Command) {
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in examples.lines().filter(|line| line.starts_with("  ")) {
+                assert!(line.chars().count() <= 100, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands().for_each(expect_short);
+        }
+        expect_short(&Signer::command());
+    }
 }

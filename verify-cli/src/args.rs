@@ -62,10 +62,12 @@ Examples:
   verify image registry.example.com/acme/web:1.4 --repo https://trust.example.com --root root.json
   docker pull \"$(verify image registry.example.com/acme/web:1.4)\"
   verify image oci:./web:1.4 --as registry.example.com/acme/web:1.4 --explain
-  verify image registry.example.com/acme/web:1.4 --require-signers 2 --signer-key a.pub --signer-key b.pub
+  verify image registry.example.com/acme/web:1.4 \\
+    --require-signers 2 --signer-key a.pub --signer-key b.pub
   verify image registry.example.com/acme/web:1.4 --policy policy.toml --record seen.jsonl
   verify image registry.example.com/acme/web:1.4 --verifier https://ci.example.com/verify=ci.pub
-  verify image registry.example.com/acme/web:1.4 --scan --db advisories.db --fail-on high --fixable-only
+  verify image registry.example.com/acme/web:1.4 \\
+    --scan --db advisories.db --fail-on high --fixable-only
   verify image registry.example.com/acme/web:1.4 --format sarif > verdict.sarif
   verify image --pack web.hpk --root root.json
 
@@ -130,7 +132,8 @@ Examples:
   verify scan oci:./web:1.4 --unverified --db advisories.db --format json
   verify scan oci:./web:1.4 --unverified --db advisories.db --format html > report.html
   verify scan registry.example.com/acme/web:1.4 --plugin trivy --plugin oscap=debian-12.oval.xml
-  verify scan diff registry.example.com/acme/web:1.3 registry.example.com/acme/web:1.4 --fail-on high
+  verify scan diff registry.example.com/acme/web:1.3 registry.example.com/acme/web:1.4 \\
+    --fail-on high
   verify scan --pack web.hpk --root root.json --db advisories.db
 
 stdout has the report and nothing else",
@@ -433,4 +436,25 @@ pub(crate) fn parse_age(text: &str) -> Result<chrono::TimeDelta, String> {
     let age = hours.map(|hours| chrono::TimeDelta::try_hours(hours.into()));
     let age = age.or_else(|| days.map(|days| chrono::TimeDelta::try_days(days.into())));
     age.flatten().ok_or_else(|| "expected hours or days, such as 36h or 7d".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Where help is wrapped, a command that is copied from it is another one.
+    #[test]
+    fn examples_are_not_wrapped() {
+        fn expect_short(command: &clap::Command) {
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in examples.lines().filter(|line| line.starts_with("  ")) {
+                assert!(line.chars().count() <= 100, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands().for_each(expect_short);
+        }
+        Verify::command().debug_assert();
+        expect_short(&Verify::command());
+    }
 }

@@ -59,8 +59,10 @@ impl FromArgMatches for ScanCall {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  verify scan diff registry.example.com/acme/web:1.3 registry.example.com/acme/web:1.4 --fail-on high
-  verify scan diff oci:./web:1.3 oci:./web:1.4 --unverified --db advisories.db --format html > diff.html
+  verify scan diff registry.example.com/acme/web:1.3 registry.example.com/acme/web:1.4 \\
+    --fail-on high
+  verify scan diff oci:./web:1.3 oci:./web:1.4 --unverified \\
+    --db advisories.db --format html > diff.html
   verify scan oci:./web:1.3 --unverified --db advisories.db --format json > before.json
   verify scan diff before.json oci:./web:1.4 --unverified --db advisories.db
 

@@ -122,8 +122,10 @@ Exit codes: 0 all as they should be, 1 one is not, 2 a file can't be used")]
 Examples:
   verify image registry.example.com/acme/web:1.4 --policy policy.toml --record seen.jsonl
   verify policy simulate --inventory seen.jsonl --policy new.toml
-  verify policy simulate --inventory seen.jsonl --policy new.toml --against policy.toml --format json
-  kubectl get pods -A -o jsonpath='{..image}' | tr ' ' '\\n' | verify policy simulate --inventory - --policy new.toml
+  verify policy simulate --inventory seen.jsonl --policy new.toml \\
+    --against policy.toml --format json
+  kubectl get pods -A -o jsonpath='{..image}' | tr ' ' '\\n' |
+    verify policy simulate --inventory - --policy new.toml
 
 For each image that is blocked it prints the smallest rule that admits it.
 
@@ -149,8 +151,10 @@ pub(crate) struct SimulateArgs {
 #[command(after_help = "\
 Examples:
   verify policy learn --inventory seen.jsonl -o policy.toml
-  verify policy learn registry.example.com/acme/web:1.4 --repo https://trust.example.com --root root.json
-  verify policy learn registry.example.com/acme/web:1.4 --repo https://trust.example.com --trust-on-first-use
+  verify policy learn registry.example.com/acme/web:1.4 \\
+    --repo https://trust.example.com --root root.json
+  verify policy learn registry.example.com/acme/web:1.4 \\
+    --repo https://trust.example.com --trust-on-first-use
 
 Exit codes: 0 rules were learnt, 1 there was nothing to learn from, 2 a file can't be used")]
 pub(crate) struct LearnArgs {

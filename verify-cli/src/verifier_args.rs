@@ -86,7 +86,8 @@ Examples:
   verify attest registry.example.com/acme/web:1.4 --key pkcs11:object=verifier --type svr \\
     --verifier-id https://verify.example.com/prod
 and in the next stage:
-  verify image registry.example.com/acme/web:1.4 --verifier https://verify.example.com/prod=verifier.pub
+  verify image registry.example.com/acme/web:1.4 \\
+    --verifier https://verify.example.com/prod=verifier.pub
 
 The verdict lies beside the image, as a sigstore bundle. stdout has its reference and nothing else",
     // Here it signs.

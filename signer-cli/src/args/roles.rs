@@ -25,7 +25,8 @@ pub(crate) enum DelegateCommand {
 const ADD: &str = "\
 Examples:
   signer delegate add acme-web --paths 'registry.example.com/acme/*'
-  signer delegate add acme-web --paths 'registry.example.com/acme/*' --key bob.pub --key eve.pub --threshold 2
+  signer delegate add acme-web --paths 'registry.example.com/acme/*' \\
+    --key bob.pub --key eve.pub --threshold 2
 
 A role without --key gets a new one in keys/. * stands for anything but a slash.";
 
@@ -242,7 +243,8 @@ pub(crate) enum CeremonyCommand {
 const CEREMONY_SIGN: &str = "\
 Examples:
   signer ceremony sign move-to-2-of-3.json
-  signer ceremony sign move-to-2-of-3.json --keys /media/usb/keys --root trusted-root.json --out bob.json
+  signer ceremony sign move-to-2-of-3.json --keys /media/usb/keys --root trusted-root.json \\
+    --out bob.json
 
 Compare the words of the fingerprint with the others first. Then `signer publish --ceremony FILE`.";
 
