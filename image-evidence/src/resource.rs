@@ -186,6 +186,13 @@ mod tests {
             (format!("pkg:docker/registry.example.com/acme/web@1.4?digest={top}"), NAME),
             (format!("pkg:docker/acme/web@{top}?repository_url=registry.example.com"), NAME),
             (format!("pkg:docker/localhost%3A5000/web@1?digest={part}"), "localhost:5000/web:1"),
+            // As packageurl-python 0.17 does, which escapes neither colon nor slash.
+            (format!("pkg:docker/localhost:5000/web@1?digest={part}"), "localhost:5000/web:1"),
+            ("pkg:docker/localhost:5000/web@1".to_owned(), "localhost:5000/web:1"),
+            (
+                format!("pkg:oci/web@{top}?repository_url=localhost:5000/acme/web&tag=1.4"),
+                "localhost:5000/acme/web:1.4",
+            ),
         ] {
             assert!(about(&resource, name, TOP), "{resource} of {name}");
         }
@@ -231,7 +238,9 @@ mod tests {
 
     #[test]
     fn one_that_names_a_platform_is_about_that_manifest_alone() {
-        for qualifier in ["arch=arm64", "os=linux", "platform=linux%2Farm64", "variant=v8"] {
+        for qualifier in
+            ["arch=arm64", "os=linux", "platform=linux%2Farm64", "platform=linux/arm64/v8", "variant=v8"]
+        {
             let resource = format!("pkg:oci/web?repository_url=registry.example.com/acme/web&{qualifier}");
             assert!(about(&resource, NAME, PART), "{resource}");
             assert!(!about(&resource, NAME, TOP), "{resource}");
