@@ -195,14 +195,20 @@ impl Applied {
             _ => (Stage::Evidence, image.digest().to_string()),
         };
         let outside = Beside::of(&self.rules);
-        let (status, detail) = match image_policy::weigh(member, &self.scope, facts, &outside) {
-            Ok(how) => (Status::Passed, how),
+        let weighed = |facts: &Facts| image_policy::weigh(member, &self.scope, facts, &outside);
+        let (status, detail, fresh) = match weighed(facts) {
+            Ok(how) if stage == Stage::Evidence => {
+                let fresh = weighed(&only_fresh(facts)).is_ok();
+                let worth = if fresh { "fresh" } else { "only signed" };
+                (Status::Passed, format!("{how}; {worth}"), Some(fresh))
+            }
+            Ok(how) => (Status::Passed, how, None),
             Err(failing) => {
                 let status = if failing.unknown { Status::Unknown } else { Status::Broken };
-                (status, format!("{}, {}", failing.what, self.link.detail))
+                (status, format!("{}, {}", failing.what, self.link.detail), None)
             }
         };
-        image.then(Link::new(stage, status, subject, in_a_line(&detail)))
+        image.then(Link { fresh, ..Link::new(stage, status, subject, in_a_line(&detail)) })
     }
 
     /// The verdicts of others that the rules demand.
@@ -228,6 +234,13 @@ impl Applied {
         };
         rules.map(pair).collect()
     }
+}
+
+/// What of it the publisher's metadata names today.
+fn only_fresh(facts: &Facts) -> Facts {
+    let mut facts = facts.clone();
+    facts.evidence.retain(|piece| piece.fresh);
+    facts
 }
 
 /// All whose signatures a scope looks at: signatures are looked for once, and each demand counts its own.

@@ -64,7 +64,7 @@ fn only_a_configured_builder_may_have_built_it_from_where_it_may_come() {
     story.is(
         &good,
         0,
-        "built by https://ci.example.com, SLSA build level 3 from https://github.com/acme/web",
+        "built by https://ci.example.com, SLSA build level 3 from https://github.com/acme/web; only signed",
     );
     story.is(
         &pair(3, "https://other.example.com"),
@@ -123,7 +123,11 @@ fn what_must_be_said_of_an_image_is_demanded_by_kind_signer_age_and_freshness() 
     let fresh = demand("fresh = true\n");
     story.is(&fresh, 1, "expected sbom named by the publisher's metadata, got none");
     story.name(&[old]);
-    story.is(&format!("{signed}fresh = true\n"), 0, "signed by");
+    story.is(&format!("{signed}fresh = true\n"), 0, "a.pub; fresh");
+    let run = story.by("image", &signed, &["--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let links = report["links"].as_array().unwrap();
+    assert_eq!(links.iter().find(|link| link["stage"] == "evidence").unwrap()["fresh"], true, "{report}");
     story.name(&[unsigned]);
     story.is(&fresh, 0, "https://spdx.dev/Document is named by the metadata");
     story.is(&format!("{signed}fresh = true\n"), 1, "doesn't name");
