@@ -136,14 +136,26 @@ impl Repository {
         let trust = (self.root_version == 1)
             .then(|| Trust { repo: self.repo.clone(), root: RootOfTrust::Sha256(self.root.clone()) });
         let signers: Vec<&Named> = self.signers.values().collect();
+        let mut signers = signed_by(&signers);
+        if let Some(demand) = &mut signers {
+            demand.at_least = self.distinct_signers();
+        }
         Scope {
             name,
             patterns,
             trust,
             roles: self.roles.iter().cloned().collect(),
-            signers: signed_by(&signers),
+            signers,
             ..Scope::default()
         }
+    }
+
+    /// One key in two files is one signer.
+    fn distinct_signers(&self) -> NonZeroU32 {
+        let signers: Vec<_> = self.signers.keys().filter_map(signer).collect();
+        let one = Demand { wanted: Wanted::Approval, signers: NonZeroU32::MIN };
+        let counted = one.count(&signers).map(|counted| counted.len()).unwrap_or(1);
+        u32::try_from(counted).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
     }
 }
 
@@ -205,15 +217,7 @@ fn signed_by(signers: &[&Named]) -> Option<Signers> {
 pub(crate) fn of_one(facts: &Facts, name: &Reference) -> Option<Scope> {
     let seen = Repository::of(&Facts { verdict: Word::Trusted, ..facts.clone() })?;
     let pattern = canonical(name.name());
-    let mut scope = seen.scope(pattern.clone(), vec![pattern]);
-    // Two keys of one person are one signer.
-    let signers: Vec<_> = seen.signers.keys().filter_map(signer).collect();
-    if let Some(demand) = &mut scope.signers {
-        let one = Demand { wanted: Wanted::Approval, signers: NonZeroU32::MIN };
-        let counted = one.count(&signers).map(|counted| counted.len()).unwrap_or(1);
-        demand.at_least = u32::try_from(counted).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-    }
-    Some(scope)
+    Some(seen.scope(pattern.clone(), vec![pattern]))
 }
 
 type Group = (Vec<String>, Repository);

@@ -352,6 +352,20 @@ fn what_was_not_looked_at_can_not_be_told_and_what_is_broken_is_admitted_by_no_r
 }
 
 #[test]
+fn one_key_in_two_files_is_learnt_as_one_signer() {
+    let story = Story::begin();
+    story.write("again.pub", &story.read("a.pub"));
+    let os = story.name("base/os:1.0");
+    let root =
+        ["--repo", "trust", "--root", "root.json", "--signer-key", "a.pub", "--signer-key", "again.pub"];
+    story.run(&[&["image", &os, "--record", "seen.jsonl"][..], &root].concat()).is(0, &[]);
+    story.run(&["policy", "learn", "--inventory", "seen.jsonl", "-o", "learnt.toml"]).is(0, &["1 scopes"]);
+    assert!(story.read("learnt.toml").contains("at-least = 1"), "{}", story.read("learnt.toml"));
+    story.simulate("learnt.toml", &[]).is(0, &["1 admitted"]);
+    story.run(&["image", &os, "--policy", "learnt.toml"]).is(0, &[]);
+}
+
+#[test]
 fn cases_are_tested_on_what_was_seen() {
     let story = Story::begin();
     let (web, os, db) = (story.name("acme/web:1.0"), story.name("base/os:1.0"), story.name("team/db:1.0"));
