@@ -157,6 +157,10 @@ fn a_role_that_was_named_by_somebody_who_may_not_speak_may_not_speak() {
     story.image(name, &rules("\"targets\", \"releases\""), &[]).is(1, &["got dev"]);
     story.image(name, &rules("\"dev\""), &[]).is(1, &["expected dev, got releases"]);
     story.image(name, &rules("\"dev\", \"releases\""), &[]).is(0, &[]);
+    for (role, code) in [("releases", 1), ("dev/releases", 0)] {
+        let condition = story.scope(&format!("condition = \"role == '{role}'\""));
+        story.image(name, &condition, &[]).is(code, &[]);
+    }
     // So it is rehearsed and learnt, too.
     story.image(name, &rules("\"dev\", \"releases\""), &["--record", "seen.jsonl"]).is(0, &[]);
     let simulate = |roles: &str| {
