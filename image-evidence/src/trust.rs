@@ -3,7 +3,7 @@
 use std::fmt;
 
 use oci_image::Digest;
-use tuf_core::key::{Key, PublicKey};
+use tuf_core::key::{Key, KeyError, PublicKey};
 
 use crate::keyless::SigstoreRoot;
 use crate::trust_policy::NotationTrust;
@@ -48,7 +48,13 @@ impl TrustedKey {
     /// Where it is no key, or none of the kinds that are known.
     pub fn from_pem(name: &str, pem: &str) -> Result<Self, BadTrust> {
         let what = "a public key in PEM";
-        let bad = |why: tuf_core::key::KeyError| BadTrust { what, why: why.to_string() };
+        let bad = |why: KeyError| match why {
+            KeyError::OtherAlgorithm => {
+                let why = "expected Ed25519, RSA, or ECDSA over P-256 or P-384, got another kind";
+                BadTrust { what, why: why.into() }
+            }
+            other => BadTrust { what, why: other.to_string() },
+        };
         let key = Key::from_pem(pem).map_err(bad)?;
         let material = key.material().map_err(bad)?;
         let id = key_id(&material).map_err(bad)?;
@@ -72,7 +78,7 @@ impl TrustedKey {
 }
 
 /// The SHA-256 of the key in PEM as we write it: one key has one, however it was written before.
-pub(crate) fn key_id(material: &PublicKey) -> Result<Digest, tuf_core::key::KeyError> {
+pub(crate) fn key_id(material: &PublicKey) -> Result<Digest, KeyError> {
     Key::from_material(material)?.to_pem().map(|pem| Digest::of(pem.as_bytes()))
 }
 

@@ -211,6 +211,13 @@ const RSA: [&str; 2] = [
 ];
 
 #[test]
+fn a_key_of_a_kind_that_is_not_read_is_told_as_such() {
+    let p521 = "-----BEGIN PUBLIC KEY-----\nMIGbMBAGByqGSM49AgEGBSuBBAAjA4GGAAQB6QCXYC8ioV9ftaaqc4yrlVj9TTsV\nKdB4HWZWMPSfc0v2B9alBeI0+D6ARlmcTAyGjMQ+bV1l2yBlbMw/c+6otHwAduHg\nz72unCp+wqwKYkPkbsNQ4bsSj20A8kjl+gXgd8N0lNADmG137p/SVHS7YD5aA/y9\nnR+IuU2fTGXDNG6gu4g=\n-----END PUBLIC KEY-----\n";
+    let why = TrustedKey::from_pem("x.pub", p521).unwrap_err().to_string();
+    assert!(why.ends_with("expected Ed25519, RSA, or ECDSA over P-256 or P-384, got another kind"), "{why}");
+}
+
+#[test]
 fn one_key_in_two_spellings_is_one_signer() {
     let [one, two] = RSA.map(|pem| format!("{:?}", TrustedKey::from_pem("x.pub", pem).unwrap()));
     assert_ne!(RSA[0], RSA[1]);
