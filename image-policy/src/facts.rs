@@ -62,7 +62,7 @@ pub struct Facts {
     pub role: Option<String>,
     /// The delegated roles on the way to it, itself the last; none where the top-level targets speak.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub way: Vec<String>,
+    pub delegation_path: Vec<String>,
     /// Whose signatures would have been seen. None where no evidence was looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_for: Option<LookedFor>,

@@ -101,7 +101,7 @@ impl Repository {
             repo: facts.repo.clone()?,
             root: facts.root_sha256.clone()?,
             root_version: facts.root_version?,
-            roles: facts.role.iter().chain(&facts.way).cloned().collect(),
+            roles: facts.role.iter().chain(&facts.delegation_path).cloned().collect(),
             signers: approvers(facts),
             predicates: others.map(|one| one.predicate.clone()).collect(),
             seen: [facts.name.clone()].into(),

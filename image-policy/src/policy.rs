@@ -235,10 +235,10 @@ impl Scope {
     ///
     /// # Errors
     /// With the role that may not.
-    pub fn expect_role<'r>(&self, role: &'r str, way: &'r [String]) -> Result<(), &'r str> {
+    pub fn expect_role<'r>(&self, role: &'r str, path: &'r [String]) -> Result<(), &'r str> {
         let named = |one: &str| self.roles.is_empty() || self.roles.iter().any(|named| named == one);
-        let on_the_way = way.iter().map(String::as_str);
-        let all = on_the_way.chain(way.is_empty().then_some(role));
+        let on_the_path = path.iter().map(String::as_str);
+        let all = on_the_path.chain(path.is_empty().then_some(role));
         all.into_iter().find(|one| !named(one)).map_or(Ok(()), Err)
     }
 }

@@ -107,7 +107,7 @@ fn changes<'a>(scope: &'a Scope, member: Member, entry: &'a Entry) -> Option<Vec
         Member::Chain => return None,
         Member::Roles => {
             let role = facts.role.as_ref()?;
-            let all: BTreeSet<&String> = facts.way.iter().chain([role]).collect();
+            let all: BTreeSet<&String> = facts.delegation_path.iter().chain([role]).collect();
             changes.push(Box::new(move |scope| {
                 let missing = all.iter().filter(|one| !scope.roles.contains(one));
                 let missing: Vec<_> = missing.map(|one| (*one).clone()).collect();

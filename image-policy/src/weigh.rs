@@ -177,7 +177,7 @@ fn chain(scope: &Scope, facts: &Facts, outside: &dyn Outside) -> Result<String, 
 fn roles(scope: &Scope, facts: &Facts) -> Result<String, Short> {
     let expected = scope.roles.join(" or ");
     match &facts.role {
-        Some(role) => match scope.expect_role(role, &facts.way) {
+        Some(role) => match scope.expect_role(role, &facts.delegation_path) {
             Ok(()) => Ok(format!("role {role} speaks for it")),
             Err(got) => {
                 Err(Short::of(format!("a role may not speak for it: expected {expected}, got {got}")))

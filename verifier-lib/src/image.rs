@@ -20,7 +20,7 @@ pub struct VerifiedImage {
     pub(crate) platforms: Vec<VerifiedPlatform>,
     pub(crate) proof: Proof,
     pub(crate) role: String,
-    pub(crate) way: Vec<String>,
+    pub(crate) delegation_path: Vec<String>,
     pub(crate) evidence: Vec<String>,
 }
 
@@ -94,8 +94,8 @@ impl VerifiedImage {
     /// The delegated roles on the way from the top-level targets, the one that speaks for it last; none where the
     /// top-level targets do. Each of them could have delegated to a role of any name.
     #[must_use]
-    pub fn way(&self) -> &[String] {
-        &self.way
+    pub fn delegation_path(&self) -> &[String] {
+        &self.delegation_path
     }
 
     /// The manifest or index that the name stands for.

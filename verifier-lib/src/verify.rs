@@ -71,7 +71,7 @@ impl Verdict {
 /// What the name stands for, and who says so.
 struct Top {
     role: String,
-    way: Vec<String>,
+    delegation_path: Vec<String>,
     evidence: Vec<String>,
     descriptor: Descriptor,
     bytes: Vec<u8>,
@@ -164,14 +164,15 @@ impl<'a> Verification<'a> {
         self.passed(Stage::Reference, &self.name.to_string(), self.source.describe());
         let state = self.client.refresh().map_err(|error| metadata_link(&error))?;
         self.documents(&state);
-        let (target, role, way) = self.target(&state)?;
+        let (target, role, delegation_path) = self.target(&state)?;
         let (descriptor, bytes, manifest) = self.manifest(&target, &state)?;
         let evidence = Hallmark::of(&target).unwrap_or_default().evidence;
-        Ok(Top { role, way, evidence, descriptor, bytes, manifest })
+        Ok(Top { role, delegation_path, evidence, descriptor, bytes, manifest })
     }
 
     fn chain(&mut self, progress: Progress<'_>) -> Chained<VerifiedImage> {
-        let Top { role, way, evidence, descriptor: top, bytes: top_bytes, manifest } = self.top()?;
+        let Top { role, delegation_path, evidence, descriptor: top, bytes: top_bytes, manifest } =
+            self.top()?;
         let platforms = match manifest {
             Manifest::Image(image) => {
                 let image = self.platform_image(None, top.clone(), top_bytes.clone(), image, progress)?;
@@ -182,7 +183,7 @@ impl<'a> Verification<'a> {
         };
         let proof = Proof::default();
         let name = self.name.clone();
-        Ok(VerifiedImage { name, top, top_bytes, platforms, proof, role, way, evidence })
+        Ok(VerifiedImage { name, top, top_bytes, platforms, proof, role, delegation_path, evidence })
     }
 
     fn passed(&mut self, stage: Stage, subject: &str, detail: String) {
@@ -246,7 +247,7 @@ impl<'a> Verification<'a> {
                 signers,
             ));
         }
-        let way = chain.iter().skip(1).map(|role| role.role().name().to_owned()).collect();
+        let delegation_path = chain.iter().skip(1).map(|role| role.role().name().to_owned()).collect();
         let role = chain.last().map_or_else(|| "targets".to_owned(), |last| last.role().name().to_owned());
         let stated = stated_digest(&target).map_err(|got| {
             let detail = format!("{path} has no usable digest: expected a sha256 hash, got {got}");
@@ -270,7 +271,7 @@ impl<'a> Verification<'a> {
         }
         let detail = format!("{stated}, {} bytes, says role {role}", target.length);
         self.passed(Stage::Target, &path, detail);
-        Ok((target, role, way))
+        Ok((target, role, delegation_path))
     }
 
     /// The manifest or index: its bytes must be those that the target names.

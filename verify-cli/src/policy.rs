@@ -150,7 +150,7 @@ fn denied(rules: &Rulebook, scope: Option<&Scope>, name: &Reference, why: &str) 
 impl Applied {
     /// What the rules say of an image whose chain held.
     pub(crate) fn weigh(&self, image: Box<VerifiedImage>) -> Verdict {
-        let role = match self.scope.expect_role(image.role(), image.way()) {
+        let role = match self.scope.expect_role(image.role(), image.delegation_path()) {
             Ok(()) => return image.then(self.link.clone()),
             Err(role) => role.to_owned(),
         };

@@ -117,7 +117,7 @@ impl Sighting {
                 facts.parts = parts.filter(|part| *part != top).collect();
                 facts.digest = Some(top);
                 facts.role = Some(image.role().to_owned());
-                facts.way = image.way().to_vec();
+                facts.delegation_path = image.delegation_path().to_vec();
                 Chain::Held
             }
             Verdict::Refused(_) => Chain::Broken,

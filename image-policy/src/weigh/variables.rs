@@ -36,7 +36,11 @@ pub(super) fn of(scope: &Scope, facts: &Facts, part: &str, known: &Known) -> Res
             name: whole.clone(),
         },
         // A name alone says nothing of a role that somebody else delegated to: see `Scope::expect_role`.
-        role: if facts.way.is_empty() { text(&facts.role) } else { facts.way.join("/") },
+        role: if facts.delegation_path.is_empty() {
+            text(&facts.role)
+        } else {
+            facts.delegation_path.join("/")
+        },
         repo: scope.trust.as_ref().map(|trust| trust.repo.clone()).unwrap_or_else(|| text(&facts.repo)),
         root: text(&facts.root_sha256),
         scan: scanned(facts.scans.as_deref().unwrap_or_default(), &known.vex_keys),
