@@ -127,7 +127,13 @@ fn orphans(root: &Path, files: &[PathBuf]) -> Vec<String> {
     let book = root.join("docs/src");
     let summary = fs::read_to_string(book.join("SUMMARY.md")).unwrap_or_default();
     let named: Vec<PathBuf> = links(&summary).map(|target| book.join(target)).collect();
-    let pages = files.iter().filter(|path| {
+    // The book has the records by a link to their folder.
+    let records = root.join("docs/adr");
+    let in_book = |path: &PathBuf| match path.strip_prefix(&records) {
+        Ok(record) => book.join("adr").join(record),
+        Err(_) => path.clone(),
+    };
+    let pages = files.iter().map(in_book).filter(|path| {
         path.starts_with(&book)
             && path.extension().is_some_and(|md| md == "md")
             && !path.ends_with("SUMMARY.md")
