@@ -31,7 +31,7 @@ pub struct Vsa {
 #[serde(rename_all = "camelCase")]
 struct WireVsa {
     verifier: Id,
-    time_verified: Option<DateTime<Utc>>,
+    time_verified: Option<Value>,
     resource_uri: String,
     policy: Option<Uri>,
     verification_result: String,
@@ -51,14 +51,22 @@ struct Uri {
 
 impl Vsa {
     pub(super) fn read(text: &str) -> Result<Self, Refusal> {
-        let wire: WireVsa = read("a verification summary", text)?;
+        const WHAT: &str = "a verification summary";
+        let wire: WireVsa = read(WHAT, text)?;
         expect_few("a list of levels", wire.verified_levels.len())?;
+        let passed = wire.verification_result == "PASSED";
+        let time = wire.time_verified.map(serde_json::from_value::<DateTime<Utc>>).transpose();
         Ok(Self {
             verifier: wire.verifier.id,
-            time: wire.time_verified,
+            // A refusal is one, also where its time can't be read.
+            time: if passed {
+                time.map_err(|why| Refusal::malformed(WHAT, why))?
+            } else {
+                time.ok().flatten()
+            },
             resource: wire.resource_uri,
             policy: wire.policy.and_then(|policy| policy.uri),
-            passed: wire.verification_result == "PASSED",
+            passed,
             levels: wire.verified_levels,
         })
     }

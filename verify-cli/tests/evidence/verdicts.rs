@@ -253,7 +253,7 @@ fn what_the_metadata_names_is_fresh_and_what_it_names_no_more_is_only_signed() {
 
 #[test]
 fn a_refusal_counts_whatever_its_time_and_though_the_metadata_does_not_name_it() {
-    for time in [json!(null), json!("2999-01-01T00:00:00Z")] {
+    for time in [json!(null), json!("2999-01-01T00:00:00Z"), json!("yesterday"), json!(3)] {
         let story = Story::begin();
         story.summarise(&story.top, "a", 1, &json!({}));
         story.summarise(&story.top, "a", 1, &json!({ "timeVerified": time, "verificationResult": "FAILED" }));
