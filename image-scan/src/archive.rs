@@ -60,11 +60,13 @@ impl<R: BufRead> Archive<R> {
             let Some(header) = self.header()? else { return Ok(None) };
             match header.flag() {
                 b'x' => extended.read_pax(self.meta(&header)?)?,
-                b'L' => extended.path = Some(until_nul(self.meta(&header)?).to_vec()),
-                b'K' => extended.link = Some(until_nul(self.meta(&header)?).to_vec()),
-                // Records for all that follow. Go gives them no effect, and neither do runtimes.
-                b'g' => drop(self.meta(&header)?),
-                _ => return self.entry(&header, extended).map(Some),
+                flag @ (b'L' | b'K') => extended.read_gnu(flag, self.meta(&header)?),
+                // Records for all that follow. To Go they are an entry of no effect: what stood before is about that.
+                b'g' => {
+                    self.meta(&header)?;
+                    extended = Extended::default();
+                }
+                _ => return self.entry(&header, &extended).map(Some),
             }
         }
     }
@@ -80,27 +82,25 @@ impl<R: BufRead> Archive<R> {
         Ok(self.reader)
     }
 
-    fn entry(&mut self, header: &Header, extended: Extended) -> Result<Entry, ArchiveError> {
-        let (mut kind, has_body) = kind_of(header.flag());
-        if extended.sparse {
+    fn entry(&mut self, header: &Header, extended: &Extended) -> Result<Entry, ArchiveError> {
+        let path = extended.path().map_or_else(|| header.path(), <[u8]>::to_vec);
+        let (mut kind, has_body) = match header.flag() {
+            // Of old, a slash made a folder of what has no kind; and a folder has no body, whatever its header says.
+            0 if path.ends_with(b"/") => (Kind::Dir, false),
+            flag => kind_of(flag),
+        };
+        if extended.is_sparse() {
             kind = Kind::Sparse;
         }
         if header.flag() == b'S' {
             self.skip_sparse_map(header)?;
         }
-        let size = match extended.size {
+        let size = match extended.size() {
             Some(size) => size,
             None => header.size()?,
         };
         self.expect_body(if has_body { size } else { 0 })?;
-        let path = match extended.path {
-            Some(path) => path,
-            None => header.path(),
-        };
-        if header.flag() == 0 && path.ends_with(b"/") {
-            kind = Kind::Dir;
-        }
-        let link = extended.link.unwrap_or_else(|| header.link());
+        let link = extended.link().map_or_else(|| header.link(), <[u8]>::to_vec);
         Ok(Entry { path, kind, link, size: self.body })
     }
 
@@ -163,10 +163,11 @@ impl<R: BufRead> Archive<R> {
     }
 
     fn skip_body(&mut self) -> Result<(), ArchiveError> {
-        let left = self.body.saturating_add(self.padding);
+        let (body, padding) = (self.body, self.padding);
         (self.body, self.padding) = (0, 0);
-        match self.pass_over(left)? {
-            done if done == left => Ok(()),
+        // After the last entry, the padding may be missing.
+        match self.pass_over(body.saturating_add(padding))? {
+            done if done >= body => Ok(()),
             _ => Err(ArchiveError::Truncated),
         }
     }

@@ -29,13 +29,25 @@ impl Header {
 
     /// The path, with the part that POSIX puts elsewhere in front of it.
     pub(super) fn path(&self) -> Vec<u8> {
-        let name = until_nul(self.field(0, 100));
-        let prefix = until_nul(match self.field(257, 8) {
-            b"ustar\x0000" if self.field(508, 4) == b"tar\0" => self.field(345, 131),
-            b"ustar\x0000" => self.field(345, 155),
-            _ => &[],
-        });
+        let (name, prefix) = (until_nul(self.field(0, 100)), until_nul(self.prefix()));
         if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
+    }
+
+    /// Go asks for no version of POSIX's form. Before 1.8 it wrote a prefix into headers of GNU's form too, and still reads
+    /// one there, where the times that belong there are none.
+    fn prefix(&self) -> &[u8] {
+        let posix = self.field(345, 155);
+        match self.field(257, 8) {
+            [b'u', b's', b't', b'a', b'r', 0, ..] if self.field(508, 4) == b"tar\0" => self.field(345, 131),
+            [b'u', b's', b't', b'a', b'r', 0, ..] => posix,
+            b"ustar  \0" if !self.has_times() && until_nul(posix).is_ascii() => posix,
+            _ => &[],
+        }
+    }
+
+    /// Whether what GNU's form has in the place of a prefix are times: of the last access, and of the last change.
+    fn has_times(&self) -> bool {
+        [345, 357].into_iter().all(|from| is_time(self.field(from, 12)))
     }
 
     pub(super) fn link(&self) -> Vec<u8> {
@@ -81,6 +93,22 @@ fn binary(first: u8, rest: &[u8]) -> Option<u64> {
         return None;
     }
     rest.iter().try_fold(u64::from(high), |sum, byte| sum.checked_mul(256)?.checked_add(u64::from(*byte)))
+}
+
+/// Octal digits, or as many bytes as an `int64` has, also negative ones; nothing is a time, too.
+fn is_time(field: &[u8]) -> bool {
+    match field.split_first() {
+        None | Some((0, _)) => true,
+        Some((first, rest)) if first & 0x80 != 0 => {
+            let inverted = if first & 0x40 == 0 { 0 } else { 0xff };
+            let high = rest.get(..3).unwrap_or_default();
+            let sign = rest.get(3).copied().unwrap_or_default();
+            (first ^ inverted) & 0x7f == 0
+                && high.iter().all(|byte| *byte == inverted)
+                && (sign ^ inverted) & 0x80 == 0
+        }
+        Some(_) => octal(field).is_some(),
+    }
 }
 
 /// Octal digits between spaces and NULs; nothing at all is zero.

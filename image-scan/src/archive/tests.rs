@@ -84,16 +84,95 @@ fn links_and_folders_have_no_body_whatever_they_say() {
         let bytes = [header("a", flag, 512), entry("b", b'0', b""), end()].concat();
         assert_eq!(names(&bytes).unwrap(), ["a", "b"], "{flag}");
     }
+    // Of old, a slash at the end made a folder. What it says of its size would hide the entries behind it.
+    let bytes = [header("a/", 0, 512), entry("b", b'0', b""), end()].concat();
+    assert_eq!(names(&bytes).unwrap(), ["a/", "b"]);
+}
+
+/// What Go's `archive/tar` makes of each, and so do the runtimes: `image-scan/tests/other_readers.rs` asks one.
+#[test]
+fn the_prefix_is_put_in_front_where_go_does_so() {
+    let folder: &[u8] = b"folder";
+    let negative = [&[0xff; 8][..], &[0, 0, 0, 1]].concat();
+    let beyond = [&[0x80, 1][..], &[0; 10]].concat();
+    for (magic, at_345, at_357, expected) in [
+        (b"ustar\x0000", folder, folder, "folder/name"),
+        (b"ustar\0\0\0", folder, b"", "folder/name"),
+        (b"ustar\0xx", folder, b"", "folder/name"),
+        // GNU's form has two times there, unless they are none.
+        (b"ustar  \0", folder, b"", "folder/name"),
+        (b"ustar  \0", b"14371573622\0", b"", "name"),
+        (b"ustar  \0", b"", b"14371573622\0", "name"),
+        (b"ustar  \0", b"14371573622\0", &negative, "name"),
+        (b"ustar  \0", b"14371573622\0", &beyond, "14371573622/name"),
+        (b"ustar  \0", "f\u{f6}lder".as_bytes(), b"", "name"),
+        // Before POSIX there was none.
+        (b"\0\0\0\0\0\0\0\0", folder, b"", "name"),
+        (b"ustar 00", folder, b"", "name"),
+    ] {
+        let mut block = header("name", b'0', 0);
+        block[257..265].copy_from_slice(magic);
+        block[345..345 + at_345.len()].copy_from_slice(at_345);
+        block[357..357 + at_357.len()].copy_from_slice(at_357);
+        let got = names(&[summed(block), end()].concat()).unwrap();
+        assert_eq!(got, [expected], "{magic:?} {at_345:?} {at_357:?}");
+    }
+    let mut star = header("name", b'0', 0);
+    star[345..345 + 155].fill(b'a');
+    star[508..].copy_from_slice(b"tar\0");
+    let expected = format!("{}/name", "a".repeat(131));
+    assert_eq!(names(&[summed(star), end()].concat()).unwrap(), [expected.as_str()]);
 }
 
 #[test]
-fn the_prefix_of_posix_is_put_in_front() {
-    let mut block = header("name", b'0', 0);
-    block[345..351].copy_from_slice(b"folder");
-    let bytes = [summed(block.clone()), end()].concat();
-    assert_eq!(names(&bytes).unwrap(), ["folder/name"]);
-    block[257..265].copy_from_slice(b"ustar  \0");
-    assert_eq!(names(&[summed(block), end()].concat()).unwrap(), ["name"]);
+fn of_several_extended_headers_those_count_that_count_to_go() {
+    let (gnu, file) = (entry("././@LongLink", b'L', b"gnu\0"), entry("own", b'0', b""));
+    let posix = || pax(&[("path", "posix")]);
+    let global = entry("g", b'g', b"");
+    for (before, expected) in [
+        (vec![posix(), gnu.clone()], "gnu"),
+        (vec![gnu.clone(), posix()], "gnu"),
+        // The last of POSIX's is all that they say.
+        (vec![posix(), pax(&[("mtime", "1")])], "own"),
+        (vec![pax(&[("path", "posix"), ("path", "")])], "own"),
+        // One for all is an entry to Go, and what stood before is about that.
+        (vec![posix(), global.clone()], "own"),
+        (vec![gnu, global.clone()], "own"),
+        (vec![global, posix()], "posix"),
+    ] {
+        let bytes = [before.concat(), file.clone(), end()].concat();
+        assert_eq!(names(&bytes).unwrap(), [expected]);
+    }
+}
+
+#[test]
+fn a_file_is_stored_with_holes_where_go_takes_it_for_one() {
+    let (name, map) = (("GNU.sparse.name", "real"), ("GNU.sparse.map", "0,1"));
+    let (zero, one) = (("GNU.sparse.major", "0"), ("GNU.sparse.major", "1"));
+    let minor = |minor| ("GNU.sparse.minor", minor);
+    for (records, expected) in [
+        (vec![name, one, minor("0")], ("real", Kind::Sparse)),
+        (vec![name, zero, minor("1"), map], ("real", Kind::Sparse)),
+        (vec![map, name], ("real", Kind::Sparse)),
+        (vec![("GNU.sparse.offset", "0"), ("GNU.sparse.numbytes", "1")], ("path", Kind::Sparse)),
+        // A name alone makes no holes: else a database could be called otherwise here than in a container.
+        (vec![name], ("path", Kind::File)),
+        (vec![name, one, minor("7"), map], ("path", Kind::File)),
+        (vec![("GNU.sparse.size", "1")], ("path", Kind::File)),
+    ] {
+        let records = [&[("path", "path")][..], &records].concat();
+        let bytes = [pax(&records), entry("own", b'0', b""), end()].concat();
+        let entry = Archive::new(bytes.as_slice()).next().unwrap().unwrap();
+        assert_eq!((entry.path.as_slice(), entry.kind), (expected.0.as_bytes(), expected.1), "{records:?}");
+    }
+    // GNU's old form has the list of holes in blocks of its own.
+    let mut old = header("old", b'S', 512);
+    old[257..265].copy_from_slice(b"ustar  \0");
+    old[482] = 1;
+    let (mut more, last) = (vec![0; 512], vec![0; 512]);
+    more[504] = 1;
+    let bytes = [summed(old), more, last, vec![7; 512], entry("next", b'0', b""), end()].concat();
+    assert_eq!(names(&bytes).unwrap(), ["old", "next"]);
 }
 
 #[test]
@@ -132,6 +211,12 @@ fn the_end_may_be_missing() {
     let bytes = entry("a", b'0', b"");
     assert_eq!(names(&bytes).unwrap(), ["a"]);
     assert!(names(b"").unwrap().is_empty());
+    // And with it the padding of the last entry.
+    let whole = [entry("a", b'0', b""), entry("b", b'0', b"hello")].concat();
+    for length in [whole.len() - 507, whole.len() - 300] {
+        assert_eq!(names(&whole[..length]).unwrap(), ["a", "b"]);
+    }
+    assert!(names(&whole[..whole.len() - 508]).is_err());
 }
 
 #[test]
