@@ -21,6 +21,7 @@ use crate::wanted::Wanted;
 
 pub(crate) use apk::owned_files as apk_files;
 pub(crate) use dpkg::owned_files as dpkg_files;
+pub(crate) use jar::ENDS as JAVA;
 pub(crate) use rpm::owned_files as rpm_files;
 
 /// The packages of a database, and how many it has besides that can't be looked up: their names or versions are missing
@@ -69,29 +70,32 @@ pub(crate) fn packages(wanted: Wanted, bytes: &[u8]) -> Result<Packages, String>
     }
 }
 
-/// The components that a file of its own names, and for some its own name; nothing of it is needed afterwards.
-/// `left` is how many bytes may still come of what is packed within files of the image.
+/// Adds the components that a file of its own names, and for some its own name; nothing of it is needed afterwards.
+/// `left` is how many bytes may still come of what is packed within files of the image. Where something can't be read,
+/// what could be is there, and the error says why not all.
 pub(crate) fn components(
     wanted: Wanted,
     place: &[u8],
     bytes: &[u8],
     left: &mut u64,
-) -> Result<Vec<Found>, String> {
+    found: &mut Vec<Found>,
+) -> Result<(), String> {
     if *left == 0 && matches!(wanted, Wanted::Jar | Wanted::YarnCache | Wanted::Egg | Wanted::Program) {
         return Err("all that is packed within files of the image is more than is looked through".to_owned());
     }
-
+    let nameless = || "expected a name and a version in it that can be shown, got none".to_owned();
     match wanted {
-        Wanted::Python => Ok(python::metadata(bytes).into_iter().collect()),
-        Wanted::Npm => npm::package(bytes).map(|found| found.into_iter().collect()),
-        Wanted::Gemspec => Ok(gem::specification(bytes).into_iter().collect()),
-        Wanted::Composer => composer::installed(bytes),
-        Wanted::Jar => jar::artifacts(&String::from_utf8_lossy(split(place).1), bytes, left),
-        Wanted::YarnCache => packed::npm(bytes, left),
-        Wanted::Egg => packed::egg(bytes, left),
-        Wanted::Program => program::components(bytes, left),
-        _ => Ok(Vec::new()),
+        Wanted::Python => found.push(python::metadata(bytes).ok_or_else(nameless)?),
+        Wanted::Npm => found.extend(npm::package(bytes)?),
+        Wanted::Gemspec => found.push(gem::specification(bytes).ok_or_else(nameless)?),
+        Wanted::Composer => composer::installed(bytes, found)?,
+        Wanted::Jar => jar::artifacts(&String::from_utf8_lossy(split(place).1), bytes, left, found)?,
+        Wanted::YarnCache => found.extend(packed::npm(bytes, left)?),
+        Wanted::Egg => found.push(packed::egg(bytes, left)?.ok_or_else(nameless)?),
+        Wanted::Program => program::components(bytes, left, found)?,
+        _ => {}
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -120,11 +124,34 @@ mod tests {
 
     #[test]
     fn what_is_packed_within_an_image_is_looked_through_up_to_a_bound() {
-        let mut left = 0;
+        let (mut left, mut found) = (0, Vec::new());
         for wanted in [Wanted::Jar, Wanted::YarnCache, Wanted::Egg, Wanted::Program] {
-            let why = components(wanted, b"a/b", b"", &mut left).unwrap_err();
+            let why = components(wanted, b"a/b", b"", &mut left, &mut found).unwrap_err();
             assert!(why.ends_with("is more than is looked through"), "{why}");
         }
-        assert!(components(Wanted::Npm, b"a/package.json", b"{}", &mut left).unwrap().is_empty());
+        components(Wanted::Npm, b"a/package.json", b"{}", &mut left, &mut found).unwrap();
+        assert!(found.is_empty());
+    }
+
+    #[test]
+    fn what_names_nothing_that_can_be_shown_is_said_to_be_unread_and_not_passed_over() {
+        let spec = b"s.name = NAME\ns.version = \"1.0\"\n";
+        for (wanted, bytes) in [
+            (Wanted::Python, &b"Name: a\n\n"[..]),
+            (Wanted::Python, b"Name: a\x1b[31m\nVersion: 1\n\n"),
+            (Wanted::Gemspec, spec),
+            (Wanted::Npm, br#"{"name":"a\u001b","version":"1"}"#),
+            (Wanted::Composer, br#"[{"name":"a\u001b","version":"1"},{"name":"b","version":"1"}]"#),
+            (Wanted::Program, b"\x7fELF\x02\x01\x01 and no more"),
+        ] {
+            let mut found = Vec::new();
+            let why = components(wanted, b"a/b", bytes, &mut 1000, &mut found).unwrap_err();
+            assert!(!why.is_empty());
+            assert_eq!(
+                found.len(),
+                usize::from(wanted == Wanted::Composer),
+                "{wanted:?}: what can be read counts"
+            );
+        }
     }
 }

@@ -128,12 +128,21 @@ pub(crate) struct Found {
     pub(crate) vendor: Option<String>,
 }
 
+/// Whether a text is there, and of a length that can be shown, in a line.
+pub(crate) fn fits(text: &str) -> bool {
+    !text.is_empty() && text.len() <= crate::limits::NAME_MAX && !text.chars().any(char::is_control)
+}
+
+impl Source {
+    /// A source package that can be looked up.
+    pub(crate) fn new(name: &str, version: &str) -> Option<Self> {
+        (fits(name) && fits(version)).then(|| Self { name: name.to_owned(), version: version.to_owned() })
+    }
+}
+
 impl Found {
     /// A component that has a name and a version, in text that can be shown; otherwise it can't be looked up.
     pub(crate) fn new(kind: Kind, name: &str, version: &str) -> Option<Self> {
-        let fits = |text: &str| {
-            !text.is_empty() && text.len() <= crate::limits::NAME_MAX && !text.chars().any(char::is_control)
-        };
         (fits(name) && fits(version)).then(|| Self {
             kind,
             name: name.to_owned(),
@@ -144,6 +153,18 @@ impl Found {
             inside: None,
             guess: None,
             vendor: None,
+        })
+    }
+
+    /// Roughly what it takes in memory.
+    pub(crate) fn size(&self) -> usize {
+        let some = [&self.architecture, &self.module, &self.inside, &self.vendor].into_iter().flatten();
+        let source = self.source.iter().flat_map(|source| [&source.name, &source.version]);
+        let guess = self.guess.iter().flat_map(|guess| guess.names.iter().chain([&guess.from]));
+        // A text is kept with where it is.
+        let texts = some.chain(source).chain(guess).chain([&self.name, &self.version]);
+        texts.fold(size_of::<Self>(), |sum, text| {
+            sum.saturating_add(text.len()).saturating_add(size_of::<String>())
         })
     }
 }

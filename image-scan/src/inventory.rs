@@ -14,7 +14,7 @@ use crate::layer::Layer;
 use crate::limits;
 use crate::os_release::{self, OsRelease};
 use crate::purl::purl;
-use crate::tree::Path;
+use crate::tree::{Path, What};
 use crate::vendor;
 use crate::walk::{Content, Kept, Walk, WalkError};
 use crate::wanted::Wanted;
@@ -191,11 +191,11 @@ pub(crate) fn walk_error(layer: Digest, error: WalkError) -> ScanError {
 
 fn os_of(walk: &Walk) -> Option<OsRelease> {
     os_release::PLACES.iter().find_map(|place| match &walk.tree.file(place)?.1.what {
-        crate::tree::What::File(kept) => match &kept.content {
+        What::File(kept) => match &kept.content {
             Content::Bytes(bytes) => OsRelease::parse(bytes),
             Content::Found(_) => None,
         },
-        crate::tree::What::Link(_) | crate::tree::What::Spare(_) => None,
+        What::Link(_) | What::Spare(_) => None,
     })
 }
 
@@ -208,22 +208,23 @@ struct Packages(HashMap<Path, Packaged>);
 
 /// What one database says.
 struct Packaged {
-    /// What it was read from: most layers change none of it.
+    /// What it was read from.
     kept: Arc<Kept>,
     since: HashMap<Found, usize>,
 }
 
 impl Packages {
     fn after_layer(&mut self, walk: &mut Walk, index: usize) {
-        let databases = walk.tree.files().filter(|(_, _, kept)| kept.wanted.is_database());
-        let there: Vec<_> = databases.map(|(path, _, kept)| (path.clone(), Arc::clone(kept))).collect();
-        let mut before = std::mem::take(&mut self.0);
-        for (path, kept) in there {
-            let packaged = match before.remove(&path) {
+        for path in walk.tree.take_changed() {
+            let before = self.0.remove(&path);
+            let there = walk.tree.at(&path).and_then(|node| match &node.what {
+                What::File(kept) if kept.wanted.is_database() => Some(Arc::clone(kept)),
+                What::File(_) | What::Spare(_) | What::Link(_) => None,
+            });
+            let Some(kept) = there else { continue };
+            let packaged = match before {
                 // Also what a layer has written again as it was.
-                Some(packaged) if Arc::ptr_eq(&packaged.kept, &kept) || packaged.kept.is_same(&kept) => {
-                    Packaged { kept, ..packaged }
-                }
+                Some(packaged) if packaged.kept.is_same(&kept) => Packaged { kept, ..packaged },
                 packaged => {
                     let since = packaged.map(|packaged| packaged.since).unwrap_or_default();
                     Packaged { since: read(walk, &path, &kept, &since, index), kept }
@@ -264,19 +265,28 @@ fn components(walk: &Walk, packages: Packages, os: Option<&OsRelease>) -> Result
     let mut all = Vec::new();
     for (path, packaged) in packages.0 {
         all.extend(packaged.since.into_iter().map(|(found, layer)| component(found, &path, layer, None, os)));
+        expect_few(&all)?;
     }
     for (path, layer, kept) in walk.tree.files() {
         let Content::Found(found) = &kept.content else { continue };
         let owner = owners.get(path);
         all.extend(found.iter().map(|found| component(found.clone(), path, layer, owner.cloned(), os)));
-    }
-    if all.len() > limits::COMPONENTS_MAX {
-        let limit = u64::try_from(limits::COMPONENTS_MAX).unwrap_or(u64::MAX);
-        return Err(ScanError::TooMany { what: "components", limit });
+        expect_few(&all)?;
     }
     all.sort();
     all.dedup();
     Ok(all)
+}
+
+/// Files may name more than anybody can list: each of a package of Rust names hundreds, and may have many names.
+fn expect_few(all: &[Component]) -> Result<(), ScanError> {
+    match all.len() > limits::COMPONENTS_MAX {
+        true => {
+            let limit = u64::try_from(limits::COMPONENTS_MAX).unwrap_or(u64::MAX);
+            Err(ScanError::TooMany { what: "components", limit })
+        }
+        false => Ok(()),
+    }
 }
 
 fn component(

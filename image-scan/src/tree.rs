@@ -9,7 +9,7 @@
 //! folder hides what is at its real path, not what a link there led to.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -18,6 +18,15 @@ use crate::limits;
 
 /// A path without `.`, `..`, doubled slashes or a slash in front. The root is empty.
 pub(crate) type Path = Vec<u8>;
+
+/// What is kept of a file, as far as the tree has to know. What it answers doesn't change.
+pub(crate) trait Weighed {
+    /// Roughly what it takes in memory at a place.
+    fn size(&self, place: &[u8]) -> usize;
+
+    /// Whether its coming and going is told: see [`Tree::take_changed`].
+    fn is_watched(&self) -> bool;
+}
 
 /// The kept part of the file system; `K` is what is kept of a file.
 pub(crate) struct Tree<K> {
@@ -30,6 +39,10 @@ pub(crate) struct Tree<K> {
     links: usize,
     /// The lengths of all places, and of where links lead.
     names: usize,
+    /// What all that is kept takes.
+    kept: usize,
+    /// Where something that is watched came or went. A layer that changes one place of a million costs one.
+    changed: BTreeSet<Path>,
     /// What following links has cost, as [`limits::FOLLOWED_MAX`] counts it.
     followed: Cell<u64>,
     /// The folder last asked for, and where it really is: neighbours in an archive share it.
@@ -60,7 +73,7 @@ impl<K> Clone for What<K> {
     }
 }
 
-impl<K> Tree<K> {
+impl<K: Weighed> Tree<K> {
     pub(crate) fn new() -> Self {
         Self {
             lower: BTreeMap::new(),
@@ -68,6 +81,8 @@ impl<K> Tree<K> {
             layer: 0,
             links: 0,
             names: 0,
+            kept: 0,
+            changed: BTreeSet::new(),
             followed: Cell::new(0),
             last: None,
         }
@@ -139,6 +154,16 @@ impl<K> Tree<K> {
         self.names
     }
 
+    /// What all that is kept takes in memory, a file at several places as often.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Where something that is watched came or went since this was asked last.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<Path> {
+        std::mem::take(&mut self.changed)
+    }
+
     /// What following links has cost so far.
     pub(crate) fn followed(&self) -> u64 {
         self.followed.get()
@@ -153,6 +178,10 @@ impl<K> Tree<K> {
             self.last = None;
         }
         self.names = self.names.saturating_add(length(&place, &what));
+        if let What::File(kept) | What::Spare(kept) = &what {
+            self.kept = self.kept.saturating_add(kept.size(&place));
+            self.note(&place, kept.is_watched());
+        }
         self.upper.insert(place, Node { layer, what });
     }
 
@@ -169,21 +198,23 @@ impl<K> Tree<K> {
         self.remove(place);
     }
 
-    /// A whiteout in `layer`: what lower layers have at a place and below is hidden.
-    pub(crate) fn whiteout(&mut self, layer: usize, place: &[u8]) {
+    /// A whiteout in `layer`: what lower layers have at a place and below is hidden. How much that is.
+    pub(crate) fn whiteout(&mut self, layer: usize, place: &[u8]) -> usize {
         self.begin(layer);
+        let before = self.lower.len();
         if self.lower.contains_key(place) {
             self.remove(place);
         }
         for place in below(&self.lower, place) {
             self.remove(&place);
         }
+        before.saturating_sub(self.lower.len())
     }
 
-    /// An opaque whiteout in `layer`: what lower layers have below a folder is hidden.
-    pub(crate) fn opaque(&mut self, layer: usize, place: &[u8]) {
+    /// An opaque whiteout in `layer`: what lower layers have below a folder is hidden. How much that is.
+    pub(crate) fn opaque(&mut self, layer: usize, place: &[u8]) -> usize {
         // Its layer has a folder here, so a link of a lower layer is hidden, and not what it led to.
-        self.whiteout(layer, place);
+        self.whiteout(layer, place)
     }
 
     fn begin(&mut self, layer: usize) {
@@ -198,9 +229,21 @@ impl<K> Tree<K> {
             return;
         };
         self.names = self.names.saturating_sub(length(place, &what));
-        if matches!(what, What::Link(_)) {
-            self.links = self.links.saturating_sub(1);
-            self.last = None;
+        match what {
+            What::Link(_) => {
+                self.links = self.links.saturating_sub(1);
+                self.last = None;
+            }
+            What::File(kept) | What::Spare(kept) => {
+                self.kept = self.kept.saturating_sub(kept.size(place));
+                self.note(place, kept.is_watched());
+            }
+        }
+    }
+
+    fn note(&mut self, place: &[u8], is_watched: bool) {
+        if is_watched {
+            self.changed.insert(place.to_vec());
         }
     }
 
@@ -302,6 +345,16 @@ pub(crate) fn clean(path: &[u8]) -> Result<Path, ArchiveError> {
 mod tests {
     use super::*;
 
+    impl Weighed for () {
+        fn size(&self, place: &[u8]) -> usize {
+            place.len() * 10
+        }
+
+        fn is_watched(&self) -> bool {
+            true
+        }
+    }
+
     fn link(tree: &mut Tree<()>, layer: usize, place: &str, to: &str) {
         tree.put(layer, place.into(), What::Link(to.as_bytes().into()));
     }
@@ -368,11 +421,11 @@ mod tests {
             file(&mut tree, 0, path);
         }
         file(&mut tree, 1, "d/new");
-        tree.whiteout(1, b"d/a");
+        assert_eq!(tree.whiteout(1, b"d/a"), 1);
         assert_eq!(files(&tree), ["d/b/c", "d/new", "e"]);
-        tree.opaque(1, b"d");
+        assert_eq!(tree.opaque(1, b"d"), 1);
         assert_eq!(files(&tree), ["d/new", "e"]);
-        tree.whiteout(1, b"d/new");
+        assert_eq!(tree.whiteout(1, b"d/new"), 0);
         assert_eq!(files(&tree), ["d/new", "e"]);
         tree.opaque(2, b"");
         assert!(files(&tree).is_empty());
@@ -392,6 +445,28 @@ mod tests {
         tree.folder_comes(b"e");
         tree.clear(b"d");
         assert_eq!((tree.names(), tree.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_kept_is_weighed_and_its_coming_and_going_told_once() {
+        let mut tree = Tree::new();
+        let changed = |tree: &mut Tree<()>| -> Vec<String> {
+            tree.take_changed().into_iter().map(|path| String::from_utf8(path).unwrap()).collect()
+        };
+        for path in ["d/a", "d/b", "e"] {
+            file(&mut tree, 0, path);
+        }
+        link(&mut tree, 0, "l", "e");
+        assert_eq!((tree.kept(), changed(&mut tree)), (70, vec!["d/a".into(), "d/b".into(), "e".into()]));
+        file(&mut tree, 1, "e");
+        tree.opaque(1, b"d");
+        assert_eq!((tree.kept(), changed(&mut tree)), (10, vec!["d/a".into(), "d/b".into(), "e".into()]));
+        tree.settle();
+        tree.clear(b"e");
+        file(&mut tree, 2, "e");
+        assert_eq!((tree.kept(), changed(&mut tree)), (10, vec!["e".into()]));
+        tree.clear(b"l");
+        assert!(changed(&mut tree).is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::component::Found;
 use crate::error::ArchiveError;
 use crate::inventory::Unread;
 use crate::limits;
-use crate::tree::{Path, Tree, What, clean, split};
+use crate::tree::{Path, Tree, Weighed, What, clean, split};
 use crate::wanted::Wanted;
 
 /// What begins the name of a whiteout (image specification, "Whiteouts").
@@ -39,15 +39,23 @@ impl Kept {
             _ => false,
         }
     }
+}
 
-    /// Roughly what it takes in memory.
-    pub(crate) fn size(&self) -> usize {
+impl Weighed for Kept {
+    /// Each of what was found there is told with the place.
+    fn size(&self, place: &[u8]) -> usize {
         match &self.content {
             // Of a database comes no more than so many packages; of any number of files, more than there are bytes.
             Content::Bytes(bytes) if self.wanted == Wanted::DpkgPart => bytes.len().saturating_mul(16),
             Content::Bytes(bytes) => bytes.len(),
-            Content::Found(found) => found.len().saturating_mul(256),
+            Content::Found(found) => found
+                .iter()
+                .fold(0_usize, |sum, one| sum.saturating_add(one.size()).saturating_add(place.len())),
         }
+    }
+
+    fn is_watched(&self) -> bool {
+        self.wanted.is_database()
     }
 }
 
@@ -77,7 +85,6 @@ pub(crate) struct Walk {
     missed_names: usize,
     layer: usize,
     entries: u64,
-    kept: usize,
     /// How many bytes may still come of what is packed within files.
     inflatable: u64,
     /// Programs are looked at one at a time, in the same memory.
@@ -96,7 +103,6 @@ impl Walk {
             unread_more: 0,
             layer: 0,
             entries: 0,
-            kept: 0,
             inflatable: limits::INFLATED_MAX,
             scratch: Vec::new(),
         }
@@ -113,7 +119,6 @@ impl Walk {
     /// Walks through one layer, and gives its reader back at the end of all bytes.
     pub(crate) fn layer<R: BufRead>(&mut self, index: usize, reader: R) -> Result<R, WalkError> {
         self.layer = index;
-        self.kept = self.tree.files().fold(0_usize, |sum, (_, _, kept)| sum.saturating_add(kept.size()));
         let mut archive = Archive::new(reader);
         while let Some(entry) = archive.next()? {
             self.count()?;
@@ -138,7 +143,7 @@ impl Walk {
             let limit = limits::FOLLOWED_MAX;
             return Err(WalkError::TooMany { what: "steps through symbolic links", limit });
         }
-        if self.kept > limits::KEPT_MAX {
+        if self.tree.kept() > limits::KEPT_MAX {
             return Err(too_many("bytes of package databases", limits::KEPT_MAX));
         }
         Ok(())
@@ -180,7 +185,8 @@ impl Walk {
         match hidden {
             _ if name == OPAQUE => {
                 let place = self.tree.place(dir)?;
-                self.tree.opaque(self.layer, &place);
+                let hid = self.tree.opaque(self.layer, &place);
+                self.hidden(dir, &place, hid);
             }
             // Names that no file has, and what aufs keeps for itself.
             b"" | b"." | b".." => {}
@@ -188,10 +194,19 @@ impl Walk {
             _ => {
                 let path = if dir.is_empty() { hidden.to_vec() } else { [dir, b"/", hidden].concat() };
                 let place = self.tree.place(&path)?;
-                self.tree.whiteout(self.layer, &place);
+                let hid = self.tree.whiteout(self.layer, &place);
+                self.hidden(&path, &place, hid);
             }
         }
         Ok(())
+    }
+
+    /// Where a lower layer has a link in the folders of a whiteout, some runtimes follow it, as is done here; those with an
+    /// overlay put a folder in its place, and hide nothing. So what is hidden is told.
+    fn hidden(&mut self, path: &[u8], place: &[u8], hid: usize) {
+        if path != place && hid > 0 {
+            self.not_read(place, "hidden through a link of a lower layer, which not all runtimes do");
+        }
     }
 
     fn symlink(&mut self, place: Path, to: &[u8]) -> Result<(), ArchiveError> {
@@ -213,8 +228,6 @@ impl Walk {
         let wanted = spare.or_else(|| Wanted::of(&place, 0));
         match what {
             Some(What::File(kept) | What::Spare(kept)) if wanted == Some(kept.wanted) => {
-                // It is read and listed once more under each of its names.
-                self.kept = self.kept.saturating_add(kept.size());
                 let what = if spare.is_some() { What::Spare(kept) } else { What::File(kept) };
                 self.tree.put(self.layer, place, what);
             }
@@ -248,7 +261,6 @@ impl Walk {
             self.tree.clear(&place);
             return Ok(());
         };
-        self.kept = self.kept.saturating_add(kept.size());
         let kept = Arc::new(kept);
         let what = if spare.is_some() { What::Spare(kept) } else { What::File(kept) };
         self.tree.put(self.layer, place, what);
@@ -294,14 +306,12 @@ impl Walk {
         if wanted.is_database() || matches!(wanted, Wanted::OsRelease | Wanted::DpkgFiles) {
             return Ok(Some(Kept { wanted, content: Content::Bytes(scratch.clone()) }));
         }
-        Ok(match catalog::components(wanted, place, scratch, &mut self.inflatable) {
-            Ok(found) if found.is_empty() => None,
-            Ok(found) => Some(Kept { wanted, content: Content::Found(found) }),
-            Err(why) => {
-                self.not_read(place, &why);
-                None
-            }
-        })
+        let mut found = Vec::new();
+        // What could be read of it counts all the same.
+        if let Err(why) = catalog::components(wanted, place, scratch, &mut self.inflatable, &mut found) {
+            self.not_read(place, &why);
+        }
+        Ok((!found.is_empty()).then_some(Kept { wanted, content: Content::Found(found) }))
     }
 
     /// Package managers follow links to their database. Here it is looked for in its own place: what lies elsewhere

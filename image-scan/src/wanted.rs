@@ -1,5 +1,6 @@
 //! Which files of an image say what is in it. All others are passed over.
 
+use crate::catalog::JAVA;
 use crate::limits;
 use crate::tree::split;
 
@@ -106,7 +107,7 @@ fn by_extension(dir: &[u8], name: &[u8]) -> Option<Wanted> {
         b".gemspec" if is_specifications(dir) => Some(Wanted::Gemspec),
         b".egg" => Some(Wanted::Egg),
         b".zip" if is_yarn_cache(dir) => Some(Wanted::YarnCache),
-        b".jar" | b".war" | b".ear" | b".jpi" | b".hpi" | b".par" | b".sar" => Some(Wanted::Jar),
+        [b'.', end @ ..] if JAVA.iter().any(|one| one.as_bytes() == end) => Some(Wanted::Jar),
         _ => None,
     }
 }

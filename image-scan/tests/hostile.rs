@@ -8,6 +8,7 @@ mod support;
 use std::io::Write as _;
 
 use oci_image::Digest;
+use support::program::of_crates;
 use support::{Image, Layer, deb, gzip};
 
 #[test]
@@ -207,6 +208,21 @@ fn names_of_one_database_are_bounded_as_many_databases_are() {
 }
 
 #[test]
+fn a_program_of_many_crates_is_listed_under_each_of_its_names_within_bounds() {
+    let image = |crates: u32, names: u32| {
+        let crates: Vec<String> = (0..crates).map(|number| format!("c{number}")).collect();
+        let layer = Layer::new().file("bin/0", of_crates(&crates));
+        Image::of(
+            [(1..names).fold(layer, |layer, number| layer.hard_link(&format!("bin/{number}"), "bin/0"))],
+        )
+    };
+    assert_eq!(image(10, 3).components().len(), 30);
+    // A few megabytes would be a thousand million components.
+    let error = scanned_soon(&image(50_000, 20_000)).expect_err("too many");
+    assert!(error.unreachable() && error.to_string().contains("more bytes of package databases"), "{error}");
+}
+
+#[test]
 fn a_package_that_is_larger_than_any_is_said_to_be_unread() {
     let image = Image::of([Layer::new().file("node_modules/a/package.json", vec![b' '; 5 * 1024 * 1024])]);
     let inventory = image.scan().unwrap();
@@ -225,7 +241,9 @@ fn databases_of_nonsense_are_said_to_be_unread() {
 #[test]
 fn names_that_would_write_on_a_terminal_are_no_names() {
     let image = Image::of([Layer::new().npm("node_modules/a", "a\\u001b[31m", "1.0.0")]);
-    assert!(image.components().is_empty());
+    let inventory = image.scan().unwrap();
+    assert!(inventory.components.is_empty());
+    assert_eq!(inventory.unread[0].why, "its name or version can't be shown");
 }
 
 #[test]

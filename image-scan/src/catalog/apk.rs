@@ -1,7 +1,7 @@
 //! Alpine's database: stanzas of lines `LETTER:value` (apk-tools, `apk_db_fdb_read`).
 
 use super::Packages;
-use crate::component::{Found, Kind, Source};
+use crate::component::{Found, Kind, Source, fits};
 use crate::limits::PATH_MAX;
 
 /// The packages installed. The origin is what they were built from: advisories name it.
@@ -48,9 +48,9 @@ fn field(line: &[u8]) -> Option<(u8, &str)> {
 fn package(lines: &[(u8, &str)]) -> Option<Found> {
     let value = |letter| lines.iter().find(|(found, _)| *found == letter).map(|(_, value)| *value);
     let mut found = Found::new(Kind::Apk, value(b'P')?, value(b'V')?)?;
-    found.architecture = value(b'A').map(str::to_owned);
+    found.architecture = value(b'A').filter(|text| fits(text)).map(str::to_owned);
     let origin = value(b'o').filter(|origin| !origin.is_empty()).unwrap_or(&found.name);
-    found.source = Some(Source { name: origin.to_owned(), version: found.version.clone() });
+    found.source = Some(Source::new(origin, &found.version)?);
     Some(found)
 }
 

@@ -1,7 +1,8 @@
 //! dpkg's database: stanzas of fields (`deb-control(5)`), one a package.
 
 use super::Packages;
-use crate::component::{Found, Kind, Source};
+use crate::component::{Found, Kind, Source, fits};
+use crate::limits::NAME_MAX;
 
 /// The packages whose files are there, by the last word of `Status` (`dpkg-query(1)`).
 pub(super) fn status(bytes: &[u8]) -> Packages {
@@ -107,21 +108,22 @@ impl<'a> Stanza<'a> {
 
     fn found(&self) -> Option<Found> {
         let mut found = Found::new(Kind::Deb, self.package?, self.version?)?;
-        found.architecture = self.architecture.map(str::to_owned);
-        found.source = Some(self.source_package(&found));
-        found.vendor = self.vendor.map(str::to_owned);
+        found.architecture = self.architecture.filter(|text| fits(text)).map(str::to_owned);
+        // What it is looked up by.
+        found.source = Some(self.source_package(&found)?);
+        found.vendor = self.vendor.map(|text| text.chars().take(NAME_MAX).collect());
         Some(found)
     }
 
     /// `Source: name (version)`; both are left out where they are those of the binary package. A version that
     /// was only built anew has the source's version and `+bN`.
-    fn source_package(&self, found: &Found) -> Source {
+    fn source_package(&self, found: &Found) -> Option<Source> {
         let source = self.source.filter(|source| !source.is_empty()).unwrap_or(&found.name);
         let (name, version) = match source.split_once('(') {
             Some((name, version)) => (name.trim(), version.trim_end_matches(')').trim()),
             None => (source, without_rebuild(&found.version)),
         };
-        Source { name: name.to_owned(), version: version.to_owned() }
+        Source::new(name, version)
     }
 }
 
@@ -200,5 +202,13 @@ mod tests {
             (0, 2),
             "a version that is no text, and no status"
         );
+        let long = "x".repeat(2000);
+        let text = format!(
+            "Package: a\nStatus: install ok installed\nVersion: 1\nSource: {long}\n\n\
+            Package: b\nStatus: install ok installed\nVersion: 1\nArchitecture: {long}\n"
+        );
+        let read = status(text.as_bytes());
+        assert_eq!((read.found.len(), read.unreadable), (1, 1), "a source that can't be looked up");
+        assert_eq!(read.found[0].architecture, None);
     }
 }

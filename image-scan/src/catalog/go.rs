@@ -31,7 +31,7 @@ fn texts(section: &[u8], memory: Memory<'_>) -> Option<(String, Vec<u8>)> {
     let (pointer, flags) = (*info.first()?, *info.get(1)?);
     let (version, list) = if flags & 2 != 0 {
         let (version, rest) = counted(section.get(INLINE..)?)?;
-        (version.to_vec(), counted(rest)?.0.to_vec())
+        (short(version)?.to_vec(), short(counted(rest)?.0)?.to_vec())
     } else {
         let at = |index: usize| {
             let from = 16_usize.checked_add(index.checked_mul(usize::from(pointer))?)?;
@@ -40,6 +40,11 @@ fn texts(section: &[u8], memory: Memory<'_>) -> Option<(String, Vec<u8>)> {
         (text_at(at(0)?, pointer, flags & 1 != 0, memory)?, text_at(at(1)?, pointer, flags & 1 != 0, memory)?)
     };
     Some((String::from_utf8(version).ok()?, list))
+}
+
+/// A text that isn't longer than any is.
+fn short(text: &[u8]) -> Option<&[u8]> {
+    u64::try_from(text.len()).is_ok_and(|length| length <= LIST_MAX).then_some(text)
 }
 
 /// A text of Go's: its address and its length are at the address.
@@ -161,6 +166,12 @@ mod tests {
         space[140..140 + list.len()].copy_from_slice(list.as_bytes());
         let memory = |at: u64, length: u64| Some(space.get(at as usize..(at + length) as usize)?.to_vec());
         assert_eq!(brief(&build_info(&section, &memory).unwrap()), ["stdlib 1.17", "a.b/c v1"]);
+    }
+
+    #[test]
+    fn a_list_longer_than_any_is_told_and_not_read() {
+        let long = "dep\ta\tv1\n".repeat(usize::try_from(LIST_MAX).unwrap() / 8);
+        assert!(build_info(&inline("go1.21.5", &long), &no_memory).is_err());
     }
 
     #[test]

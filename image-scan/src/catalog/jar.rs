@@ -7,7 +7,11 @@ use std::io::{Cursor, Read};
 
 use zip::ZipArchive;
 
+use super::packed::opened;
 use crate::component::{Found, Kind};
+
+/// How the names of Java's archives end.
+pub(crate) const ENDS: [&str; 7] = ["jar", "war", "ear", "jpi", "hpi", "par", "sar"];
 
 /// How deep archives in archives are looked into: an application, its module, a library.
 const DEPTH_MAX: usize = 4;
@@ -25,56 +29,82 @@ const PROPERTIES_MAX: u64 = 64 * 1024;
 /// The most of a manifest that is read: what names an archive is at its beginning, before what signs each file of it.
 const MANIFEST_MAX: u64 = 64 * 1024;
 
-/// The artifacts in an archive of that name. `left` is how many bytes may still come of all archives of the image.
-pub(super) fn artifacts(file: &str, bytes: &[u8], left: &mut u64) -> Result<Vec<Found>, String> {
-    let mut found = Vec::new();
-    let most = INSIDE_MAX.min(*left);
-    let mut budget = most;
-    let looked = look_into(bytes, (file, ""), 0, &mut budget, &mut found);
-    *left = left.saturating_sub(most.saturating_sub(budget));
-    looked.map(|()| found)
-}
-
-fn look_into(
+/// Adds the artifacts in an archive of that name. `left` is how many bytes may still come of all archives of the image.
+pub(super) fn artifacts(
+    file: &str,
     bytes: &[u8],
-    (file, inside): (&str, &str),
-    depth: usize,
-    budget: &mut u64,
+    left: &mut u64,
     found: &mut Vec<Found>,
 ) -> Result<(), String> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
-    if archive.len() > FILES_MAX {
-        return Err(format!("an archive has at most {FILES_MAX} files, got {}", archive.len()));
+    let most = INSIDE_MAX.min(*left);
+    let mut look = Look { budget: most, found, unread: None };
+    look.archive(bytes, (file, ""), 0)?;
+    *left = left.saturating_sub(most.saturating_sub(look.budget));
+    match look.unread {
+        None => Ok(()),
+        Some(why) => Err(why),
     }
-    let names: Vec<(usize, String)> = (0..archive.len())
-        .filter_map(|at| Some((at, archive.name_for_index(at)?.ok()?.into_owned())))
-        .collect();
-    let before = found.len();
-    let mut naming = naming::Naming::of(file);
-    for (at, name) in names {
-        naming.see(&name);
+}
+
+/// A look into an archive, and into those within it.
+struct Look<'f> {
+    /// How many bytes may still come of it.
+    budget: u64,
+    found: &'f mut Vec<Found>,
+    /// Why something in it was not read, the first time. What is beside it is looked at all the same.
+    unread: Option<String>,
+}
+
+impl Look<'_> {
+    fn archive(&mut self, bytes: &[u8], (file, inside): (&str, &str), depth: usize) -> Result<(), String> {
+        let mut archive = opened(bytes, FILES_MAX)?;
+        let names: Vec<(usize, String)> = (0..archive.len())
+            .filter_map(|at| Some((at, archive.name_for_index(at)?.ok()?.into_owned())))
+            .collect();
+        let before = self.found.len();
+        let mut naming = naming::Naming::of(file);
+        for (at, name) in names {
+            naming.see(&name);
+            if let Err(why) = self.at_file(&mut archive, (at, &name), inside, depth, &mut naming) {
+                self.unread.get_or_insert(why);
+            }
+            if self.budget == 0 {
+                break;
+            }
+        }
+        // What Maven wrote is no guess; then the archive is named, or is made of others that are.
+        if !self.found.iter().skip(before).any(|one| is_inside(one, inside)) {
+            let named = naming.found().map(|named| at_place(named, inside));
+            self.found.extend(named);
+        }
+        Ok(())
+    }
+
+    fn at_file(
+        &mut self,
+        archive: &mut ZipArchive<Cursor<&[u8]>>,
+        (at, name): (usize, &str),
+        inside: &str,
+        depth: usize,
+        naming: &mut naming::Naming,
+    ) -> Result<(), String> {
         if name.eq_ignore_ascii_case("META-INF/MANIFEST.MF") {
-            naming.manifest(&read(&mut archive, at, (MANIFEST_MAX, true), budget)?);
+            naming.manifest(&read(archive, at, (MANIFEST_MAX, true), &mut self.budget)?);
         } else if name.starts_with("META-INF/maven/") && name.ends_with("/pom.properties") {
-            let properties = read(&mut archive, at, (PROPERTIES_MAX, false), budget)?;
-            found.extend(artifact(&properties, inside));
-        } else if is_archive(&name) {
+            let properties = read(archive, at, (PROPERTIES_MAX, false), &mut self.budget)?;
+            let nameless = || format!("{inside}/{name}: expected an artifact and its version, got none");
+            self.found.push(artifact(&properties, inside).ok_or_else(nameless)?);
+        } else if is_archive(name) {
             let deeper = depth.checked_add(1).filter(|depth| *depth < DEPTH_MAX);
             let deeper =
                 deeper.ok_or_else(|| format!("archives lie in archives more than {DEPTH_MAX} deep"))?;
-            let inner = read(&mut archive, at, (*budget, false), budget)?;
+            let inner = read(archive, at, (self.budget, false), &mut self.budget)?;
             let place = format!("{inside}/{name}");
-            let file = name.rsplit('/').next().unwrap_or(&name);
-            look_into(&inner, (file, &place), deeper, budget, found)
-                .map_err(|why| format!("{place}: {why}"))?;
+            let file = name.rsplit('/').next().unwrap_or(name);
+            self.archive(&inner, (file, &place), deeper).map_err(|why| format!("{place}: {why}"))?;
         }
+        Ok(())
     }
-    // What Maven wrote is no guess; then the archive is named, or is made of others that are.
-    if !found.iter().skip(before).any(|one| is_inside(one, inside)) {
-        let named = naming.found().map(|named| at_place(named, inside));
-        found.extend(named);
-    }
-    Ok(())
 }
 
 /// Whether it was named within this very archive, not within one in it.
@@ -87,8 +117,7 @@ fn at_place(found: Found, inside: &str) -> Found {
 }
 
 fn is_archive(name: &str) -> bool {
-    name.rsplit_once('.')
-        .is_some_and(|(_, end)| matches!(end.to_ascii_lowercase().as_str(), "jar" | "war" | "ear"))
+    name.rsplit_once('.').is_some_and(|(_, end)| ENDS.contains(&end.to_ascii_lowercase().as_str()))
 }
 
 /// A file of at most `limit` bytes, or its beginning where that is enough.
@@ -143,6 +172,13 @@ mod tests {
 
     const LEFT: u64 = 100_000_000;
 
+    /// What is in an archive, and why not all of it.
+    fn looked(file: &str, bytes: &[u8]) -> (Vec<Found>, Result<(), String>) {
+        let mut found = Vec::new();
+        let looked = artifacts(file, bytes, &mut LEFT.clone(), &mut found);
+        (found, looked)
+    }
+
     const LOG4J: (&str, &[u8]) = (
         "META-INF/maven/org.apache.logging.log4j/log4j-core/pom.properties",
         b"#Created\nversion=2.14.1\ngroupId=org.apache.logging.log4j\nartifactId=log4j-core\n",
@@ -152,7 +188,8 @@ mod tests {
     fn artifacts_in_archives_in_archives_are_found() {
         let inner = jar(&[LOG4J]);
         let outer = jar(&[("BOOT-INF/lib/log4j-core-2.14.1.jar", &inner)]);
-        let found = artifacts("app.jar", &outer, &mut LEFT.clone()).unwrap();
+        let (found, whole) = looked("app.jar", &outer);
+        assert_eq!(whole, Ok(()));
         assert_eq!(
             (found[0].name.as_str(), found[0].version.as_str()),
             ("org.apache.logging.log4j:log4j-core", "2.14.1")
@@ -166,14 +203,26 @@ mod tests {
         for _ in 0..6 {
             nested = jar(&[("a.jar", &nested)]);
         }
-        assert!(artifacts("a.jar", &nested, &mut LEFT.clone()).unwrap_err().ends_with("more than 4 deep"));
+        assert!(looked("a.jar", &nested).1.unwrap_err().ends_with("more than 4 deep"));
         let large = vec![b' '; 100_000];
-        assert!(
-            artifacts("a.jar", &jar(&[(LOG4J.0, &large)]), &mut LEFT.clone())
-                .unwrap_err()
-                .contains("at most 65536 bytes")
-        );
-        assert!(artifacts("a.jar", b"PK", &mut LEFT.clone()).is_err());
+        assert!(looked("a.jar", &jar(&[(LOG4J.0, &large)])).1.unwrap_err().contains("at most 65536 bytes"));
+        assert!(looked("a.jar", b"PK").1.is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_hides_nothing_beside_it() {
+        let nested = (0..6).fold(jar(&[LOG4J]), |inner, _| jar(&[("a.jar", &inner)]));
+        let good = jar(&[LOG4J]);
+        let outer = jar(&[
+            ("lib/empty.jar", b""),
+            ("META-INF/maven/g/a/pom.properties", b"groupId=g\n"),
+            ("lib/deep.hpi", &nested),
+            ("lib/log4j-core-2.14.1.sar", &good),
+        ]);
+        let (found, whole) = looked("app.war", &outer);
+        let inside: Vec<_> = found.iter().map(|one| one.inside.as_deref()).collect();
+        assert_eq!(inside, [Some("/lib/log4j-core-2.14.1.sar")]);
+        assert!(whole.unwrap_err().starts_with("/lib/empty.jar: "));
     }
 
     #[test]
@@ -182,8 +231,8 @@ mod tests {
         let names: Vec<String> = (0..100).map(|at| format!("META-INF/maven/a{at}/pom.properties")).collect();
         let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), text.as_slice())).collect();
         let mut left = 1_000_000;
-        let why = artifacts("a.jar", &jar(&files), &mut left).unwrap_err();
-        assert!(why.starts_with("expected at most"), "{why}");
+        let why = artifacts("a.jar", &jar(&files), &mut left, &mut Vec::new()).unwrap_err();
+        assert!(why.contains("pom.properties: expected an artifact"), "{why}");
         assert_eq!(left, 0);
     }
 
@@ -193,7 +242,8 @@ mod tests {
         files.extend(classes.iter().map(|class| (format!("{class}.class"), Vec::new())));
         let files: Vec<(&str, &[u8])> =
             files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
-        let found = artifacts(file, &jar(&files), &mut LEFT.clone()).unwrap();
+        let (found, whole) = looked(file, &jar(&files));
+        assert_eq!(whole, Ok(()));
         assert!(found.len() <= 1, "{found:?}");
         let one = found.into_iter().next()?;
         let guess = one.guess.unwrap();
@@ -321,7 +371,8 @@ mod tests {
             ("WEB-INF/lib/log4j-core-2.14.1.jar", &inner),
             ("WEB-INF/lib/guess-1.0.jar", &jar(&[("a/b/C.class", b"")])),
         ]);
-        let found = artifacts("app.war", &outer, &mut LEFT.clone()).unwrap();
+        let (found, whole) = looked("app.war", &outer);
+        assert_eq!(whole, Ok(()));
         let told: Vec<_> = found
             .iter()
             .map(|one| (one.version.as_str(), one.guess.is_some(), one.inside.as_deref()))

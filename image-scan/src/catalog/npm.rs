@@ -12,16 +12,19 @@ struct Package {
     version: Option<serde_json::Value>,
 }
 
-/// The package, unless it has no name and version: parts of packages have such files.
+/// The package, unless it has no name and version: parts of packages have such files. A name that can't be shown is none
+/// of those.
 pub(super) fn package(bytes: &[u8]) -> Result<Option<Found>, String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let package: Package = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let (name, version) = (package.name, package.version);
     let text = |value: &Option<serde_json::Value>| Some(value.as_ref()?.as_str()?.trim().to_owned());
-    Ok(match (text(&name), text(&version)) {
-        (Some(name), Some(version)) => Found::new(Kind::Npm, &name, version.trim_start_matches(['v', '='])),
-        _ => None,
-    })
+    let (Some(name), Some(version)) = (text(&name), text(&version)) else { return Ok(None) };
+    if name.is_empty() || version.is_empty() {
+        return Ok(None);
+    }
+    let found = Found::new(Kind::Npm, &name, version.trim_start_matches(['v', '=']));
+    found.map(Some).ok_or_else(|| "its name or version can't be shown".to_owned())
 }
 
 #[cfg(test)]
@@ -34,6 +37,7 @@ mod tests {
         assert_eq!((found.name.as_str(), found.version.as_str()), ("@babel/core", "7.0.0"));
         assert_eq!(package(br#"{"type":"module"}"#), Ok(None));
         assert_eq!(package(br#"{"name":1,"version":null}"#), Ok(None));
+        assert_eq!(package(br#"{"name":"a","version":" "}"#), Ok(None));
         assert!(package(b"{").is_err());
         assert!(package("[".repeat(100_000).as_bytes()).is_err());
     }

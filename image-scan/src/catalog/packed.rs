@@ -11,18 +11,37 @@ use crate::limits::METADATA_MAX;
 /// The most files of one archive: those of the largest packages have some ten thousand.
 const FILES_MAX: usize = 200_000;
 
-/// The package of an archive in yarn's cache: `node_modules/NAME/package.json` in it.
-pub(super) fn npm(bytes: &[u8], left: &mut u64) -> Result<Vec<Found>, String> {
-    match described(bytes, left, &is_package)? {
-        Some(package) => npm::package(&package).map(|found| found.into_iter().collect()),
-        None => Err("expected a package in it, got none".to_owned()),
+/// What begins each record of a file, where an archive lists them (APPNOTE.TXT, 4.3.12), and the fewest bytes of one.
+const RECORD: &[u8] = b"PK\x01\x02";
+const RECORD_MIN: usize = 46;
+
+/// Opens an archive of at most so many files. Where it has room for more, they are counted before any is read: of each,
+/// several times as much is kept in memory.
+pub(super) fn opened(bytes: &[u8], most: usize) -> Result<ZipArchive<Cursor<&[u8]>>, String> {
+    let too_many = |got: usize| format!("an archive has at most {most} files, got {got}");
+    if bytes.len() > most.saturating_mul(RECORD_MIN) {
+        let records = bytes.windows(RECORD.len()).filter(|window| *window == RECORD).count();
+        if records > most {
+            return Err(too_many(records));
+        }
+    }
+    let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
+    match archive.len() {
+        got if got > most => Err(too_many(got)),
+        _ => Ok(archive),
     }
 }
 
+/// The package of an archive in yarn's cache: `node_modules/NAME/package.json` in it.
+pub(super) fn npm(bytes: &[u8], left: &mut u64) -> Result<Option<Found>, String> {
+    let described = described(bytes, left, &is_package)?;
+    npm::package(&described.ok_or("expected a package in it, got none")?)
+}
+
 /// The distribution of an egg.
-pub(super) fn egg(bytes: &[u8], left: &mut u64) -> Result<Vec<Found>, String> {
+pub(super) fn egg(bytes: &[u8], left: &mut u64) -> Result<Option<Found>, String> {
     let described = described(bytes, left, &|name| name == "EGG-INFO/PKG-INFO")?;
-    Ok(described.as_deref().and_then(python::metadata).into_iter().collect())
+    Ok(described.as_deref().and_then(python::metadata))
 }
 
 /// The package itself, and not one that it carries.
@@ -36,10 +55,7 @@ fn is_package(name: &str) -> bool {
 
 /// The first file of such a name.
 fn described(bytes: &[u8], left: &mut u64, wanted: &dyn Fn(&str) -> bool) -> Result<Option<Vec<u8>>, String> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
-    if archive.len() > FILES_MAX {
-        return Err(format!("an archive has at most {FILES_MAX} files, got {}", archive.len()));
-    }
+    let mut archive = opened(bytes, FILES_MAX)?;
     let is_wanted =
         |at: &usize| archive.name_for_index(*at).is_some_and(|name| name.is_ok_and(|name| wanted(&name)));
     let Some(at) = (0..archive.len()).find(is_wanted) else { return Ok(None) };
@@ -84,8 +100,7 @@ mod tests {
                 ("package.json", OTHER),
                 (&format!("{folder}/package.json"), br#"{"name":"lodash","version":"4.17.20"}"#),
             ]);
-            let found = npm(&bytes, &mut LEFT.clone()).unwrap();
-            let [one] = found.as_slice() else { panic!("{found:?}") };
+            let one = npm(&bytes, &mut LEFT.clone()).unwrap().unwrap();
             assert_eq!((one.name.as_str(), one.version.as_str()), ("lodash", "4.17.20"));
         }
         assert_eq!(
@@ -96,14 +111,31 @@ mod tests {
     }
 
     #[test]
+    fn an_archive_of_more_files_than_any_is_not_opened() {
+        let names: Vec<String> = (0..300).map(|number| format!("{number}")).collect();
+        let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+        let bytes = archive(&files);
+        assert_eq!(opened(&bytes, 300).unwrap().len(), 300);
+        for (bytes, most) in [(&bytes, 299), (&bytes, 100), (&bytes, 1)] {
+            assert_eq!(
+                opened(bytes, most).unwrap_err(),
+                format!("an archive has at most {most} files, got 300")
+            );
+        }
+        // Counted also where the archive can't be opened.
+        let cut = &bytes[..bytes.len() - 22];
+        assert!(opened(cut, 100).unwrap_err().ends_with("got 300"));
+    }
+
+    #[test]
     fn an_egg_is_named_by_what_it_says() {
         let bytes = archive(&[
             ("EGG-INFO/PKG-INFO", b"Name: a\nVersion: 1.0\n"),
             ("x/EGG-INFO/PKG-INFO", b"Name: b\nVersion: 2\n"),
         ]);
-        let found = egg(&bytes, &mut LEFT.clone()).unwrap();
-        assert_eq!((found[0].name.as_str(), found[0].version.as_str(), found.len()), ("a", "1.0", 1));
-        assert!(egg(&archive(&[]), &mut LEFT.clone()).unwrap().is_empty());
+        let one = egg(&bytes, &mut LEFT.clone()).unwrap().unwrap();
+        assert_eq!((one.name.as_str(), one.version.as_str()), ("a", "1.0"));
+        assert_eq!(egg(&archive(&[]), &mut LEFT.clone()), Ok(None));
         let bomb = vec![b' '; 5 * 1024 * 1024];
         assert!(
             egg(&archive(&[("EGG-INFO/PKG-INFO", &bomb)]), &mut LEFT.clone())

@@ -11,27 +11,27 @@ use crate::component::Found;
 const GO: &str = ".go.buildinfo";
 const CARGO: &str = ".dep-v0";
 
-/// What a program says of itself. One that can't be read says nothing: it can't be run either.
-pub(super) fn components(bytes: &[u8], left: &mut u64) -> Result<Vec<Found>, String> {
+/// What a program says of itself. The kernel runs some whose sections can't be read: then it isn't known what they say.
+pub(super) fn components(bytes: &[u8], left: &mut u64, found: &mut Vec<Found>) -> Result<(), String> {
     if let Ok(file) = ElfFile64::<Endianness>::parse(bytes) {
-        return of_file(&file, left);
+        return of_file(&file, left, found);
     }
     match ElfFile32::<Endianness>::parse(bytes) {
-        Ok(file) => of_file(&file, left),
-        Err(_) => Ok(Vec::new()),
+        Ok(file) => of_file(&file, left, found),
+        Err(error) => Err(format!("its headers can't be read: {error}")),
     }
 }
 
-fn of_file<'d>(file: &impl Object<'d>, left: &mut u64) -> Result<Vec<Found>, String> {
-    let section = |name: &str| file.section_by_name(name)?.data().ok();
-    let mut found = match section(GO) {
-        Some(info) => go::build_info(info, &|address, length| memory(file, address, length))?,
-        None => Vec::new(),
-    };
-    if let Some(crates) = section(CARGO) {
+fn of_file<'d>(file: &impl Object<'d>, left: &mut u64, found: &mut Vec<Found>) -> Result<(), String> {
+    let section = |name: &str| Some(file.section_by_name(name)?.data().map_err(|error| error.to_string()));
+    let of_go = section(GO).transpose()?.map(|info| {
+        go::build_info(info, &|address, length| memory(file, address, length))
+            .map(|modules| found.extend(modules))
+    });
+    if let Some(crates) = section(CARGO).transpose()? {
         found.extend(cargo::crates(crates, left)?);
     }
-    Ok(found)
+    of_go.unwrap_or(Ok(()))
 }
 
 /// The bytes that would be at an address when the program runs.

@@ -9,8 +9,8 @@ mod ndb;
 mod sqlite;
 
 use super::Packages;
-use crate::component::{Found, Kind, Source};
-use crate::limits::PATH_MAX;
+use crate::component::{Found, Kind, Source, fits};
+use crate::limits::{NAME_MAX, PATH_MAX};
 use crate::wanted::Wanted;
 use header::{Header, Tag};
 
@@ -71,10 +71,10 @@ fn package(header: &Header<'_>) -> Option<Found> {
         None => format!("{version}-{release}"),
     };
     let mut found = Found::new(Kind::Rpm, name, &full)?;
-    found.architecture = header.text(Tag::Arch).map(str::to_owned);
-    found.module = header.text(Tag::ModularityLabel).and_then(stream);
+    found.architecture = header.text(Tag::Arch).filter(|text| fits(text)).map(str::to_owned);
+    found.module = header.text(Tag::ModularityLabel).filter(|text| fits(text)).and_then(stream);
     found.source = header.text(Tag::SourceRpm).and_then(source);
-    found.vendor = header.text(Tag::Vendor).map(str::to_owned);
+    found.vendor = header.text(Tag::Vendor).map(|text| text.chars().take(NAME_MAX).collect());
     Some(found)
 }
 
@@ -84,7 +84,7 @@ fn source(file: &str) -> Option<Source> {
     let (stem, _) = stem.rsplit_once('.')?;
     let (rest, release) = stem.rsplit_once('-')?;
     let (name, version) = rest.rsplit_once('-')?;
-    Some(Source { name: name.to_owned(), version: format!("{version}-{release}") })
+    Source::new(name, &format!("{version}-{release}"))
 }
 
 /// Name and stream of a label `name:stream:version:context`.

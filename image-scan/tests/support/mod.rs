@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod program;
+pub(crate) mod rpm;
+
 use std::collections::HashMap;
 use std::io::{Cursor, Read, Write as _};
 
