@@ -79,8 +79,8 @@ impl Query {
         };
         Ok(Self {
             ecosystem: Ecosystem::of(component.kind, os),
+            version: spelt(component.kind, &name, version),
             name,
-            version: version.clone(),
             binary: source.map(|_| component.name.clone()),
             architecture: component.architecture.clone(),
             module: component.module.clone(),
@@ -94,6 +94,14 @@ fn normalised(component: &Component) -> String {
         Kind::Pypi => pep_503(&component.name),
         Kind::Composer => component.name.to_lowercase(),
         _ => component.name.clone(),
+    }
+}
+
+/// Go's own releases have a spelling of their own, which only `go` before it tells: `go1.21rc2` is before `1.21.0`.
+fn spelt(kind: Kind, name: &str, version: &str) -> String {
+    match (kind, name) {
+        (Kind::Golang, "stdlib") => format!("go{version}"),
+        _ => version.to_owned(),
     }
 }
 
@@ -136,6 +144,10 @@ fn left_out(component: &Component, is_owned: bool) -> Option<&'static str> {
     if component.kind == Kind::Golang && component.version == "(devel)" {
         return Some("built from a checkout, which has no version");
     }
+    let branch = |version: &str| version.starts_with("dev-") || version.ends_with("-dev");
+    if component.kind == Kind::Composer && branch(&component.version) {
+        return Some("taken from a branch, which has no version");
+    }
     let headers = match component.kind {
         Kind::Deb => component.name == "linux-libc-dev" || component.name.starts_with("linux-headers-"),
         Kind::Rpm => component.name == "kernel-headers",
@@ -165,11 +177,10 @@ mod tests {
         assert_eq!(Ecosystem::of(Kind::Deb, None).to_string(), "an unnamed distribution");
     }
 
-    #[test]
-    fn a_module_built_from_a_checkout_is_left_out_and_one_of_a_version_is_not() {
-        let component = |version: &str| Component {
-            kind: Kind::Golang,
-            name: "example.com/a".to_owned(),
+    fn component(kind: Kind, name: &str, version: &str) -> Component {
+        Component {
+            kind,
+            name: name.to_owned(),
             version: version.to_owned(),
             source: None,
             architecture: None,
@@ -180,11 +191,35 @@ mod tests {
             owner: None,
             guess: None,
             vendor: None,
-        };
-        let why = Query::of(&component("(devel)"), None, false).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_module_built_from_a_checkout_is_left_out_and_one_of_a_version_is_not() {
+        let module = |version: &str| component(Kind::Golang, "example.com/a", version);
+        let why = Query::of(&module("(devel)"), None, false).unwrap_err();
         assert_eq!(why, "built from a checkout, which has no version");
         for version in ["v1.0.0", "v2.0.0+incompatible", "v1.2.4-0.20200101000000-abcdef123456"] {
-            assert_eq!(Query::of(&component(version), None, false).unwrap().version, version);
+            assert_eq!(Query::of(&module(version), None, false).unwrap().version, version);
+        }
+    }
+
+    #[test]
+    fn gos_library_is_asked_for_as_go_spells_its_releases() {
+        for version in ["1.21.5", "1.21rc2"] {
+            let query = Query::of(&component(Kind::Golang, "stdlib", version), None, false).unwrap();
+            assert_eq!((query.name.as_str(), query.version), ("stdlib", format!("go{version}")));
+        }
+    }
+
+    #[test]
+    fn a_branch_of_composers_has_no_version_to_compare() {
+        for version in ["dev-main", "dev-feature/x", "2.x-dev", "1.0.x-dev"] {
+            let why = Query::of(&component(Kind::Composer, "a/b", version), None, false).unwrap_err();
+            assert_eq!(why, "taken from a branch, which has no version");
+        }
+        for version in ["v1.0.0", "1.0.0-beta1", "2.0.0-RC1"] {
+            assert!(Query::of(&component(Kind::Composer, "a/b", version), None, false).is_ok(), "{version}");
         }
     }
 

@@ -65,6 +65,10 @@ pub(crate) const INFLATED_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// The most components of one image: what a report can still be read from.
 pub(crate) const COMPONENTS_MAX: usize = 1_000_000;
 
+/// The most findings of one image, with the advisories of which it can't be told: the worst images in use have some ten
+/// thousand. A database of packages that all were built from one source makes a thousand of each line.
+pub(crate) const FINDINGS_MAX: usize = 500_000;
+
 /// The most packages of one database: whole distributions have some 70,000. Short stanzas, and rows that lie on top of each
 /// other, would make millions of a small file.
 pub(crate) const PACKAGES_MAX: usize = 200_000;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use crate::component::{Component, Kind};
 use crate::ecosystem::{Ecosystem, Query};
+use crate::limits;
 use crate::report::{Coverage, CoverageStatus, DatabaseInfo, Finding, Report, Severity, Undecided};
 
 /// Advisories to look components up in.
@@ -74,14 +75,15 @@ impl Report {
     /// Looks every component up.
     ///
     /// # Errors
-    /// When the advisories can't be read.
+    /// When the advisories can't be read, or say more than a report can hold.
     pub fn matched(mut self, advisories: &dyn Advisories) -> Result<Self, String> {
         let mut coverage = Counts::default();
         let mut known = Cache::default();
         let packages: HashSet<(&str, usize)> = self
             .components
             .iter()
-            .filter(|one| one.kind.is_distribution())
+            // What a package by others brought isn't looked up by looking up that package: it has no advisories.
+            .filter(|one| one.kind.is_distribution() && one.vendor.is_none())
             .map(|one| (one.name.as_str(), one.layer))
             .collect();
         for component in &self.components {
@@ -106,6 +108,10 @@ impl Report {
                 let (query, answer) = known.first(advisories, named(component, query))?;
                 self.findings.extend(answer.known.iter().map(|known| finding(component, &query, known)));
                 self.undecided.extend(answer.undecided.iter().map(|one| undecided(component, one)));
+                let found = self.findings.len().saturating_add(self.undecided.len());
+                if found > limits::FINDINGS_MAX {
+                    return Err(format!("expected at most {} findings, got more", limits::FINDINGS_MAX));
+                }
             }
         }
         self.database = Some(advisories.info());

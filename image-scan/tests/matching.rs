@@ -175,6 +175,21 @@ fn a_package_from_elsewhere_is_not_compared_with_the_distributions() {
 }
 
 #[test]
+fn what_a_package_from_elsewhere_brought_is_looked_up_by_itself() {
+    let list = "/usr/lib/node_modules/npm/package.json\n";
+    let of = |vendor: &str| {
+        let layer = Layer::new()
+            .file("etc/os-release", DEBIAN_12)
+            .dpkg(&[&format!("{}{vendor}", deb("nodejs", "1.19.0-1"))])
+            .file("var/lib/dpkg/info/nodejs.list", list)
+            .npm("usr/lib/node_modules/npm", "npm", "1.0.0");
+        report(layer, vec![])
+    };
+    assert_eq!(asked(&of("Vendor: NodeSource\n")), ["npm npm 1.0.0"]);
+    assert_eq!(asked(&of("")), ["Debian:12 nodejs 1.19.0-1 (nodejs)"]);
+}
+
+#[test]
 fn an_archive_without_a_record_is_looked_up_by_the_names_that_it_may_have() {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     zip.start_file("org/springframework/core/A.class", zip::write::SimpleFileOptions::default()).unwrap();
@@ -197,6 +212,36 @@ fn what_cant_be_told_is_said() {
     let report = report(Layer::new().npm("node_modules/a", "a", "?"), vec![]);
     assert!(report.findings.is_empty());
     assert_eq!((report.undecided[0].id.as_str(), report.undecided[0].package.as_str()), ("CVE-2026-2", "a"));
+}
+
+#[test]
+fn more_findings_than_a_report_can_hold_are_no_report() {
+    struct Many;
+    impl Advisories for Many {
+        fn info(&self) -> DatabaseInfo {
+            DatabaseInfo { made_at: String::new(), age_seconds: 0, advisories: 1, sources: Vec::new() }
+        }
+
+        fn no_data(&self, _: &Ecosystem) -> Option<String> {
+            None
+        }
+
+        fn affecting(&self, _: &Query) -> Result<Answer, String> {
+            let known = (0..1000).map(|_| known(String::new(), Severity::High)).collect();
+            Ok(Answer { known, undecided: Vec::new() })
+        }
+    }
+    let stanzas: Vec<String> = (0..501).map(|number| deb(&format!("p{number}"), "1")).collect();
+    let stanzas: Vec<&str> = stanzas.iter().map(String::as_str).collect();
+    let of = |count: usize| {
+        let layer = Layer::new().file("etc/os-release", DEBIAN_12).dpkg(&stanzas[..count]);
+        let inventory = Image::of([layer]).scan().unwrap();
+        Report::new(report(Layer::new(), vec![]).image, inventory)
+            .matched(&Many)
+            .map(|one| one.findings.len())
+    };
+    assert_eq!(of(10), Ok(10_000));
+    assert_eq!(of(501), Err("expected at most 500000 findings, got more".to_owned()));
 }
 
 #[test]
