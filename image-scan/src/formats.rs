@@ -36,5 +36,13 @@ fn hex(digest: &str) -> &str {
     digest.strip_prefix("sha256:").unwrap_or(digest)
 }
 
+/// Whether a reference is the address of a page, in the characters that one has (RFC 3986): a document of others has no
+/// place for anything else, which could be a script, too.
+fn is_page(url: &str) -> bool {
+    let is_character = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte);
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_character))
+}
+
 #[cfg(test)]
 mod tests;

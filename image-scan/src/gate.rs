@@ -48,8 +48,14 @@ impl Ignore {
     }
 }
 
+/// Whose word a rule of whoever scans is.
+const BY_RULE: &str = "ignore";
+
+/// How the reason of somebody begins who says that it was mended.
+pub(crate) const FIXED: &str = "fixed";
+
 /// Why a finding does not count.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Suppression {
     /// Whose word it is: `ignore` for a rule of whoever scans.
@@ -59,6 +65,18 @@ pub struct Suppression {
     /// From when on it counts again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+}
+
+impl Suppression {
+    /// Whether it is left aside by a rule of whoever scans: that says nothing of the weakness.
+    pub(crate) fn is_ignored(&self) -> bool {
+        self.by == BY_RULE
+    }
+
+    /// Whether somebody who may speak says that it was mended; else it touches nothing here.
+    pub(crate) fn is_fixed(&self) -> bool {
+        !self.is_ignored() && self.reason.starts_with(FIXED)
+    }
 }
 
 /// What the rules say.
@@ -112,7 +130,7 @@ impl Report {
         for finding in &mut self.findings {
             if let Some(ignore) = holding.iter().find(|ignore| ignore.names(finding)) {
                 finding.suppressed = Some(Suppression {
-                    by: "ignore".to_owned(),
+                    by: BY_RULE.to_owned(),
                     reason: ignore.reason.clone(),
                     expires: Some(ignore.expires.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
                 });

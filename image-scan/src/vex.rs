@@ -9,7 +9,7 @@ use std::str::FromStr as _;
 use chrono::{DateTime, Utc};
 use packageurl::PackageUrl;
 
-use crate::gate::Suppression;
+use crate::gate::{FIXED, Suppression};
 use crate::report::{Finding, Report};
 
 /// What is said of a vulnerability in a product.
@@ -90,7 +90,7 @@ impl VexStatement {
             (VexStatus::NotAffected, Some(reason)) => format!("not affected: {reason}"),
             (VexStatus::Fixed, reason) => {
                 let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                format!("fixed{why}")
+                format!("{FIXED}{why}")
             }
             // OpenVEX asks for a reason: without one, anything could be said.
             (VexStatus::NotAffected, None) | (VexStatus::UnderInvestigation | VexStatus::Affected, _) => {

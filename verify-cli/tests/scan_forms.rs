@@ -56,6 +56,34 @@ assert kinds["hasAssociatedVulnerability"][1] == [weakness], kinds
 assert not objects.missing_ids, objects.missing_ids
 "#;
 
+/// The same, of any document.
+const SPDX3_READS: &str = r#"
+import io, sys
+from spdx_python_model import v3_0_1 as spdx
+objects = spdx.SHACLObjectSet()
+with open(sys.argv[1], "rb") as file:
+    spdx.JSONLDDeserializer().read(file, objects)
+objects.link()
+spdx.JSONLDSerializer().write(objects, io.BytesIO())
+assert not objects.missing_ids, objects.missing_ids
+"#;
+
+/// What a stranger's image and advisories say is in it as they say it, and a form as the standard has it.
+const ODD: &str = r#"
+import json, sys
+text = open(sys.argv[1]).read()
+document = json.loads(text)
+def texts(value):
+    if isinstance(value, dict):
+        for one in value.values(): yield from texts(one)
+    elif isinstance(value, list):
+        for one in value: yield from texts(one)
+    elif isinstance(value, str): yield value
+everything = list(texts(document))
+assert any("</script>" in one for one in everything), everything
+assert not any(one.startswith("javascript:") for one in everything), everything
+"#;
+
 const SPDX: &str = r#"
 import sys
 from spdx_tools.spdx.parser.parse_anything import parse_file
@@ -86,12 +114,14 @@ fn there_is_no_library() -> bool {
     true
 }
 
-/// A database of one advisory, on Debian's bash.
-fn database(folder: &Path) {
-    let advisory = r#"{ "id": "DEBIAN-CVE-2026-7", "modified": "2026-01-01T00:00:00Z", "aliases": ["CVE-2026-7"],
-        "severity": [{ "type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H" }],
-        "affected": [{ "package": { "ecosystem": "Debian:12", "name": "bash" },
-            "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }, { "fixed": "5.2.15-3" }] }] }] }"#;
+/// An advisory on Debian's bash.
+const ADVISORY: &str = r#"{ "id": "DEBIAN-CVE-2026-7", "modified": "2026-01-01T00:00:00Z", "aliases": ["CVE-2026-7"],
+    "severity": [{ "type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H" }],
+    "affected": [{ "package": { "ecosystem": "Debian:12", "name": "bash" },
+        "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }, { "fixed": "5.2.15-3" }] }] }] }"#;
+
+/// A database of one advisory.
+fn database(folder: &Path, advisory: &str) {
     std::fs::create_dir_all(folder.join("osv/Debian")).unwrap();
     let file = std::fs::File::create(folder.join("osv/Debian/all.zip")).unwrap();
     let mut zip = zip::ZipWriter::new(file);
@@ -132,9 +162,51 @@ fn bills_of_materials_are_accepted_by_the_libraries_of_their_standards() {
         .unwrap();
     image.write_layout(folder.path().join("image"), "1").unwrap();
     let image = format!("oci:{}:1", folder.path().join("image").display());
-    database(folder.path());
+    database(folder.path(), ADVISORY);
     accepted(folder.path(), &image, "cyclonedx", CYCLONEDX);
     accepted(folder.path(), &image, "cyclonedx", FINDINGS);
     accepted(folder.path(), &image, "spdx3", SPDX3);
     accepted(folder.path(), &image, "spdx", SPDX);
+}
+
+#[test]
+fn names_that_nobody_would_choose_are_accepted_too() {
+    if there_is_no_library() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let evil = "</script>\u{202e} \u{10ffff}'&";
+    let status = format!(
+        "Package: {evil}\nStatus: install ok installed\nSource: bash\nArchitecture: {evil}\nVersion: 1\n"
+    );
+    let image = ImageBuilder::new()
+        .file("etc/os-release", format!("ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"{evil}\"\n").as_bytes())
+        .file("var/lib/dpkg/status", status.as_bytes())
+        .layer()
+        .file(
+            &format!("{evil}/a\nb/c.dist-info/METADATA"),
+            format!("Name: {evil}\nVersion: 1.0 \u{feff}\n\n").as_bytes(),
+        )
+        .build()
+        .unwrap();
+    image.write_layout(folder.path().join("image"), "1").unwrap();
+    let image = format!("oci:{}:1", folder.path().join("image").display());
+    let advisory: serde_json::Value = serde_json::from_str(ADVISORY).unwrap();
+    let odd = serde_json::json!({
+        "id": format!("X {evil}"), "aliases": ["CVE-2026-7", evil, evil, "CVE-2026-7"], "summary": evil,
+        "references": [
+            { "url": "javascript:alert(1)" }, { "url": format!("https://example.com/{evil}") },
+            { "url": "https://example.com/a" }, { "url": "" },
+        ],
+    });
+    let mut odd = odd.as_object().unwrap().clone();
+    for (key, value) in advisory.as_object().unwrap() {
+        odd.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    database(folder.path(), &serde_json::Value::Object(odd).to_string());
+    for (form, script) in [("cyclonedx", CYCLONEDX), ("spdx3", SPDX3_READS), ("spdx", SPDX)] {
+        accepted(folder.path(), &image, form, script);
+        accepted(folder.path(), &image, form, ODD);
+    }
+    accepted(folder.path(), &image, "sarif", ODD);
 }

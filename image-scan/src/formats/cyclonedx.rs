@@ -1,11 +1,12 @@
 //! CycloneDX 1.6 (ECMA-424): components, and vulnerabilities that point to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{TOOL, TOOL_VERSION, hex, uuid};
+use super::{TOOL, TOOL_VERSION, hex, is_page, uuid};
 use crate::component::Component;
+use crate::gate::Suppression;
 use crate::report::{Finding, Report, Severity};
 
 /// The report as a CycloneDX document. `made_at` is the time of it, in the form of RFC 3339.
@@ -67,7 +68,7 @@ fn property(name: &str, value: &str) -> Value {
     json!({ "name": name, "value": value })
 }
 
-/// One for each advisory, with all components that it affects.
+/// One for each advisory, with all components that it affects; those that somebody answers for apart, by their answer.
 fn vulnerabilities(report: &Report) -> Vec<Value> {
     let references: BTreeMap<(&str, &str), usize> = report
         .components
@@ -75,22 +76,23 @@ fn vulnerabilities(report: &Report) -> Vec<Value> {
         .enumerate()
         .map(|(at, one)| ((one.purl.as_str(), one.path.as_str()), at))
         .collect();
-    let mut by_id: BTreeMap<(&str, &str), Vec<&Finding>> = BTreeMap::new();
+    let mut by_id: BTreeMap<(&str, &str, Option<&Suppression>), Vec<&Finding>> = BTreeMap::new();
     for one in &report.findings {
-        by_id.entry((&one.id, &one.ecosystem)).or_default().push(one);
+        by_id.entry((&one.id, &one.ecosystem, one.suppressed.as_ref())).or_default().push(one);
     }
-    let affects = |finding: &&Finding| {
-        let at = references.get(&(finding.purl.as_str(), finding.path.as_str()))?;
-        Some(
-            json!({ "ref": reference(*at), "versions": [{ "version": finding.version, "status": "affected" }] }),
-        )
-    };
+    let place = |one: &Finding| references.get(&(one.purl.as_str(), one.path.as_str())).copied();
     by_id
         .values()
         .filter_map(|findings| {
             let first = findings.first()?;
-            let affects: Vec<_> = findings.iter().filter_map(affects).collect();
-            Some(vulnerability(first, affects))
+            // What stands in a list of the standard's stands there once.
+            let places: BTreeSet<(usize, &str)> =
+                findings.iter().filter_map(|one| Some((place(one)?, one.version.as_str()))).collect();
+            let status = if first.suppressed.is_some() { "unaffected" } else { "affected" };
+            let affects = places.into_iter().map(|(at, version)| {
+                json!({ "ref": reference(at), "versions": [{ "version": version, "status": status }] })
+            });
+            Some(vulnerability(first, affects.collect()))
         })
         .collect()
 }
@@ -103,8 +105,9 @@ fn vulnerability(first: &Finding, affects: Vec<Value>) -> Value {
         let source = first.severity_source.as_ref();
         members.extend(source.map(|source| ("source".to_owned(), json!({ "name": source }))));
     }
-    let aliases = first.aliases.iter().map(|id| json!({ "id": id, "source": { "name": "alias" } }));
-    let advisories = first.references.iter().map(|url| json!({ "url": url }));
+    let aliases: BTreeSet<&String> = first.aliases.iter().collect();
+    let aliases = aliases.into_iter().map(|id| json!({ "id": id, "source": { "name": "alias" } }));
+    let advisories = first.references.iter().filter(|url| is_page(url)).map(|url| json!({ "url": url }));
     let mut value = json!({
         "id": first.id,
         "source": { "name": first.ecosystem },
@@ -117,8 +120,21 @@ fn vulnerability(first: &Finding, affects: Vec<Value>) -> Value {
         members.extend(first.summary.as_ref().map(|summary| ("description".to_owned(), json!(summary))));
         let fixed = first.fixed.as_ref();
         members.extend(fixed.map(|fixed| ("recommendation".to_owned(), json!(format!("update to {fixed}")))));
+        let answer = first.suppressed.as_ref();
+        members.extend(answer.map(|answer| ("analysis".to_owned(), analysis(answer))));
     }
     value
+}
+
+/// Why it doesn't count. Whoever leaves it aside for a while says nothing of whether it is there.
+fn analysis(answer: &Suppression) -> Value {
+    let until = answer.expires.as_deref().map(|at| format!(", until {at}")).unwrap_or_default();
+    let detail = format!("{} (by {}{until})", answer.reason, answer.by);
+    match () {
+        () if answer.is_ignored() => json!({ "response": ["will_not_fix"], "detail": detail }),
+        () if answer.is_fixed() => json!({ "state": "resolved", "detail": detail }),
+        () => json!({ "state": "not_affected", "detail": detail }),
+    }
 }
 
 fn severity(severity: Severity) -> &'static str {

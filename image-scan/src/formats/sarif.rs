@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{TOOL, TOOL_VERSION};
+use super::{TOOL, TOOL_VERSION, is_page};
 use crate::report::{Finding, Report, Severity};
 
 /// The report as a SARIF log.
@@ -41,7 +41,7 @@ fn rule(one: &Finding) -> Value {
         "shortDescription": { "text": format!("{}: {summary}", one.id) },
         "properties": { "security-severity": score(one), "tags": ["security", one.severity.name()] },
     });
-    let first = one.references.iter().find(|url| url.starts_with("https://"));
+    let first = one.references.iter().find(|url| url.starts_with("https://") && is_page(url));
     if let (Some(url), Some(members)) = (first, value.as_object_mut()) {
         members.insert("helpUri".into(), url.clone().into());
     }

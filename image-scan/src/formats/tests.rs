@@ -1,6 +1,6 @@
 use super::*;
 use crate::component::{Component, Kind};
-use crate::gate::Rules;
+use crate::gate::{Rules, Suppression};
 use crate::inventory::{Inventory, LayerInfo};
 use crate::report::{Finding, ImageInfo, Severity};
 
@@ -101,6 +101,64 @@ fn a_vulnerability_points_to_its_component() {
     assert_eq!(bom["specVersion"], "1.6");
     assert_eq!(bom["vulnerabilities"][0]["affects"][0]["ref"], bom["components"][0]["bom-ref"]);
     assert_eq!(bom["vulnerabilities"][0]["ratings"][0]["severity"], "high");
+}
+
+#[test]
+fn what_somebody_answers_for_is_told_apart_and_nothing_twice() {
+    let mut report = hostile();
+    let answered =
+        |by: &str, reason: &str| Suppression { by: by.into(), reason: reason.into(), expires: None };
+    for answer in [
+        answered("vex by a.pub", "not affected: x"),
+        answered("vex by a.pub", "fixed"),
+        answered("ignore", "y"),
+    ] {
+        let mut one = report.findings[0].clone();
+        one.suppressed = Some(answer);
+        report.findings.extend([one.clone(), one]);
+    }
+    let bom = cyclonedx(&report, "2026-01-01T00:00:00Z");
+    let told: Vec<_> = bom["vulnerabilities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            assert_eq!(one["affects"].as_array().unwrap().len(), 1, "{one}");
+            let analysis = &one["analysis"];
+            let said =
+                if analysis["state"].is_null() { &analysis["response"][0] } else { &analysis["state"] };
+            (one["affects"][0]["versions"][0]["status"].as_str().unwrap(), said.as_str())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("affected", None),
+            ("unaffected", Some("will_not_fix")),
+            ("unaffected", Some("resolved")),
+            ("unaffected", Some("not_affected")),
+        ]
+    );
+}
+
+#[test]
+fn only_addresses_of_pages_are_given_to_others() {
+    for (url, is) in [
+        ("https://example.com/a?b=c#d", true),
+        ("http://[::1]/%20", true),
+        ("https://", false),
+        ("javascript:alert(1)", false),
+        ("https://example.com/a b", false),
+        ("https://example.com/<b>", false),
+        ("https://example.com/\n", false),
+        ("https://example.com/\u{f6}", false),
+        ("ftp://example.com/a", false),
+    ] {
+        assert_eq!(is_page(url), is, "{url}");
+    }
+    let bom = cyclonedx(&hostile(), "2026-01-01T00:00:00Z");
+    assert_eq!(bom["vulnerabilities"][0]["advisories"], serde_json::json!([]));
+    assert!(sarif(&hostile())["runs"][0]["tool"]["driver"]["rules"][0]["helpUri"].is_null());
 }
 
 #[test]
