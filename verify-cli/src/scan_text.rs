@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use image_scan::{CoverageStatus, Finding, LayerInfo, Report, Severity, counts};
 
-use crate::style::{Style, out, short_digests, shown};
+use crate::style::{Style, in_a_line, out, short_digests};
 
 /// How much of a build step a line shows.
 const STEP_SHOWN: usize = 60;
@@ -29,11 +29,15 @@ fn head(report: &Report, style: Style) {
     let image = &report.image;
     match (image.verified, &image.role) {
         (true, Some(role)) => {
-            out!("{} {}, by role {}", style.good("verified"), shown(&image.reference), shown(role))
+            out!("{} {}, by role {}", style.good("verified"), in_a_line(&image.reference), in_a_line(role))
         }
-        (true, None) => out!("{} {}", style.good("verified"), shown(&image.reference)),
+        (true, None) => out!("{} {}", style.good("verified"), in_a_line(&image.reference)),
         (false, _) => {
-            out!("{} {}: nobody vouches for these bytes", style.bad("UNVERIFIED"), shown(&image.reference))
+            out!(
+                "{} {}: nobody vouches for these bytes",
+                style.bad("UNVERIFIED"),
+                in_a_line(&image.reference)
+            )
         }
     }
     out!("  {}", image.digest);
@@ -41,15 +45,21 @@ fn head(report: &Report, style: Style) {
         || "no distribution named".to_owned(),
         |os| os.name.clone().unwrap_or_else(|| os.label()),
     );
-    out!("  {}; {} layers, {} components", shown(&os), report.layers.len(), report.components.len());
+    out!("  {}; {} layers, {} components", in_a_line(&os), report.layers.len(), report.components.len());
     if let Some(database) = &report.database {
         let days = database.age_seconds.checked_div(24 * 60 * 60).unwrap_or_default();
-        out!("  {} advisories, made {} ({days} days ago)", database.advisories, shown(&database.made_at));
+        out!("  {} advisories, made {} ({days} days ago)", database.advisories, in_a_line(&database.made_at));
     }
     for engine in &report.engines {
         let version = engine.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
         let data = engine.data.as_deref().map(|data| format!(", by {data}")).unwrap_or_default();
-        out!("  {}{} found {}{}", shown(&engine.name), shown(&version), engine.findings, shown(&data));
+        out!(
+            "  {}{} found {}{}",
+            in_a_line(&engine.name),
+            in_a_line(&version),
+            engine.findings,
+            in_a_line(&data)
+        );
     }
 }
 
@@ -82,7 +92,8 @@ fn layers(report: &Report, style: Style) {
 
 /// Grouped by what has to be updated: the source package where there is one.
 fn findings(report: &Report, style: Style) {
-    if report.database.is_none() {
+    // Other engines may have found what we had nothing to look up in.
+    if report.database.is_none() && report.engines.is_empty() {
         return;
     }
     out!("\n{}", style.strong("FINDINGS"));
@@ -104,10 +115,10 @@ fn package(group: &[&Finding], style: Style) {
     let Some(first) = group.first() else { return };
     let binaries: BTreeSet<_> = group.iter().map(|one| one.package.as_str()).collect();
     let name = first.source_package.as_deref().unwrap_or(&first.package);
-    let title = format!("{} {}", style.strong(&shown(name)), shown(&first.version));
-    out!("  {title}  {}, layer {}", shown(&first.ecosystem), first.layer);
+    let title = format!("{} {}", style.strong(&in_a_line(name)), in_a_line(&first.version));
+    out!("  {title}  {}, layer {}", in_a_line(&first.ecosystem), first.layer);
     if binaries.len() > 1 || !binaries.contains(name) {
-        out!("      in {}", shown(&listed(binaries.into_iter())));
+        out!("      in {}", in_a_line(&listed(binaries.into_iter())));
     }
     let mut told = BTreeSet::new();
     for one in group.iter().filter(|one| told.insert(one.id.as_str())) {
@@ -124,13 +135,13 @@ fn advisory(one: &Finding, style: Style) {
     };
     let exploited = if one.exploited { style.bad("EXPLOITED ") } else { String::new() };
     let summary: String = one.summary.iter().flat_map(|summary| summary.chars()).take(STEP_SHOWN).collect();
-    let (id, fixed) = (shown(&one.id), shown(&fixed));
+    let (id, fixed) = (in_a_line(&one.id), in_a_line(&fixed));
     match &one.suppressed {
-        None => out!("      {severity} {id:<16} {fixed:<20} {exploited}{}", shown(&summary)),
+        None => out!("      {severity} {id:<16} {fixed:<20} {exploited}{}", in_a_line(&summary)),
         Some(answer) => {
             let until = answer.expires.as_deref().map(|at| format!(" until {at}")).unwrap_or_default();
             let what = format!("{id:<16} {fixed:<20} {}, by {}{until}", answer.reason, answer.by);
-            out!("      {} {}", style.faint("ignored   "), style.faint(&shown(&what)));
+            out!("      {} {}", style.faint("ignored   "), style.faint(&in_a_line(&what)));
         }
     }
 }
@@ -143,16 +154,16 @@ fn not_known(report: &Report, style: Style) {
     }
     out!("\n{}", style.strong("NOT KNOWN"));
     for gap in gaps {
-        let why = shown(gap.why.as_deref().unwrap_or("nothing to look them up in"));
+        let why = in_a_line(gap.why.as_deref().unwrap_or("nothing to look them up in"));
         out!(
             "  {} {}: {why}",
             style.unsure(&format!("{} components of", gap.components)),
-            shown(&gap.ecosystem)
+            in_a_line(&gap.ecosystem)
         );
     }
     for one in report.undecided.iter().take(UNREAD_SHOWN) {
         let what = format!("{} {}: {}", one.package, one.version, one.why);
-        out!("  {} {}", style.unsure(&format!("whether {} applies", shown(&one.id))), shown(&what));
+        out!("  {} {}", style.unsure(&format!("whether {} applies", in_a_line(&one.id))), in_a_line(&what));
     }
     if report.undecided.len() > UNREAD_SHOWN {
         let more = report.undecided.len().saturating_sub(UNREAD_SHOWN);
@@ -162,9 +173,9 @@ fn not_known(report: &Report, style: Style) {
         out!(
             "  {} {}, layer {}: {}",
             style.unsure("not read"),
-            shown(&unread.path),
+            in_a_line(&unread.path),
             unread.layer,
-            shown(&unread.why)
+            in_a_line(&unread.why)
         );
     }
     let more = report.unread.len().saturating_sub(UNREAD_SHOWN).saturating_add(report.unread_more);
@@ -189,7 +200,7 @@ fn next_steps(report: &Report, style: Style) {
         }
         let what = if layer.base { "take a newer base image" } else { "update" };
         let ids: BTreeSet<_> = here.iter().map(|one| one.id.as_str()).collect();
-        out!("  layer {index}: {what}: {} ({} mended)", shown(&listed(names.into_iter())), ids.len());
+        out!("  layer {index}: {what}: {} ({} mended)", in_a_line(&listed(names.into_iter())), ids.len());
     }
 }
 
@@ -197,13 +208,13 @@ fn gate(report: &Report, style: Style) {
     let Some(gate) = &report.gate else { return };
     match gate.passed {
         true => out!("\n{} {}", style.good("passed"), gate.summary()),
-        false => out!("\n{} {}", style.bad("FAILED"), shown(&gate.summary())),
+        false => out!("\n{} {}", style.bad("FAILED"), in_a_line(&gate.summary())),
     }
     for rule in &gate.expired {
-        out!("  {} {}", style.unsure("no longer ignored"), shown(rule));
+        out!("  {} {}", style.unsure("no longer ignored"), in_a_line(rule));
     }
     for rule in &gate.unused {
-        out!("  {} {}", style.faint("fits nothing"), style.faint(&shown(rule)));
+        out!("  {} {}", style.faint("fits nothing"), style.faint(&in_a_line(rule)));
     }
 }
 
@@ -219,7 +230,7 @@ fn groups<'f>(findings: &[&'f Finding]) -> Vec<Vec<&'f Finding>> {
 }
 
 fn step(layer: &LayerInfo) -> Option<String> {
-    let step = shown(layer.created_by.as_deref()?);
+    let step = in_a_line(layer.created_by.as_deref()?);
     let words: String = step.chars().take(STEP_SHOWN).collect();
     let more = if words.len() < step.len() { "…" } else { "" };
     Some(short_digests(&format!("{words}{more}")))

@@ -109,6 +109,21 @@ fn every_form_is_printed_and_text_says_what_is_not_known() {
     );
 }
 
+#[test]
+fn names_of_files_cannot_look_like_lines_of_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let forged = "x\nverified registry.example.com/acme/web:1\u{1b}[8m";
+    let image =
+        ImageBuilder::new().file(&format!("{forged}/node_modules/a/package.json"), b"{").build().unwrap();
+    image.write_layout(folder.path().join("image"), "1").unwrap();
+    let image = format!("oci:{}:1", folder.path().join("image").display());
+    let run = verify(folder.path(), &["scan", &image, "--unverified"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.out.contains("not read /x\\nverified"), "{}", run.out);
+    assert!(!run.out.lines().any(|line| line.starts_with("verified")), "{}", run.out);
+    assert!(!run.out.contains('\u{1b}'), "{}", run.out);
+}
+
 /// A database of one advisory on Debian's bash and one on Python's `a`, whose versions before these are affected.
 fn database(folder: &Path) -> String {
     let advisory = |id: &str, ecosystem: &str, name: &str, fixed: &str| {
