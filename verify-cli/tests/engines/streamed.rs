@@ -218,3 +218,50 @@ fn a_large_database_is_never_in_memory() {
         assert_eq!(leftovers(&desk), [""; 0], "{repo}");
     }
 }
+
+#[test]
+fn a_large_archive_of_a_bucket_is_never_in_memory() {
+    let desk = Desk::new();
+    let bucket = desk.path("bucket");
+    fs::create_dir_all(bucket.join("Debian")).unwrap();
+    File::create(bucket.join("Debian/all.zip")).unwrap().set_len(LARGE).unwrap();
+    let server = Server::start(folder(&bucket)).unwrap();
+    let (url, out) = (server.url(), desk.path("made.db").display().to_string());
+    let words = ["db", "build", "--from", &url, "--ecosystem", "Debian", "--out", &out];
+    let (run, peak) = verify_measured(desk.home.path(), &words);
+    // All of it came, and is no archive: that is found out last.
+    run.failed(1, &["all.zip"]);
+    assert!(peak < MEMORY_MAX, "expected at most {MEMORY_MAX} bytes of memory, got {peak}");
+    let left = fs::read_dir(desk.home.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with("hallmark-osv-")));
+}
+
+#[test]
+fn whatever_a_bucket_sends_instead_no_database_is_made() {
+    let desk = Desk::new();
+    let bytes = fs::read(crate::support::database(desk.home.path(), 1)).unwrap();
+    let archive = fs::read(desk.path("osv-1/Debian/all.zip")).unwrap();
+    let half = archive[..archive.len() / 2].to_vec();
+    let body = |body| Response::new(200).body(body);
+    for (story, response, code, words) in [
+        ("cut", body(Body::Reset(archive.clone())), 3, "broke off"),
+        (
+            "promised",
+            body(Body::Declared { length: archive.len() as u64, bytes: half.clone() }),
+            3,
+            "broke off",
+        ),
+        ("too long", body(Body::Declared { length: 1 << 40, bytes: half.clone() }), 1, "sent too much"),
+        ("half", Response::ok(half), 1, "all.zip"),
+        ("busy", Response::new(503), 3, "HTTP status 503"),
+        ("missing", Response::not_found(), 3, "has no archive of Debian"),
+    ] {
+        let told = Mutex::new(response);
+        let server = Server::start(move |_| told.lock().unwrap().clone()).unwrap();
+        let (url, out) = (server.url(), desk.path("1.db").display().to_string());
+        let run = desk.verify(&["db", "build", "--from", &url, "--ecosystem", "Debian", "--out", &out]);
+        assert_eq!((run.code, run.out.as_str()), (code, ""), "{story}: {}", run.err);
+        assert!(run.err.contains(words), "{story}: {}", run.err);
+        assert_eq!(fs::read(desk.path("1.db")).unwrap(), bytes, "{story}: the one that was there stays");
+    }
+}

@@ -1,10 +1,11 @@
 //! `verify db build --from URL`: a copy of a bucket laid out as OSV's is, fetched into a folder that is removed after.
 
-use std::io::IsTerminal as _;
+use std::fs::File;
+use std::io::{ErrorKind, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use oci_image::{HttpAnswer, HttpFetcher, HttpOptions};
+use oci_image::{HttpAnswer, HttpFetcher, HttpOptions, SourceError};
 use tempfile::TempDir;
 use url::Url;
 
@@ -19,8 +20,10 @@ const NAMES: &str = "ecosystems.txt";
 const NAMES_MAX: u64 = 64 * 1024;
 /// The most ecosystems; today there are some 40, and some 300 with the releases of distributions.
 const ECOSYSTEMS_MAX: usize = 1000;
-/// The longest archive, which is held in memory while it is fetched: npm's has 150 MB.
+/// The longest archive, of which nothing is held in memory: npm's has 150 MB.
 const ARCHIVE_MAX: u64 = 1 << 30;
+/// The longest of the lists below: today they have 2 MB.
+const LIST_MAX: u64 = 64 << 20;
 /// The most bytes of all of them, on disk: OSV's whole bucket has some 2 GB.
 const ARCHIVES_MAX: u64 = 16 << 30;
 /// For one of them: at 2 Mbit/s.
@@ -67,21 +70,18 @@ pub(super) fn fetched(url: &Url, ecosystems: &[String], access: &AccessArgs) -> 
         if terminal {
             say!("fetching {name} ({} of {})", at.saturating_add(1), names.len());
         }
-        let bytes = bucket.get(&[name, "all.zip"], ARCHIVE_MAX.min(room))?.ok_or_else(|| {
-            Failure::unknown(format!("{url} has no archive of {name}"))
-                .hint("its ecosystems are in ecosystems.txt; choose some with --ecosystem")
-        })?;
-        room = room.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         let dir = folder.path().join(name);
         std::fs::create_dir_all(&dir).map_err(unwritten)?;
-        std::fs::write(dir.join("all.zip"), bytes).map_err(unwritten)?;
+        let length = bucket.copy(&[name, "all.zip"], &dir.join("all.zip"), ARCHIVE_MAX.min(room))?;
+        room = room.saturating_sub(length.ok_or_else(|| {
+            Failure::unknown(format!("{url} has no archive of {name}"))
+                .hint("its ecosystems are in ecosystems.txt; choose some with --ecosystem")
+        })?);
     }
     let lists = folder.path().join("_severity");
     std::fs::create_dir_all(&lists).map_err(unwritten)?;
     for name in LISTS {
-        if let Some(bytes) = bucket.get(&["_severity", name], NAMES_MAX.saturating_mul(1024))? {
-            std::fs::write(lists.join(name), bytes).map_err(unwritten)?;
-        }
+        bucket.copy(&["_severity", name], &lists.join(name), LIST_MAX)?;
     }
     Ok(folder)
 }
@@ -126,26 +126,64 @@ impl Bucket<'_> {
         }
     }
 
-    /// A file, where there is one.
+    /// A short file, where there is one.
     fn get(&self, path: &[&str], limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+        let url = self.at(path)?;
+        let answer = self.fetcher.get_within(&url, limit, &[], TIME).map_err(|error| unfetched(&error))?;
+        let HttpAnswer { status, body, .. } = answer;
+        Ok(is_there(&url, status)?.then_some(body))
+    }
+
+    /// Writes a file as it comes. How many bytes; `None` where there is none.
+    fn copy(&self, path: &[&str], to: &Path, limit: u64) -> Result<Option<u64>, Failure> {
+        let url = self.at(path)?;
+        let answer = self.fetcher.stream_within(&url, limit, TIME).map_err(|error| unfetched(&error))?;
+        if !is_there(&url, answer.status)? {
+            return Ok(None);
+        }
+        let mut file = File::create(to).map_err(unwritten)?;
+        let (mut body, mut length, mut piece) = (answer.body, 0_u64, vec![0; PIECE]);
+        loop {
+            let count = match body.read(&mut piece) {
+                Ok(0) => return Ok(Some(length)),
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(unfetched(&SourceError::from_read(error, url.as_str()))),
+            };
+            length = length.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+            if length > limit {
+                return Err(unfetched(&SourceError::TooLarge { at: url.to_string(), limit, got: None }));
+            }
+            file.write_all(piece.get(..count).unwrap_or_default()).map_err(unwritten)?;
+        }
+    }
+
+    /// The address of a file.
+    fn at(&self, path: &[&str]) -> Result<Url, Failure> {
         let mut url = self.url.clone();
         let segments = url.path_segments_mut().map(|mut segments| {
             segments.pop_if_empty().extend(path);
         });
-        if segments.is_err() {
-            return Err(Failure::usage(format!("--from: {} can't have paths", self.url)));
+        match segments {
+            Ok(()) => Ok(url),
+            Err(()) => Err(Failure::usage(format!("--from: {} can't have paths", self.url))),
         }
-        let answer = self.fetcher.get_within(&url, limit, &[], TIME).map_err(|error| {
-            let what = shown(&error.to_string());
-            if error.unreachable() { Failure::unknown(what) } else { Failure::refused(what) }
-        })?;
-        match answer {
-            HttpAnswer { status: 200, body, .. } => Ok(Some(body)),
-            // A bucket says 403 of what isn't there to those who may not list it.
-            HttpAnswer { status: 403 | 404 | 410, .. } => Ok(None),
-            HttpAnswer { status, .. } => {
-                Err(Failure::unknown(format!("{url}: expected HTTP status 200, got {status}")))
-            }
-        }
+    }
+}
+
+/// As large as what a connection gives at once.
+const PIECE: usize = 64 * 1024;
+
+fn unfetched(error: &SourceError) -> Failure {
+    let what = shown(&error.to_string());
+    if error.unreachable() { Failure::unknown(what) } else { Failure::refused(what) }
+}
+
+/// Whether an answer is the file. A bucket says 403 of what isn't there to those who may not list it.
+fn is_there(url: &Url, status: u16) -> Result<bool, Failure> {
+    match status {
+        200 => Ok(true),
+        403 | 404 | 410 => Ok(false),
+        _ => Err(Failure::unknown(format!("{url}: expected HTTP status 200, got {status}"))),
     }
 }
