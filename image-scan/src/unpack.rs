@@ -79,23 +79,35 @@ struct Folder {
 /// A path from the root, in its parts.
 type Parts = Vec<OsString>;
 
-/// What this layer has made so far, with the folders above it: an opaque folder hides only what is of lower layers.
+/// What this layer has made so far, with the folders above it: whiteouts hide only what is of lower layers.
 #[derive(Default)]
-struct Made(HashSet<PathBuf>);
+struct Made {
+    paths: HashSet<PathBuf>,
+    /// The bytes of them.
+    names: usize,
+}
 
 impl Made {
-    fn insert(&mut self, parts: &[OsString]) {
+    fn insert(&mut self, parts: &[OsString]) -> Result<(), ScanError> {
         let path: PathBuf = parts.iter().collect();
         for above in path.ancestors() {
             // Those above it are there, then.
-            if !self.0.insert(above.to_owned()) {
-                return;
+            if !self.paths.insert(above.to_owned()) {
+                break;
             }
+            self.names = self.names.saturating_add(above.as_os_str().len());
+        }
+        match self.names > limits::NAMES_MAX {
+            true => {
+                let limit = u64::try_from(limits::NAMES_MAX).unwrap_or(u64::MAX);
+                Err(ScanError::TooMany { what: "bytes of paths", limit })
+            }
+            false => Ok(()),
         }
     }
 
     fn contains(&self, parts: &[OsString]) -> bool {
-        self.0.contains(&parts.iter().collect::<PathBuf>())
+        self.paths.contains(&parts.iter().collect::<PathBuf>())
     }
 }
 
@@ -115,13 +127,13 @@ impl Folder {
         let mut parts = parts(&entry.path).map_err(archive)?;
         let Some(name) = parts.pop() else { return Ok(()) };
         if name.as_bytes() == OPAQUE {
-            return self.or_left_out(|folder| folder.empty(&parts, made));
+            return self.or_left_out(|folder| folder.opaque(&parts, made));
         }
         if let Some(gone) = name.as_bytes().strip_prefix(WHITEOUT) {
             let gone = OsStr::from_bytes(gone).to_owned();
             let is_name = !matches!(gone.as_bytes(), b"" | b"." | b"..");
             return match is_name {
-                true => self.or_left_out(|folder| folder.whiteout(&parts, &gone)),
+                true => self.or_left_out(|folder| folder.whiteout(&parts, &gone, made)),
                 false => Ok(()),
             };
         }
@@ -152,8 +164,7 @@ impl Folder {
             return Err(archive(ArchiveError::TooLarge { limit: self.limit }));
         }
         parts.push(name);
-        made.insert(&parts);
-        Ok(())
+        made.insert(&parts)
     }
 
     /// What the image's own tree makes impossible is left out, as a runtime would fail on it; what this machine
@@ -236,11 +247,29 @@ impl Folder {
         Ok(rustix::fs::linkat(&above, from, parent, name, AtFlags::empty())?)
     }
 
-    fn whiteout(&self, parts: &[OsString], name: &OsStr) -> io::Result<()> {
-        self.remove(&self.open(parts)?, name)
+    /// Removes what lower layers have at a path.
+    fn whiteout(&self, parts: &[OsString], name: &OsStr, made: &Made) -> io::Result<()> {
+        let parent = self.open(parts)?;
+        let path: Parts = parts.iter().cloned().chain([name.to_owned()]).collect();
+        match made.contains(&path) {
+            false => self.remove(&parent, name),
+            true if kind(&parent, name)? == Some(FileType::Directory) => self.empty(&path, made),
+            true => Ok(()),
+        }
     }
 
-    /// Removes what lower layers have in a folder.
+    /// Removes what lower layers have in a folder; a link of theirs, and not what it leads to.
+    fn opaque(&self, parts: &[OsString], made: &Made) -> io::Result<()> {
+        if let Some((name, above)) = parts.split_last() {
+            let parent = self.open(above)?;
+            if kind(&parent, name)? == Some(FileType::Symlink) {
+                return if made.contains(parts) { Ok(()) } else { self.remove(&parent, name) };
+            }
+        }
+        self.empty(parts, made)
+    }
+
+    /// Removes what lower layers have in a folder that is one.
     fn empty(&self, parts: &[OsString], made: &Made) -> io::Result<()> {
         let folder = self.open(parts)?;
         for child in fs::read_dir(within(&folder))? {

@@ -345,6 +345,32 @@ fn a_folder_holds_what_a_container_would_have() {
 }
 
 #[test]
+fn a_folder_loses_what_is_of_lower_layers_and_nothing_else() {
+    for first in [true, false] {
+        let below = Layer::new()
+            .file("d/old", "o")
+            .file("d/new", "o")
+            .file("f", "o")
+            .file("target/keep", "k")
+            .symlink("link", "/target")
+            .symlink("folder", "/target");
+        let hide = |layer: Layer| layer.whiteout("d").whiteout("f").opaque("link").opaque("folder");
+        let bring = |layer: Layer| {
+            layer
+                .file("d/new", "n")
+                .file("f", "n")
+                .file("link/new", "n")
+                .folder("folder/")
+                .file("folder/new", "n")
+        };
+        let above = if first { bring(hide(Layer::new())) } else { hide(bring(Layer::new().folder("link/"))) };
+        let image = Image::of([below, above]);
+        let (_folder, found, _) = unpacked(&image);
+        assert_eq!(found, ["d/new n", "f n", "folder/new n", "link/new n", "target/keep k"], "{first}");
+    }
+}
+
+#[test]
 fn nothing_is_written_or_read_outside_of_the_folder() {
     let image = Image::of([
         Layer::new()
