@@ -17,7 +17,7 @@ pub use spdx3::spdx3;
 
 use oci_image::Digest;
 
-use crate::report::Report;
+use crate::report::{DatabaseInfo, Report};
 
 /// The name and version of what made a document.
 const TOOL: &str = "hallmark";
@@ -34,6 +34,12 @@ fn uuid(report: &Report, made_at: &str) -> String {
 /// The digits of a digest.
 fn hex(digest: &str) -> &str {
     digest.strip_prefix("sha256:").unwrap_or(digest)
+}
+
+/// Which advisories the components were looked up in, for documents that have no place of their own for it.
+fn database(report: &Report) -> String {
+    let words = report.database.as_ref().map(DatabaseInfo::words);
+    words.map_or_else(|| "looked up in no advisories".to_owned(), |words| format!("looked up in {words}"))
 }
 
 /// Whether a reference is the address of a page, in the characters that one has (RFC 3986): a document of others has no

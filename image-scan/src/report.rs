@@ -85,6 +85,20 @@ pub struct DatabaseInfo {
     pub sources: Vec<SourceInfo>,
 }
 
+impl DatabaseInfo {
+    /// What was looked up in, of whom it is and how old, in a line.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let names: Vec<&str> = self.sources.iter().map(|source| source.name.as_str()).collect();
+        let of = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+        let age = match self.age_seconds {
+            i64::MAX => "of an age that nobody says".to_owned(),
+            seconds => format!("{} days old", seconds.div_euclid(24 * 60 * 60)),
+        };
+        format!("{} advisories of {of}, made {} ({age})", self.advisories, self.made_at)
+    }
+}
+
 /// One source of advisories.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -47,8 +47,7 @@ fn head(report: &Report, style: Style) {
     );
     out!("  {}; {} layers, {} components", in_a_line(&os), report.layers.len(), report.components.len());
     if let Some(database) = &report.database {
-        let days = database.age_seconds.checked_div(24 * 60 * 60).unwrap_or_default();
-        out!("  {} advisories, made {} ({days} days ago)", database.advisories, in_a_line(&database.made_at));
+        out!("  {}", in_a_line(&database.words()));
     }
     for engine in &report.engines {
         let version = engine.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();

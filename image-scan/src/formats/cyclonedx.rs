@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{TOOL, TOOL_VERSION, hex, is_page, uuid};
+use super::{TOOL, TOOL_VERSION, database, hex, is_page, uuid};
 use crate::component::Component;
 use crate::gate::Suppression;
 use crate::report::{Finding, Report, Severity};
@@ -30,7 +30,10 @@ pub fn cyclonedx(report: &Report, made_at: &str) -> Value {
                 "version": report.image.manifest,
                 "hashes": [{ "alg": "SHA-256", "content": hex(&report.image.manifest) }],
             },
-            "properties": [property("hallmark:verified", &report.image.verified.to_string())],
+            "properties": [
+                property("hallmark:verified", &report.image.verified.to_string()),
+                property("hallmark:database", &database(report)),
+            ],
         },
         "components": components,
         "vulnerabilities": vulnerabilities(report),

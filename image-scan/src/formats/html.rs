@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use oci_image::Digest;
 
-use crate::report::{CoverageStatus, Finding, Report, Severity, counts};
+use crate::report::{CoverageStatus, DatabaseInfo, Finding, Report, Severity, counts};
 
 pub(super) const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
@@ -56,13 +56,8 @@ fn head(page: &mut String, report: &Report) {
         || "no distribution named".to_owned(),
         |os| os.name.clone().unwrap_or_else(|| os.label()),
     );
-    let database = report.database.as_ref().map_or_else(
-        || "none: nothing was looked up".to_owned(),
-        |one| {
-            let days = one.age_seconds.checked_div(86_400).unwrap_or_default();
-            format!("{} advisories, made {} ({days} days before this report)", one.advisories, one.made_at)
-        },
-    );
+    let database = report.database.as_ref();
+    let database = database.map_or_else(|| "none: nothing was looked up".to_owned(), DatabaseInfo::words);
     let _ = write!(
         page,
         "<header>\n<h1>{}</h1>\n<p>{mark}{}</p>\n<dl>\n<dt>Digest</dt><dd><code>{}</code></dd>\n<dt>System</dt><dd>{}</dd>\n\

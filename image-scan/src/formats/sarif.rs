@@ -28,6 +28,7 @@ pub fn sarif(report: &Report) -> Value {
                 "image": report.image.reference,
                 "digest": report.image.digest,
                 "verified": report.image.verified,
+                "database": report.database,
             },
             "results": results.collect::<Vec<_>>(),
         }],

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{TOOL, TOOL_VERSION, hex, uuid};
+use super::{TOOL, TOOL_VERSION, database, hex, uuid};
 use crate::component::Component;
 use crate::report::Report;
 
@@ -29,7 +29,11 @@ pub fn spdx(report: &Report, made_at: &str) -> Value {
         "SPDXID": "SPDXRef-DOCUMENT",
         "name": report.image.reference,
         "documentNamespace": format!("urn:uuid:{}", uuid(report, made_at)),
-        "creationInfo": { "created": made_at, "creators": [format!("Tool: {TOOL}-{TOOL_VERSION}")] },
+        "creationInfo": {
+            "created": made_at,
+            "creators": [format!("Tool: {TOOL}-{TOOL_VERSION}")],
+            "comment": database(report),
+        },
         "packages": std::iter::once(image).chain(packages).collect::<Vec<_>>(),
         "relationships": std::iter::once(relationship("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-image"))
             .chain(contains)

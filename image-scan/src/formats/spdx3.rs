@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{TOOL, TOOL_VERSION, hex, uuid};
+use super::{TOOL, TOOL_VERSION, database, hex, uuid};
 use crate::component::Component;
 use crate::report::{Finding, Report};
 
@@ -43,6 +43,7 @@ pub fn spdx3(report: &Report, made_at: &str) -> Value {
             "specVersion": "3.0.1",
             "created": made_at,
             "createdBy": [ids.of("agent")],
+            "comment": database(report),
         }),
         ids.element("SoftwareAgent", "agent", &tool),
         ids.element("SpdxDocument", "document", &document),

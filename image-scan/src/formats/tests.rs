@@ -2,7 +2,7 @@ use super::*;
 use crate::component::{Component, Kind};
 use crate::gate::{Rules, Suppression};
 use crate::inventory::{Inventory, LayerInfo};
-use crate::report::{Finding, ImageInfo, Severity};
+use crate::report::{DatabaseInfo, Finding, ImageInfo, Severity, SourceInfo};
 
 /// A report in which everything that comes from outside tries to be more than text.
 fn hostile() -> Report {
@@ -139,6 +139,36 @@ fn what_somebody_answers_for_is_told_apart_and_nothing_twice() {
             ("unaffected", Some("not_affected")),
         ]
     );
+}
+
+#[test]
+fn every_form_says_what_was_looked_up_in_and_how_old_that_is() {
+    let forms = |report: &Report| {
+        [
+            html(report),
+            sarif(report).to_string(),
+            cyclonedx(report, "2026-01-01T00:00:00Z").to_string(),
+            spdx(report, "2026-01-01T00:00:00Z").to_string(),
+            spdx3(report, "2026-01-01T00:00:00Z").to_string(),
+        ]
+    };
+    let mut report = hostile();
+    for form in forms(&report) {
+        assert!(!form.contains("2025-12-24"), "{form}");
+    }
+    let sources =
+        ["Debian", "PyPI"].map(|name| SourceInfo { name: name.into(), advisories: 1, newest: None });
+    report.database = Some(DatabaseInfo {
+        made_at: "2025-12-24T00:00:00Z".into(),
+        age_seconds: 8 * 24 * 60 * 60,
+        advisories: 2,
+        sources: sources.to_vec(),
+    });
+    let words = "2 advisories of Debian, PyPI, made 2025-12-24T00:00:00Z (8 days old)";
+    for form in forms(&report) {
+        let in_properties = form.contains(r#""age_seconds":691200"#) && form.contains(r#""name":"PyPI""#);
+        assert!(form.contains(words) || in_properties, "{form}");
+    }
 }
 
 #[test]
