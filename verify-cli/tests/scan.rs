@@ -1,9 +1,15 @@
 //! `verify scan` as a person calls it: verified first, or said not to be.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+
+#[path = "engines/support.rs"]
+#[allow(dead_code, reason = "a part is for other tests")]
+mod support;
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -293,6 +299,22 @@ impl Story {
         self.folder.path().join(name)
     }
 
+    /// Signs the image of a layout that has the tag `1`, under a name. Its digest.
+    fn sign(&mut self, layout: &Path, name: &str) -> String {
+        let index: Value = serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
+        let entries = index["manifests"].as_array().unwrap();
+        let tagged = |entry: &&Value| entry["annotations"]["org.opencontainers.image.ref.name"] == "1";
+        let digest = entries.iter().find(tagged).unwrap()["digest"].as_str().unwrap().to_owned();
+        let manifest = fs::read(layout.join("blobs").join(digest.replace(':', "/"))).unwrap();
+        {
+            let mut world = self.surface.world();
+            world.repo.role_mut("targets").set_target(name, &Target::of(&manifest)).unwrap();
+            world.repo.publish().unwrap();
+        }
+        self.endpoints = self.surface.endpoints().unwrap();
+        digest
+    }
+
     fn scan(&self, more: &[&str]) -> Run {
         let (at, root) = (self.endpoints.now.to_rfc3339(), self.path("root.json"));
         let mut words = vec!["scan", &self.endpoints.image, "--as", &self.endpoints.name, "--at", &at];
@@ -355,19 +377,7 @@ fn a_vulnerable_image_that_is_correctly_signed_is_stopped() {
     let (image, db) = (debian(&mine), database(&mine));
     let name = "registry.example.com/acme/web:vulnerable";
     let layout = mine.join("image");
-    let index: serde_json::Value =
-        serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
-    let entries = index["manifests"].as_array().unwrap();
-    let tagged =
-        |entry: &&serde_json::Value| entry["annotations"]["org.opencontainers.image.ref.name"] == "1";
-    let digest = entries.iter().find(tagged).unwrap()["digest"].as_str().unwrap().to_owned();
-    let manifest = fs::read(layout.join("blobs").join(digest.replace(':', "/"))).unwrap();
-    {
-        let mut world = story.surface.world();
-        world.repo.role_mut("targets").set_target(name, &Target::of(&manifest)).unwrap();
-        world.repo.publish().unwrap();
-    }
-    story.endpoints = story.surface.endpoints().unwrap();
+    let digest = story.sign(&layout, name);
     let (at, root) = (story.endpoints.now.to_rfc3339(), story.path("root.json"));
     let verify = |more: &[&str]| {
         let mut words = vec!["image", &image, "--as", name, "--at", &at, "--repo", &story.endpoints.repo];
@@ -409,4 +419,58 @@ fn a_vulnerable_image_that_is_correctly_signed_is_stopped() {
     }
     let run = verify(&["--scan", "--db", &db]);
     assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.err);
+}
+
+#[test]
+fn other_engines_look_at_the_image_that_was_verified() {
+    let mut story = Story::begin(SurfaceKind::Directory);
+    let mine = story.path("mine");
+    let image = support::debian(&mine);
+    let name = "registry.example.com/acme/web:1";
+    let digest = story.sign(&mine.join("image"), name);
+    let (at, root) = (story.endpoints.now.to_rfc3339(), story.path("root.json"));
+    let home = story.path("home");
+    fs::create_dir(&home).unwrap();
+    let scan = |engine: &str| {
+        let mut words = vec!["scan", &image, "--as", name, "--at", &at, "--repo", &story.endpoints.repo];
+        words.extend(["--root", root.to_str().unwrap(), "--format", "json", "--plugin", engine]);
+        support::verify(&home, &words)
+    };
+    let plugin = story.path("plugin");
+    let script = r#"#!/bin/sh
+[ "$1" = describe ] && echo '{ "protocol": 1, "name": "mine", "input": "root" }' && exit
+grep -q '"verified": true' "$2" || exit 5
+digest=$(sed -n 's/^  "digest": "\(.*\)",$/\1/p' "$2")
+echo "{ \"protocol\": 1, \"digest\": \"$digest\", \"findings\": [{ \"id\": \"MINE-1\", \"package\": \"bash\" }] }"
+"#;
+    fs::write(&plugin, script).unwrap();
+    fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = scan(plugin.to_str().unwrap());
+    assert_eq!(run.code, 0, "{}", run.err);
+    let report = run.json();
+    assert_eq!((&report["image"]["verified"], &report["image"]["manifest"]), (&true.into(), &digest.into()));
+    assert_eq!(report["findings"][0]["id"], "MINE-1");
+
+    if !Command::new("oscap").arg("--version").output().is_ok_and(|said| said.status.success()) {
+        assert!(std::env::var_os("HALLMARK_NO_SKIPS").is_none(), "oscap is not installed");
+        return eprintln!("SKIPPED: oscap is not installed");
+    }
+    let oval = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scan-engines/tests/answers/oval.xml");
+    let run = scan(&format!("oscap={}", oval.display()));
+    assert_eq!(run.code, 0, "{}", run.err);
+    let report = run.json();
+    assert_eq!(report["image"]["verified"], true);
+    assert_eq!(
+        (&report["findings"][0]["id"], &report["findings"][0]["engine"]),
+        (&"CVE-2026-7".into(), &"oscap".into())
+    );
+    // A byte of it changed, and no engine is asked.
+    for entry in fs::read_dir(mine.join("image/blobs/sha256")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
+        }
+    }
+    scan(plugin.to_str().unwrap()).failed(1, &["could not scan"]);
 }
