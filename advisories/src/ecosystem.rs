@@ -102,8 +102,11 @@ impl Channel {
             let before: Vec<&str> = parts.drain(..release.unwrap_or(parts.len())).collect();
             channel = (!before.is_empty()).then(|| before.join(":"));
         }
-        let release = (!parts.is_empty()).then(|| parts.join(":"));
-        Self { ecosystem: Ecosystem { name: name.to_owned(), release }, channel }
+        let bare = Ecosystem { name: name.to_owned(), release: None };
+        // Of languages, what follows is the repository of the package: its name is the same wherever it is from.
+        let is_language = bare.order().is_some() && !bare.is_distribution();
+        let release = (!parts.is_empty() && !is_language).then(|| parts.join(":"));
+        Self { ecosystem: Ecosystem { release, ..bare }, channel }
     }
 }
 
@@ -147,6 +150,9 @@ mod tests {
             ("Alpine:v3.18", "Alpine", Some("v3.18"), None),
             ("Red Hat:cpe:/o:redhat:9", "Red Hat", Some("cpe:/o:redhat:9"), None),
             ("PyPI", "PyPI", None, None),
+            ("Packagist:https://packages.drupal.org/8", "Packagist", None, None),
+            ("Maven:https://maven.example.com/", "Maven", None, None),
+            ("Unknown:1", "Unknown", Some("1"), None),
         ] {
             let read = Channel::parse(text);
             let expected = Ecosystem { name: name.to_owned(), release: release.map(str::to_owned) };

@@ -184,6 +184,15 @@ fn names_are_normalised_as_their_ecosystem_does() {
 }
 
 #[test]
+fn a_package_of_a_repository_of_its_own_is_called_the_same() {
+    let drupal =
+        advisory("1", "Packagist:https://packages.drupal.org/8", "drupal/ctools", "introduced=0 fixed=3.7.1");
+    let (_folder, database) = database(&[("Packagist", &[&drupal])]);
+    let answer = database.affecting(&package("Packagist", "drupal/ctools", "3.7.0"), texts()).unwrap();
+    assert_eq!(ids(&answer), ["CVE-1"]);
+}
+
+#[test]
 fn what_cannot_be_compared_is_neither_found_nor_passed_over() {
     let (_folder, database) = database(&[("Go", &[&advisory("1", "Go", "a", "introduced=0 fixed=1.2.3")])]);
     for version in ["(devel)", "v0.0.0-20200101000000-abcdef123456"] {
