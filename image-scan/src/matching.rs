@@ -142,6 +142,9 @@ fn named(component: &Component, query: Query) -> Vec<Query> {
     }
 }
 
+/// How many answers are kept: components may have more names than there is memory for, and neighbours share theirs.
+const ANSWERS_KEPT: usize = 10_000;
+
 /// What was asked already: of many binary packages of one source, the same is asked but for the binary's name.
 #[derive(Default)]
 struct Cache(HashMap<Key, Rc<Answer>>);
@@ -169,6 +172,9 @@ impl Cache {
     }
 
     fn affecting(&mut self, advisories: &dyn Advisories, query: &Query) -> Result<Rc<Answer>, String> {
+        if self.0.len() >= ANSWERS_KEPT {
+            self.0.clear();
+        }
         let name = format!("{}/{}", query.ecosystem, query.name);
         let key = (name, query.version.clone(), query.binary.clone(), query.module.clone());
         Ok(match self.0.entry(key) {
