@@ -311,7 +311,9 @@ impl Walk {
         if let Err(why) = catalog::components(wanted, place, scratch, &mut self.inflatable, &mut found) {
             self.not_read(place, &why);
         }
-        Ok((!found.is_empty()).then_some(Kept { wanted, content: Content::Found(found) }))
+        // One whose name says what it is was looked at, also for its other names. Of programs, most name nothing.
+        let is_told = !found.is_empty() || wanted != Wanted::Program;
+        Ok(is_told.then_some(Kept { wanted, content: Content::Found(found) }))
     }
 
     /// Package managers follow links to their database. Here it is looked for in its own place: what lies elsewhere

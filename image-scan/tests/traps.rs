@@ -203,6 +203,19 @@ fn a_file_with_a_name_that_says_nothing_is_read_by_its_other_name() {
 }
 
 #[test]
+fn a_second_name_of_what_names_nothing_was_read_as_well() {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("a", zip::write::SimpleFileOptions::default()).unwrap();
+    let jar = zip.finish().unwrap().into_inner();
+    let image = Image::of([Layer::new()
+        .file("a/empty.jar", jar)
+        .hard_link("b/empty.jar", "a/empty.jar")
+        .file("a/node_modules/a/package.json", "{}")
+        .hard_link("b/node_modules/a/package.json", "a/node_modules/a/package.json")]);
+    assert_eq!(image.components(), [""; 0]);
+}
+
+#[test]
 fn what_the_distribution_brought_is_the_distributions() {
     let image = Image::of([Layer::new()
         .file("etc/os-release", DEBIAN_12)
