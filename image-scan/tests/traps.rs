@@ -327,11 +327,17 @@ fn layers_are_read_whether_gzipped_zstandard_or_plain() {
         ("c", &|bytes| gzip(bytes)),
         // Several members, as parallel compressors write them.
         ("d", &|bytes| [gzip(&bytes[..700]), gzip(&bytes[700..])].concat()),
+        // Frames, and between them some to be passed over, in which others keep a table of contents (RFC 8878, 3.1.2).
+        ("e", &|bytes| {
+            let frame = |bytes: &[u8]| zstd::encode_all(bytes, 3).unwrap();
+            let passed_over = b"\x5a\x2a\x4d\x18\x04\0\0\0toc\0";
+            [passed_over, &frame(&bytes[..700])[..], passed_over, &frame(&bytes[700..]), passed_over].concat()
+        }),
     ] {
         let bytes = Layer::new().python("x", name, "1").bytes();
         image.add(pack(&bytes), oci_image::Digest::of(&bytes));
     }
-    assert_eq!(image.components(), ["pypi a 1 0", "pypi b 1 1", "pypi c 1 2", "pypi d 1 3"]);
+    assert_eq!(image.components(), ["pypi a 1 0", "pypi b 1 1", "pypi c 1 2", "pypi d 1 3", "pypi e 1 4"]);
 }
 
 #[test]
