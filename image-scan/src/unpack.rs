@@ -79,7 +79,8 @@ struct Folder {
 /// A path from the root, in its parts.
 type Parts = Vec<OsString>;
 
-/// What this layer has made so far, with the folders above it: whiteouts hide only what is of lower layers.
+/// What this layer has made so far, with the folders above it, where it really is: whiteouts hide only what is of lower
+/// layers, by whatever link they get there.
 #[derive(Default)]
 struct Made {
     paths: HashSet<PathBuf>,
@@ -88,8 +89,7 @@ struct Made {
 }
 
 impl Made {
-    fn insert(&mut self, parts: &[OsString]) -> Result<(), ScanError> {
-        let path: PathBuf = parts.iter().collect();
+    fn insert(&mut self, path: &Path) -> Result<(), ScanError> {
         for above in path.ancestors() {
             // Those above it are there, then.
             if !self.paths.insert(above.to_owned()) {
@@ -106,8 +106,8 @@ impl Made {
         }
     }
 
-    fn contains(&self, parts: &[OsString]) -> bool {
-        self.paths.contains(&parts.iter().collect::<PathBuf>())
+    fn contains(&self, path: &Path) -> bool {
+        self.paths.contains(path)
     }
 }
 
@@ -127,18 +127,18 @@ impl Folder {
         let mut parts = parts(&entry.path).map_err(archive)?;
         let Some(name) = parts.pop() else { return Ok(()) };
         if name.as_bytes() == OPAQUE {
-            return self.or_left_out(|folder| folder.opaque(&parts, made));
+            return self.or_left_out(|folder| hidden(folder.opaque(&parts, made)));
         }
         if let Some(gone) = name.as_bytes().strip_prefix(WHITEOUT) {
             let gone = OsStr::from_bytes(gone).to_owned();
             let is_name = !matches!(gone.as_bytes(), b"" | b"." | b"..");
             return match is_name {
-                true => self.or_left_out(|folder| folder.whiteout(&parts, &gone, made)),
+                true => self.or_left_out(|folder| hidden(folder.whiteout(&parts, &gone, made))),
                 false => Ok(()),
             };
         }
         let link = self::parts(&entry.link).map_err(archive)?;
-        let mut bytes = 0;
+        let (mut bytes, mut place) = (0, None);
         let left = self.limit.saturating_sub(self.done.bytes);
         self.or_left_out(|folder| {
             let parent = folder.parent(&parts)?;
@@ -157,14 +157,14 @@ impl Folder {
                 Kind::Sparse | Kind::Other => Err(io::Error::from(io::ErrorKind::Unsupported)),
             }?;
             folder.done.entries = folder.done.entries.saturating_add(1);
+            place = Some(real(&parent)?.join(&name));
             Ok(())
         })?;
         self.done.bytes = self.done.bytes.saturating_add(bytes);
         if self.done.bytes > self.limit {
             return Err(archive(ArchiveError::TooLarge { limit: self.limit }));
         }
-        parts.push(name);
-        made.insert(&parts)
+        place.map_or(Ok(()), |place| made.insert(&place))
     }
 
     /// What the image's own tree makes impossible is left out, as a runtime would fail on it; what this machine
@@ -250,10 +250,12 @@ impl Folder {
     /// Removes what lower layers have at a path.
     fn whiteout(&self, parts: &[OsString], name: &OsStr, made: &Made) -> io::Result<()> {
         let parent = self.open(parts)?;
-        let path: Parts = parts.iter().cloned().chain([name.to_owned()]).collect();
-        match made.contains(&path) {
+        match made.contains(&real(&parent)?.join(name)) {
             false => self.remove(&parent, name),
-            true if kind(&parent, name)? == Some(FileType::Directory) => self.empty(&path, made),
+            true if kind(&parent, name)? == Some(FileType::Directory) => {
+                let path: Parts = parts.iter().cloned().chain([name.to_owned()]).collect();
+                self.empty(&path, made)
+            }
             true => Ok(()),
         }
     }
@@ -263,7 +265,8 @@ impl Folder {
         if let Some((name, above)) = parts.split_last() {
             let parent = self.open(above)?;
             if kind(&parent, name)? == Some(FileType::Symlink) {
-                return if made.contains(parts) { Ok(()) } else { self.remove(&parent, name) };
+                let is_own = made.contains(&real(&parent)?.join(name));
+                return if is_own { Ok(()) } else { self.remove(&parent, name) };
             }
         }
         self.empty(parts, made)
@@ -272,12 +275,13 @@ impl Folder {
     /// Removes what lower layers have in a folder that is one.
     fn empty(&self, parts: &[OsString], made: &Made) -> io::Result<()> {
         let folder = self.open(parts)?;
+        let place = real(&folder)?;
         for child in fs::read_dir(within(&folder))? {
             let name = child?.file_name();
-            let path: Parts = parts.iter().cloned().chain([name.clone()]).collect();
-            if !made.contains(&path) {
+            if !made.contains(&place.join(&name)) {
                 self.remove(&folder, &name)?;
             } else if kind(&folder, &name)? == Some(FileType::Directory) {
+                let path: Parts = parts.iter().cloned().chain([name]).collect();
                 self.empty(&path, made)?;
             }
         }
@@ -294,9 +298,22 @@ impl Folder {
     }
 }
 
+/// Where there is nothing, there is nothing to hide.
+fn hidden(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
 /// The path of a folder that is open, whatever its name leads to by now.
 fn within(folder: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+}
+
+/// Where a folder that is open really is, all links followed.
+fn real(folder: &OwnedFd) -> io::Result<PathBuf> {
+    fs::read_link(within(folder))
 }
 
 /// What is there, if anything: of a link, the link.
