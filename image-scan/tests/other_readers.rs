@@ -9,11 +9,12 @@
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use oci_image::{Descriptor, Digest};
-use support::Image;
+use support::random::packages;
+use support::{Image, Layer};
 
 /// A header as tar(5) has it, without its sum.
 fn header(name: &str, flag: u8, size: usize) -> Vec<u8> {
@@ -163,8 +164,8 @@ fn archives() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Writes an image of one layer as a layout with the tag `1`.
-fn layout(dir: &Path, layer: &[u8]) {
+/// Writes an image of these layers as a layout with the tag `1`.
+fn layout(dir: &Path, layers: &[Vec<u8>]) {
     let blobs = dir.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let put = |media_type: &str, bytes: &[u8]| {
@@ -172,10 +173,12 @@ fn layout(dir: &Path, layer: &[u8]) {
         fs::write(blobs.join(descriptor.digest.hex()), bytes).unwrap();
         serde_json::json!({ "mediaType": media_type, "digest": descriptor.digest, "size": descriptor.size })
     };
-    let layers = [put("application/vnd.oci.image.layer.v1.tar", layer)];
+    let ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer)).collect();
+    let layers: Vec<_> =
+        layers.iter().map(|layer| put("application/vnd.oci.image.layer.v1.tar", layer)).collect();
     let config = serde_json::json!({
         "architecture": "amd64", "os": "linux", "config": {},
-        "rootfs": { "type": "layers", "diff_ids": [Digest::of(layer)] },
+        "rootfs": { "type": "layers", "diff_ids": ids },
     });
     let config = put("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
     let kind = "application/vnd.oci.image.manifest.v1+json";
@@ -188,54 +191,80 @@ fn layout(dir: &Path, layer: &[u8]) {
     fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
 }
 
-/// The files that name packages, below a folder.
-fn packages(root: &Path) -> Vec<String> {
-    let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path: PathBuf = entry.unwrap().path();
-            let kind = path.symlink_metadata().unwrap();
-            if kind.is_dir() {
-                folders.push(path);
-            } else if kind.is_file() && path.ends_with("METADATA") {
-                found.push(format!("/{}", path.strip_prefix(root).unwrap().to_string_lossy()));
-            }
+/// Whether umoci is there.
+fn have_umoci() -> bool {
+    let there = Command::new("umoci").arg("--version").output().is_ok_and(|said| said.status.success());
+    if !there {
+        assert!(std::env::var_os("HALLMARK_NO_SKIPS").is_none(), "umoci is not installed");
+        eprintln!("SKIPPED: umoci is not installed");
+    }
+    there
+}
+
+/// What umoci unpacks of these layers: the files that name packages, with their versions; or why it can't.
+fn unpacked(layers: &[Vec<u8>]) -> Result<Vec<String>, String> {
+    let folder = tempfile::tempdir().unwrap();
+    layout(&folder.path().join("image"), layers);
+    let bundle = folder.path().join("bundle");
+    let unpacked = Command::new("umoci")
+        .args(["unpack", "--rootless", "--image"])
+        .arg(format!("{}:1", folder.path().join("image").display()))
+        .arg(&bundle)
+        .output()
+        .unwrap();
+    match unpacked.status.success() {
+        true => Ok(packages(&bundle.join("rootfs"))),
+        false => Err(String::from_utf8_lossy(&unpacked.stderr).into_owned()),
+    }
+}
+
+/// What is listed of these layers, likewise; or why not all.
+fn listed(layers: &[Vec<u8>]) -> Result<Vec<String>, String> {
+    let mut image = Image::default();
+    layers.iter().for_each(|layer| image.add(layer.clone(), Digest::of(layer)));
+    let inventory = image.scan().map_err(|error| error.to_string())?;
+    match inventory.unread.first() {
+        Some(unread) => Err(format!("{unread:?}")),
+        None => {
+            let all = inventory.components.iter();
+            let mut lines: Vec<_> = all.map(|one| format!("{} {}", one.path, one.version)).collect();
+            lines.sort();
+            Ok(lines)
         }
     }
-    found.sort();
-    found
 }
 
 #[test]
 fn files_are_where_a_runtime_puts_them() {
-    if !Command::new("umoci").arg("--version").output().is_ok_and(|said| said.status.success()) {
-        assert!(std::env::var_os("HALLMARK_NO_SKIPS").is_none(), "umoci is not installed");
-        eprintln!("SKIPPED: umoci is not installed");
+    if !have_umoci() {
         return;
     }
     for (what, entries) in archives() {
-        let folder = tempfile::tempdir().unwrap();
         // Where an end is missing, it is missing on purpose.
         let end = if entries.len() % 512 == 0 { vec![0; 1024] } else { Vec::new() };
-        let layer = [entries, end].concat();
-        layout(&folder.path().join("image"), &layer);
-        let bundle = folder.path().join("bundle");
-        let unpacked = Command::new("umoci")
-            .args(["unpack", "--rootless", "--image"])
-            .arg(format!("{}:1", folder.path().join("image").display()))
-            .arg(&bundle)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&unpacked.stderr).into_owned();
-        assert!(unpacked.status.success(), "{what}: {said}");
-        let expected = packages(&bundle.join("rootfs"));
-        assert!(!expected.is_empty(), "{what}: {said}");
-
-        let mut image = Image::default();
-        image.add(layer.clone(), Digest::of(&layer));
-        let inventory = image.scan().unwrap_or_else(|error| panic!("{what}: {error}"));
-        let mut got: Vec<String> = inventory.components.into_iter().map(|one| one.path).collect();
-        got.sort();
-        assert_eq!(got, expected, "{what}");
+        let layers = [[entries, end].concat()];
+        let expected = unpacked(&layers).unwrap_or_else(|why| panic!("{what}: {why}"));
+        assert!(!expected.is_empty(), "{what}");
+        assert_eq!(listed(&layers), Ok(expected), "{what}");
     }
+}
+
+#[test]
+fn layers_made_at_random_leave_what_a_runtime_leaves() {
+    if !have_umoci() {
+        return;
+    }
+    let mut compared = 0;
+    for seed in 1..200 {
+        let (layers, said) = support::random::layers(seed);
+        // Of an opaque folder where a lower layer has a link, umoci empties what that leads to; others don't.
+        if said.iter().flatten().any(|entry| entry.starts_with("7 ")) {
+            continue;
+        }
+        let layers: Vec<_> = layers.into_iter().map(Layer::bytes).collect();
+        let (Ok(expected), Ok(listed)) = (unpacked(&layers), listed(&layers)) else { continue };
+        compared += usize::from(!expected.is_empty());
+        assert_eq!(listed, expected, "{seed}: {said:#?}");
+    }
+    assert!(compared > 50, "expected images with packages, got {compared}");
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub(crate) mod program;
+pub(crate) mod random;
 pub(crate) mod rpm;
 
 use std::collections::HashMap;
