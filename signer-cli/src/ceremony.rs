@@ -156,32 +156,42 @@ impl Ceremony {
     }
 
     fn from_file(file: File) -> Result<Self, String> {
-        let document = |value: &Value| {
+        let document = |role: &Role, value: &Value| {
             let bytes = serde_json::to_vec(value).map_err(|why| why.to_string())?;
-            Document::parse(&bytes).map_err(|why| why.to_string())
+            let document = Document::parse(&bytes).map_err(|why| why.to_string())?;
+            // One of another type would be shown as what it isn't, and signed as what it is.
+            document.expect_form(role).map_err(|why| why.to_string())?;
+            Ok(document)
         };
-        let roots: Result<Vec<_>, String> = file.roots.iter().map(document).collect();
+        let roots: Result<Vec<_>, String> =
+            file.roots.iter().map(|value| document(&Role::Root, value)).collect();
         let roots = roots?;
-        if roots.is_empty() {
-            return Err("expected the roots so far, got none".to_owned());
-        }
+        expect_in_order(&roots)?;
         let delegator = |entry: &Entry| entry.delegator.as_deref().map(Role::of_targets);
         let mut before = BTreeMap::new();
         for entry in &file.before {
-            let found = Before { document: document(&entry.document)?, delegator: delegator(entry) };
-            before.insert(Role::of_targets(&entry.role), found);
+            let role = Role::of_targets(&entry.role);
+            let found = Before { document: document(&role, &entry.document)?, delegator: delegator(entry) };
+            if before.insert(role, found).is_some() {
+                return Err(format!("expected one published document of {}, got two", entry.role));
+            }
         }
         let mut proposed = Vec::new();
         for entry in &file.proposed {
             let role = role_named(&entry.role);
+            if matches!(role, Role::Snapshot | Role::Timestamp) {
+                return Err(format!("expected root or targets roles to be proposed, got {role}"));
+            }
             if proposed.iter().any(|one: &Item| one.role == role) {
                 return Err(format!("expected one document of {role}, got two"));
             }
-            proposed.push(Item { role, delegator: delegator(entry), document: document(&entry.document)? });
+            let document = document(&role, &entry.document)?;
+            proposed.push(Item { role, delegator: delegator(entry), document });
         }
         if proposed.is_empty() {
             return Err("expected documents to sign, got none".to_owned());
         }
+        expect_led_to(&before, &proposed)?;
         let mut manifests = BTreeMap::new();
         for (digest, text) in file.manifests {
             let bytes = STANDARD.decode(text).map_err(|why| why.to_string())?;
@@ -224,19 +234,33 @@ impl Ceremony {
         };
         let mut bytes = serde_json::to_vec_pretty(&file).map_err(Failure::refused)?;
         bytes.push(b'\n');
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if length > FILE_MAX {
+            return Err(Failure::refused("so much doesn't go into one ceremony")
+                .detail(format!("expected at most {FILE_MAX} bytes, got {length}"))
+                .hint("stage less: `signer reset` forgets what is staged; nothing was written"));
+        }
         files::replace(path, &bytes, Readers::Everyone)
     }
 
-    /// The SHA-256, in hex, of what is proposed and of the root it starts from: not of the signatures.
+    /// The SHA-256, in hex, of what is proposed and of what it starts from: not of the signatures.
     pub(crate) fn fingerprint(&self) -> Result<String, Failure> {
-        let digest = |document: &Document| document.canonical().map(|bytes| sha256_hex(&bytes));
-        let mut proposed = Vec::new();
-        for one in &self.proposed {
-            proposed.push(json!([one.role.name(), digest(&one.document).map_err(Failure::refused)?]));
-        }
-        let root = self.roots.last().map(digest).transpose().map_err(Failure::refused)?;
-        let text = json!({ "root": root, "proposed": proposed }).to_string();
-        canonicalise(text.as_bytes()).map(|bytes| sha256_hex(&bytes)).map_err(Failure::refused)
+        let digest = |document: &Document| {
+            document.canonical().map(|bytes| sha256_hex(&bytes)).map_err(Failure::refused)
+        };
+        let line = |role: &Role, delegator: &Option<Role>, document: &Document| {
+            Ok(json!([role.name(), delegator.as_ref().map(Role::name), digest(document)?]))
+        };
+        let before = self.before.iter().map(|(role, one)| line(role, &one.delegator, &one.document));
+        let proposed = self.proposed.iter().map(|one| line(&one.role, &one.delegator, &one.document));
+        let text = json!({
+            "root": self.roots.last().map(digest).transpose()?,
+            "before": before.collect::<Result<Vec<Value>, Failure>>()?,
+            "proposed": proposed.collect::<Result<Vec<Value>, Failure>>()?,
+            "changes": serde_json::to_value(&self.changes).map_err(Failure::refused)?.to_string(),
+            "edits": serde_json::to_value(&self.edits).map_err(Failure::refused)?.to_string(),
+        });
+        canonicalise(text.to_string().as_bytes()).map(|bytes| sha256_hex(&bytes)).map_err(Failure::refused)
     }
 
     /// What would change, in words.
@@ -322,7 +346,8 @@ impl Ceremony {
         Ok(dropped)
     }
 
-    /// Adds the signatures of another copy.
+    /// Adds the signatures of another copy. Where both have one of the same key, as of a key that signs the same
+    /// each time in another way, which of them stays doesn't depend on who is merged with whom.
     pub(crate) fn merge(&mut self, other: &Self) -> Result<(), Failure> {
         if self.fingerprint()? != other.fingerprint()? {
             return Err(Failure::refused("these are two different proposals")
@@ -335,9 +360,15 @@ impl Ceremony {
         }
         for one in &mut self.proposed {
             let theirs = other.proposed.iter().find(|other| other.role == one.role);
-            for (id, signature) in theirs.iter().flat_map(|theirs| theirs.document.signatures()) {
-                one.document.add_signature(id, signature);
+            for (id, theirs) in theirs.iter().flat_map(|theirs| theirs.document.signatures()) {
+                let ours = one.document.signatures().find(|(ours, _)| *ours == id);
+                if ours.is_none_or(|(_, ours)| theirs < ours) {
+                    one.document.add_signature(id, theirs);
+                }
             }
+        }
+        for (digest, bytes) in &other.manifests {
+            self.manifests.entry(digest.clone()).or_insert_with(|| bytes.clone());
         }
         Ok(())
     }
@@ -391,6 +422,53 @@ impl Item {
         let canonical = |document: &Document| document.canonical().map_err(Failure::refused);
         Ok(canonical(&there)? == canonical(&self.document)?)
     }
+}
+
+/// Roots follow one another, so that the last one is the one that was followed to.
+fn expect_in_order(roots: &[Document]) -> Result<(), String> {
+    if roots.is_empty() {
+        return Err("expected the roots so far, got none".to_owned());
+    }
+    for (root, next) in roots.iter().zip(roots.iter().skip(1)) {
+        if next.version() != root.version().saturating_add(1) {
+            return Err(format!(
+                "expected root {} to be followed by the next, got {}",
+                root.version(),
+                next.version()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Delegations lead to each role from the top-level targets, whose keys are the root's: keys that only vouch for
+/// each other are anybody's.
+fn expect_led_to(before: &BTreeMap<Role, Before>, proposed: &[Item]) -> Result<(), String> {
+    let was = |role: &Role| before.get(role).map(|one| one.delegator.as_ref());
+    let is = |role: &Role| {
+        let found = proposed.iter().find(|one| one.role == *role).map(|one| one.delegator.as_ref());
+        found.or_else(|| was(role))
+    };
+    before.keys().try_for_each(|role| expect_chain(role, was))?;
+    proposed.iter().try_for_each(|one| expect_chain(&one.role, is))
+}
+
+/// Goes from a role up to the one that the root's keys sign.
+fn expect_chain<'r>(
+    role: &'r Role,
+    delegator: impl Fn(&Role) -> Option<Option<&'r Role>>,
+) -> Result<(), String> {
+    let mut passed = vec![role];
+    while let Some(at) = passed.last().copied() {
+        match (at, delegator(at).flatten()) {
+            (Role::Delegated(_), Some(by)) if !passed.contains(&by) => passed.push(by),
+            (Role::Delegated(_), _) | (_, Some(_)) => {
+                return Err(format!("expected the delegations of {role} to begin with targets, got others"));
+            }
+            (_, None) => return Ok(()),
+        }
+    }
+    Ok(())
 }
 
 /// The bytes that become targets.

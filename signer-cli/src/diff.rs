@@ -1,11 +1,12 @@
 //! How two statements of one role differ. Read from the documents, whoever wrote them.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tuf_core::Role;
 use tuf_core::authoring::Document;
+use tuf_core::key::Key;
 use tuf_core::schema::RoleKeys;
 
 use crate::evidence;
@@ -93,8 +94,12 @@ fn spoken_of(role: &Role, document: &Document) -> Vec<Role> {
 }
 
 fn keys_diff(role: &Role, old: Option<&Document>, new: &Document) -> Option<KeysDiff> {
-    let before = old.and_then(|old| old.keys_of(role)).map(|(_, keys)| keys);
-    let after = new.keys_of(role).map(|(_, keys)| keys);
+    let (old_keys, before) = old.and_then(|old| old.keys_of(role)).unzip();
+    let (new_keys, after) = new.keys_of(role).unzip();
+    // An id under which another key stands is that of a key that goes and of one that comes.
+    let key =
+        |keys: &Option<BTreeMap<String, Key>>, id: &str| keys.as_ref().and_then(|all| all.get(id).cloned());
+    let other = |id: &str| key(&old_keys, id) != key(&new_keys, id);
     let ids = |keys: &Option<RoleKeys>| keys.as_ref().map(|keys| keys.keyids.clone()).unwrap_or_default();
     let (had, has) = (ids(&before), ids(&after));
     let (old_paths, new_paths) = (old.and_then(|old| paths(role, old)), paths(role, new));
@@ -102,8 +107,8 @@ fn keys_diff(role: &Role, old: Option<&Document>, new: &Document) -> Option<Keys
         role: role.name().to_owned(),
         old_threshold: before.map(|keys| keys.threshold.get()),
         new_threshold: after.map(|keys| keys.threshold.get()),
-        added: has.iter().filter(|id| !had.contains(id)).cloned().collect(),
-        removed: had.iter().filter(|id| !has.contains(id)).cloned().collect(),
+        added: has.iter().filter(|id| !had.contains(id) || other(id)).cloned().collect(),
+        removed: had.iter().filter(|id| !has.contains(id) || other(id)).cloned().collect(),
         new_paths: if old_paths == new_paths { None } else { new_paths },
     };
     let same = diff.old_threshold == diff.new_threshold;

@@ -16,13 +16,24 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     }
     let mut out = String::with_capacity(text.len());
     for one in text.chars() {
-        if one.is_control() && one != '\n' {
+        if moves(one) && one != '\n' {
             out.extend(one.escape_default());
         } else {
             out.push(one);
         }
     }
     Cow::Owned(out)
+}
+
+/// A name from outside, as a part of one line: it can't begin a line of its own.
+pub(crate) fn one_line(text: &str) -> String {
+    shown(text).replace('\n', "\\n")
+}
+
+/// Whether a character moves what is shown: a control character, or one that turns the direction of writing.
+fn moves(one: char) -> bool {
+    one.is_control()
+        || matches!(one, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Something the person should know that changes nothing.
@@ -42,5 +53,7 @@ mod tests {
     #[test]
     fn control_characters_are_shown_and_not_sent() {
         assert_eq!(shown("a\u{1b}[2Jb\u{7f}"), "a\\u{1b}[2Jb\\u{7f}");
+        assert_eq!(shown("a\u{202e}b\nc"), "a\\u{202e}b\nc");
+        assert_eq!(one_line("a\nb\u{1b}"), "a\\nb\\u{1b}");
     }
 }

@@ -180,6 +180,202 @@ fn what_it_calls_published_must_be_signed() {
         .failed(1, &["what it calls the published targets isn't signed by 1 of its keys"]);
 }
 
+/// A ceremony that was tampered with before anybody signed: what is said of it.
+#[track_caller]
+fn tampered(desk: &Desk, tamper: impl FnOnce(&mut Value)) -> Said {
+    let mut file = json_of(&desk.path("c.json"));
+    tamper(&mut file);
+    fs::write(desk.path("evil.json"), serde_json::to_vec(&file).unwrap()).unwrap();
+    let shown = desk.signer(&["ceremony", "show", "evil.json"]);
+    if shown.code != 0 {
+        let before = fs::read(desk.path("evil.json")).unwrap();
+        assert_eq!(desk.signer(&["ceremony", "sign", "evil.json"]).code, shown.code);
+        assert_eq!(fs::read(desk.path("evil.json")).unwrap(), before);
+    }
+    shown
+}
+
+/// Clients take the id of a key as it is declared. So another key can stand under the id of a known one.
+#[test]
+fn a_key_that_takes_anothers_place_under_its_id_is_shown() {
+    let desk = Desk::published();
+    desk.public_key("eve");
+    desk.signer(&["role", "renew", "root"]).ok();
+    desk.signer(&["ceremony", "propose", "--unsigned", "--out", "c.json"]).ok();
+    let honest = desk.signer(&["ceremony", "show", "c.json"]).ok().stdout;
+    assert!(!honest.contains("key"), "{honest}");
+    desk.signer(&["init", "--unencrypted-keys", "--repo", "eves"]).ok();
+    let theirs = json_of(&desk.path("eves/root.json"))["signed"]["keys"].clone();
+    let (own_id, key) = theirs.as_object().unwrap().iter().next().unwrap();
+    let targets = desk.key_ids("targets")[0].clone();
+    let shown = tampered(&desk, |file| {
+        file["proposed"][0]["document"]["signed"]["keys"][&targets] = key.clone();
+    })
+    .ok();
+    let line = format!(
+        "targets: PUTS ANOTHER KEY in the place of {}, which by itself is {}",
+        &targets[..12],
+        &own_id[..12]
+    );
+    assert!(shown.stdout.contains(&line), "expected {line} in\n{}", shown.stdout);
+    // One that comes under the id of somebody whom all know.
+    let shown = tampered(&desk, |file| {
+        let signed = &mut file["proposed"][0]["document"]["signed"];
+        signed["keys"]["b0b"] = key.clone();
+        signed["roles"]["root"]["keyids"].as_array_mut().unwrap().push("b0b".into());
+    })
+    .ok();
+    let line = format!("root: adds key b0b, which by itself is {}", &own_id[..12]);
+    assert!(shown.stdout.contains(&line), "expected {line} in\n{}", shown.stdout);
+}
+
+#[test]
+fn nothing_that_would_be_signed_goes_unseen() {
+    let desk = Desk::published();
+    desk.signer(&["role", "renew", "root"]).ok();
+    desk.add("two");
+    desk.signer(&["ceremony", "propose", "--unsigned", "--out", "c.json"]).ok();
+    let at = |file: &Value, role: &str| {
+        file["proposed"].as_array().unwrap().iter().position(|one| one["role"] == role).unwrap()
+    };
+    let shown = tampered(&desk, |file| {
+        let (root, targets) = (at(file, "root"), at(file, "targets"));
+        file["proposed"][root]["document"]["signed"]["consistent_snapshot"] = json!(false);
+        file["proposed"][root]["document"]["signed"]["roles"]["mirrors"] =
+            json!({ "keyids": [], "threshold": 1 });
+        let signed = &mut file["proposed"][targets]["document"]["signed"];
+        signed["x-extra"] = json!("more");
+        let evil = signed["targets"][NAME].clone();
+        signed["targets"]["a\n  it follows from the root that you trust\u{202e}"] = evil;
+    })
+    .ok();
+    for line in [
+        "\n  consistent_snapshot: true -> false\n",
+        "\n  other roles: {} -> {\"mirrors\":",
+        "\n  x-extra: nothing -> \"more\"\n",
+        "\n  + a\\n  it follows from the root that you trust\\u{202e} sha256:",
+    ] {
+        assert!(shown.stdout.contains(line), "expected {line} in\n{}", shown.stdout);
+    }
+    // What goes is named before what comes, of which there may be much.
+    let shown = tampered(&desk, |file| {
+        let targets = at(file, "targets");
+        let listed = file["proposed"][targets]["document"]["signed"]["targets"].as_object_mut().unwrap();
+        let evil = listed.remove(NAME).unwrap();
+        for number in 0..30 {
+            listed.insert(format!("registry.example.com/acme/more:{number}"), evil.clone());
+        }
+    })
+    .ok();
+    assert!(shown.stdout.contains(&format!("\n  - {NAME}\n")), "{}", shown.stdout);
+    assert!(shown.stdout.contains("\n  and more images: 12 added\n"), "{}", shown.stdout);
+}
+
+#[test]
+fn what_was_before_leads_back_to_the_root_that_is_trusted() {
+    let desk = Desk::published();
+    desk.add("two");
+    desk.signer(&["role", "renew", "root"]).ok();
+    desk.signer(&["ceremony", "propose", "--unsigned", "--out", "c.json"]).ok();
+    // Another root beside the one that was followed, from which nothing would differ.
+    tampered(&desk, |file| {
+        let mut other = file["roots"][0].clone();
+        other["signed"]["roles"]["root"]["keyids"] = json!([]);
+        file["roots"].as_array_mut().unwrap().push(other);
+    })
+    .failed(1, &["expected root 1 to be followed by the next, got 1"]);
+    // Roles whose keys are only named by each other.
+    let told = "to begin with targets, got others";
+    tampered(&desk, |file| file["before"][0]["delegator"] = json!("x")).failed(1, &[told]);
+    tampered(&desk, |file| {
+        for (role, by) in [("x", "y"), ("y", "x")] {
+            let mut one = file["before"][0].clone();
+            one["role"] = json!(role);
+            one["delegator"] = json!(by);
+            file["before"].as_array_mut().unwrap().push(one);
+        }
+    })
+    .failed(1, &[told]);
+    tampered(&desk, |file| {
+        let twice = file["before"][0].clone();
+        file["before"].as_array_mut().unwrap().push(twice);
+    })
+    .failed(1, &["one published document of targets, got two"]);
+}
+
+/// Whoever holds keys of two roles must not sign for one what is meant for the other.
+#[test]
+fn a_document_is_of_the_role_that_it_is_shown_as() {
+    let desk = Desk::published();
+    desk.add("two");
+    desk.signer(&["ceremony", "propose", "--unsigned", "--out", "c.json"]).ok();
+    tampered(&desk, |file| {
+        let mut root = file["roots"][0].clone();
+        root["signed"]["version"] = json!(2);
+        file["proposed"][0]["document"] = root;
+    })
+    .failed(1, &["evil.json is no ceremony file", "targets expected type \"targets\", got \"root\""]);
+    let timestamp = desk.metadata("timestamp.json");
+    tampered(&desk, |file| {
+        file["proposed"].as_array_mut().unwrap().push(json!({ "role": "timestamp", "document": timestamp }));
+    })
+    .failed(1, &["expected root or targets roles to be proposed, got timestamp"]);
+}
+
+#[test]
+fn what_a_proposal_says_that_it_does_is_in_its_fingerprint() {
+    let desk = Desk::published();
+    desk.add("two");
+    desk.signer(&["ceremony", "propose", "--unsigned", "--out", "c.json"]).ok();
+    let words = |said: &Said| said.stdout.lines().nth(1).unwrap().to_owned();
+    let honest = desk.signer(&["ceremony", "show", "c.json"]).ok();
+    // As if it did more than is signed: whoever publishes it would take that for done.
+    let renewed = json!({ "edit": "renew", "role": "root" });
+    let shown = tampered(&desk, |file| file["edits"].as_array_mut().unwrap().push(renewed)).ok();
+    assert_ne!(words(&shown), words(&honest));
+    let merge = ["ceremony", "merge", "c.json", "evil.json", "--out", "m.json"];
+    desk.signer(&merge).failed(1, &["two different proposals"]);
+}
+
+/// A key of ECDSA signs the same each time in another way.
+#[test]
+fn who_signs_two_copies_makes_no_difference_to_the_order() {
+    let desk = Desk::published();
+    fs::create_dir(desk.path("bobs")).unwrap();
+    let openssl = |arguments: &[&str]| {
+        let done =
+            std::process::Command::new("openssl").args(arguments).current_dir(desk.dir.path()).output();
+        assert!(done.unwrap().status.success(), "{arguments:?}");
+    };
+    let kind = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "bobs/root.pem"];
+    openssl(&[&["genpkey"], &kind[..]].concat());
+    openssl(&["pkey", "-in", "bobs/root.pem", "-pubout", "-out", "bob.pub"]);
+    desk.signer(&["role", "add-key", "root", "bob.pub"]).ok();
+    desk.signer(&["ceremony", "propose", "--unsigned", "--out", "c.json"]).ok();
+    for copy in ["a.json", "b.json"] {
+        desk.signer(&["ceremony", "sign", "c.json", "--keys", "bobs", "--out", copy]).ok();
+    }
+    assert_ne!(fs::read(desk.path("a.json")).unwrap(), fs::read(desk.path("b.json")).unwrap());
+    desk.signer(&["ceremony", "merge", "a.json", "b.json", "--out", "ab.json"]).ok();
+    desk.signer(&["ceremony", "merge", "b.json", "c.json", "a.json", "--out", "ba.json"]).ok();
+    assert_eq!(fs::read(desk.path("ab.json")).unwrap(), fs::read(desk.path("ba.json")).unwrap());
+}
+
+#[test]
+fn nobody_signs_without_a_root_to_compare_with() {
+    let three = Three::new();
+    let alice = &three.alice;
+    alice.signer(&["ceremony", "propose", "--out", "c.json"]).ok();
+    fs::create_dir(alice.path("bobs")).unwrap();
+    fs::copy(alice.path("bob.pem"), alice.path("bobs/root.pem")).unwrap();
+    let before = fs::read(alice.path("c.json")).unwrap();
+    let sign = ["--repo", "nowhere", "ceremony", "sign", "c.json", "--keys", "bobs"];
+    alice.signer(&sign).failed(2, &["no root here that you trust", "--root FILE"]);
+    assert_eq!(fs::read(alice.path("c.json")).unwrap(), before);
+    let shown = alice.signer(&["--repo", "nowhere", "ceremony", "show", "c.json"]).ok();
+    assert!(shown.stdout.contains("NOT compared with a root that you trust"), "{}", shown.stdout);
+}
+
 #[test]
 fn who_was_slower_proposes_again() {
     let three = Three::new();

@@ -5,13 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tuf_core::Role;
 use tuf_core::authoring::Document;
-use tuf_core::schema::RoleKeys;
+use tuf_core::key::Key;
 
 use crate::diff::changed_targets;
 use crate::edit::short;
+use crate::proposal::Keyed;
+use crate::terminal::one_line;
 
 /// The images that are named one by one; of more only the number is said.
 const NAMED: usize = 20;
+/// Of a member that nobody here knows, so much is shown.
+const MEMBER_MAX: usize = 60;
+/// What every document says, or what has lines of its own.
+const SHOWN: [&str; 6] = ["_type", "version", "expires", "keys", "roles", "targets"];
 
 /// The lines for one role, the first one its versions.
 pub(crate) fn diff(role: &Role, before: Option<&Document>, after: &Document) -> Vec<String> {
@@ -26,28 +32,65 @@ pub(crate) fn diff(role: &Role, before: Option<&Document>, after: &Document) -> 
             add(images(before, after));
         }
     }
+    add(members(before, after));
+    // Names in it are others' choice, and must not look like lines of ours.
+    lines.iter().map(|line| one_line(line)).collect()
+}
+
+/// Whatever else is said otherwise than before: of what is signed, nothing goes unseen.
+fn members(before: Option<&Document>, after: &Document) -> Vec<String> {
+    let Some(before) = before else { return Vec::new() };
+    let (was, is) = (before.signed(), after.signed());
+    let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+    let unknown = names.into_iter().filter(|name| !SHOWN.contains(&name.as_str()) && *name != "delegations");
+    let mut lines: Vec<String> =
+        unknown.filter_map(|name| member(name, was.get(name), is.get(name))).collect();
+    let others = |document: &Document| {
+        let roles = document.signed().get("roles").and_then(Value::as_object).cloned().unwrap_or_default();
+        let top = ["root", "targets", "snapshot", "timestamp"];
+        Value::from_iter(roles.into_iter().filter(|(name, _)| !top.contains(&name.as_str())))
+    };
+    lines.extend(member("other roles", Some(&others(before)), Some(&others(after))));
     lines
+}
+
+fn member(name: &str, was: Option<&Value>, is: Option<&Value>) -> Option<String> {
+    let said = |value: Option<&Value>| {
+        let text = value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+        let cut = text.chars().count() > MEMBER_MAX;
+        text.chars().take(MEMBER_MAX).chain(cut.then_some('…')).collect::<String>()
+    };
+    (was != is).then(|| format!("{name}: {} -> {}", said(was), said(is)))
 }
 
 fn top_level(before: Option<&Document>, after: &Document) -> Vec<String> {
     let mut lines = Vec::new();
     for role in [Role::Root, Role::Targets, Role::Snapshot, Role::Timestamp] {
-        let keys = |document: &Document| document.keys_of(&role).map(|(_, keys)| keys);
-        lines.extend(keys_diff(role.name(), before.and_then(keys).as_ref(), keys(after).as_ref()));
+        lines.extend(keys_diff(&role, before, after));
     }
     lines
 }
 
-fn keys_diff(name: &str, before: Option<&RoleKeys>, after: Option<&RoleKeys>) -> Vec<String> {
-    let ids = |keys: Option<&RoleKeys>| -> BTreeSet<String> {
-        keys.map(|keys| keys.keyids.iter().cloned().collect()).unwrap_or_default()
+fn keys_diff(role: &Role, before: Option<&Document>, after: &Document) -> Vec<String> {
+    let name = role.name();
+    let keyed = |document: &Document| document.keys_of(role);
+    let (was, is) = (before.and_then(keyed), keyed(after));
+    let ids = |keys: &Option<Keyed>| -> BTreeSet<String> {
+        keys.iter().flat_map(|(_, keys)| keys.keyids.iter().cloned()).collect()
     };
-    let (was, is) = (ids(before), ids(after));
-    let mut lines: Vec<String> =
-        is.difference(&was).map(|id| format!("{name}: adds key {}", short(id))).collect();
-    lines.extend(was.difference(&is).map(|id| format!("{name}: drops key {}", short(id))));
-    let threshold = |keys: Option<&RoleKeys>| keys.map_or(0, |keys| keys.threshold.get());
-    let (was, is) = (threshold(before), threshold(after));
+    let key = |keys: &Option<Keyed>, id: &str| keys.as_ref().and_then(|(all, _)| all.get(id).cloned());
+    let (had, has) = (ids(&was), ids(&is));
+    let mut lines: Vec<String> = Vec::new();
+    for id in has.difference(&had) {
+        lines.push(format!("{name}: adds key {}{}", short(id), own_id(id, key(&is, id).as_ref())));
+    }
+    for id in has.intersection(&had).filter(|id| key(&was, id) != key(&is, id)) {
+        let own = own_id(id, key(&is, id).as_ref());
+        lines.push(format!("{name}: PUTS ANOTHER KEY in the place of {}{own}", short(id)));
+    }
+    lines.extend(had.difference(&has).map(|id| format!("{name}: drops key {}", short(id))));
+    let threshold = |keys: &Option<Keyed>| keys.as_ref().map_or(0, |(_, keys)| keys.threshold.get());
+    let (was, is) = (threshold(&was), threshold(&is));
     if was != is {
         lines.push(match was {
             0 => format!("{name}: threshold {is}"),
@@ -55,6 +98,15 @@ fn keys_diff(name: &str, before: Option<&RoleKeys>, after: Option<&RoleKeys>) ->
         });
     }
     lines
+}
+
+/// Programs choose the ids of keys. One that isn't made of the key, as ours are, may be called after another one's.
+fn own_id(id: &str, key: Option<&Key>) -> String {
+    match key.map(Key::id) {
+        Some(own) if own != id => format!(", which by itself is {}", short(&own)),
+        Some(_) => String::new(),
+        None => ", which is missing".to_owned(),
+    }
 }
 
 fn delegations(before: Option<&Document>, after: &Document) -> Vec<String> {
@@ -75,9 +127,7 @@ fn delegations(before: Option<&Document>, after: &Document) -> Vec<String> {
         lines.push(format!("lets {name} speak no more"));
     }
     for name in is.keys() {
-        let role = Role::of_targets(name);
-        let keys = |document: &Document| document.keys_of(&role).map(|(_, keys)| keys);
-        lines.extend(keys_diff(name, before.and_then(keys).as_ref(), keys(after).as_ref()));
+        lines.extend(keys_diff(&Role::of_targets(name), before, after));
     }
     lines
 }
@@ -114,20 +164,45 @@ fn images(before: Option<&Document>, after: &Document) -> Vec<String> {
     let (mut added, mut changed, mut said, mut removed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (path, was, is) in &changed_targets(before, after) {
         match (was, is) {
-            (None, Some(target)) => added.push(format!("+ {path}{}", digest(path, target))),
+            (None, Some(target)) => {
+                added.push(format!("+ {path}{}{}", digest(path, target), taken_back(target)))
+            }
             (Some(old), Some(target)) if old.get("hashes") == target.get("hashes") => {
-                said.push(format!("~ {path}: says something else of the same bytes"));
+                said.push(match (yanked(old), yanked(target)) {
+                    (Some(_), None) => format!("~ {path}: is no longer yanked"),
+                    (old, new) if old != new => format!("~ {path}{}", taken_back(target)),
+                    _ => format!("~ {path}: says something else of the same bytes"),
+                });
             }
             (Some(old), Some(target)) => {
-                changed.push(format!("~ {path}{}, was{}", digest(path, target), digest("", old)));
+                let (is, was) = (digest(path, target), digest("", old));
+                changed.push(format!("~ {path}{is}, was{was}{}", taken_back(target)));
             }
             (_, None) => removed.push(format!("- {path}")),
         }
     }
-    let all: Vec<String> = [added, changed, said, removed].concat();
-    let rest = all.len().saturating_sub(NAMED);
-    let more = (rest > 0).then(|| format!("and {rest} more images"));
-    all.into_iter().take(NAMED).chain(more).collect()
+    let (mut lines, mut rest, mut left) = (Vec::new(), Vec::new(), NAMED);
+    // What goes or moves is named before what is new: of that there may be much.
+    for (kind, all) in [("removed", removed), ("changed", changed), ("said anew", said), ("added", added)] {
+        let named = all.len().min(left);
+        left = left.saturating_sub(named);
+        if all.len() > named {
+            rest.push(format!("{} {kind}", all.len().saturating_sub(named)));
+        }
+        lines.extend(all.into_iter().take(named));
+    }
+    lines.extend((!rest.is_empty()).then(|| format!("and more images: {}", rest.join(", "))));
+    lines
+}
+
+/// Why nobody shall run it, where that is so.
+fn yanked(target: &Value) -> Option<&Value> {
+    target.pointer("/custom/hallmark/yanked")
+}
+
+fn taken_back(target: &Value) -> String {
+    let reason = |yanked: &Value| yanked.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
+    yanked(target).map_or_else(String::new, |yanked| format!(", yanked: {}", reason(yanked)))
 }
 
 fn digest(path: &str, target: &Value) -> String {

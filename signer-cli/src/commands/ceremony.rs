@@ -59,6 +59,11 @@ fn propose(dir: &Path, args: &ProposeArgs, around: &Surroundings) -> Result<repo
 
 fn sign(dir: &Path, args: &CeremonySignArgs, around: &Surroundings) -> Result<reports::Ceremony, Failure> {
     let (mut ceremony, follows) = read(dir, &args.file)?;
+    if follows.is_none() {
+        return Err(Failure::usage("there is no root here that you trust, to compare the file with")
+            .detail("nothing was signed: nobody could say whose repository this is, nor what changes in it")
+            .hint("name one with --root FILE, such as the 1.root.json that its users have"));
+    }
     let keys = args.keys.clone().unwrap_or_else(|| Repository::at(dir).keys());
     if !keys.is_dir() {
         return Err(Failure::usage(format!("{} is not a folder with keys", keys.display()))
@@ -132,9 +137,11 @@ fn report(
     for item in &ceremony.proposed {
         documents.push(document(ceremony, item)?);
     }
-    let enough = |keys: &reports::Keys| {
-        !keys.required || usize::try_from(keys.threshold).is_ok_and(|need| keys.signed.len() >= need)
-    };
+    let mut complete = true;
+    for item in &ceremony.proposed {
+        let sets = ceremony.sets(item)?;
+        complete &= sets.iter().all(|set| !set.required || set.is_reached(&item.role, &item.document));
+    }
     let sha256 = ceremony.fingerprint()?;
     Ok(reports::Ceremony {
         version: VERSION,
@@ -144,7 +151,7 @@ fn report(
         sha256,
         follows_trusted_root,
         summary: ceremony.summary(),
-        complete: documents.iter().all(|document| document.keys.iter().all(enough)),
+        complete,
         documents,
         signed,
     })

@@ -4,16 +4,33 @@ use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde_json::{Map, Value, json};
 
 use super::{Document, object_in};
-use crate::Role;
+use crate::envelope::Envelope;
 use crate::key::Key;
-use crate::schema::{RoleKeys, SuccinctRoles};
+use crate::schema::{self, RoleKeys, SuccinctRoles};
+use crate::{Refusal, Role};
 
 impl Document {
+    /// Refuses a document that no client would read as this role's: one of another type, or malformed. Who
+    /// signed it isn't looked at.
+    ///
+    /// # Errors
+    /// Names what was expected, and what came.
+    pub fn expect_form(&self, role: &Role) -> Result<(), Refusal> {
+        let envelope = Envelope::parse(role, "4.2", Arc::new(self.to_bytes()))?;
+        match role {
+            Role::Root => envelope.read::<schema::Root>(role, "4.3").map(drop),
+            Role::Snapshot => envelope.read::<schema::Snapshot>(role, "4.4").map(drop),
+            Role::Targets | Role::Delegated(_) => envelope.read::<schema::Targets>(role, "4.5").map(drop),
+            Role::Timestamp => envelope.read::<schema::Timestamp>(role, "4.6").map(drop),
+        }
+    }
+
     /// The keys that a document names for a role, and how many must sign: of a top-level role in a root, of
     /// a delegated one, or of a bin (TAP 15), in targets. `None` where it names no such role, or where what
     /// it says can't be read.
