@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tuf_core::schema::Target;
 
 use crate::failure::Failure;
 
@@ -29,6 +30,11 @@ impl Custom {
 
     pub(crate) fn of(value: &Value) -> Self {
         Self::of_text(&value.to_string())
+    }
+
+    /// What is said of a target that is published, if anything.
+    pub(crate) fn of_target(target: &Target) -> Option<Self> {
+        target.custom.as_ref().map(|listed| Self::of_text(listed.get()))
     }
 
     /// What it says.

@@ -2,13 +2,14 @@
 //! they are named, and revoked by being named no more.
 
 use oci_image::{Digest, Reference};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::custom::Custom;
 use crate::failure::Failure;
 use crate::published::Published;
-use crate::rules::{custom_of, say};
-use crate::staged::{Change, Staged, digest_of};
+use crate::rules::{custom_of, is_yanked, say};
+use crate::staged::{Change, Staged, Was, digest_of};
 
 /// The most that is named for one image. `verify` looks into three hundred manifests, and each digest makes the
 /// metadata that every client loads 75 bytes longer.
@@ -23,6 +24,25 @@ pub(crate) fn named(custom: &Value) -> Vec<String> {
 /// Names these for a target. Says whether there is a place for it.
 pub(crate) fn name(custom: &mut Value, evidence: Vec<String>) -> bool {
     say(custom, "evidence", (!evidence.is_empty()).then(|| evidence.into()))
+}
+
+/// Whether what is said of a target takes nothing back that is published of the same bytes: that nobody shall run
+/// it, or evidence.
+pub(crate) fn keeps(custom: &Value, published: &RawValue) -> bool {
+    let published: Value = serde_json::from_str(published.get()).unwrap_or_default();
+    let has = named(custom);
+    (is_yanked(custom) || !is_yanked(&published)) && named(&published).iter().all(|one| has.contains(one))
+}
+
+/// What a publisher should know of what is said of a target.
+pub(crate) fn in_words(published: &RawValue) -> String {
+    let published: Value = serde_json::from_str(published.get()).unwrap_or_default();
+    let reason = published.pointer("/hallmark/yanked/reason").and_then(Value::as_str);
+    match (reason, named(&published).len()) {
+        (Some(reason), _) => format!("it is yanked, {reason}"),
+        (None, 0) => "it is not yanked, and has no evidence".to_owned(),
+        (None, count) => format!("it is not yanked, and has {count} piece(s) of evidence"),
+    }
 }
 
 /// What is named for the image, staged or else published: under its digest, which every tag of it shares.
@@ -86,7 +106,7 @@ pub(crate) fn stage(
             Some(change) => Some(change.clone()),
             None => published.target(&path)?.map(|target| as_published(&path, &target)).transpose()?,
         };
-        let Some(Change::Add { length, digest: meant, custom, listed, base, role }) = change else {
+        let Some(Change::Add { length, digest: meant, custom, listed, was, role }) = change else {
             // The tag alone may be published, by another program.
             continue;
         };
@@ -109,7 +129,7 @@ pub(crate) fn stage(
         if !self::name(&mut custom, evidence.clone()) {
             return Err(unusable(&path, "whose custom is another's"));
         }
-        let change = Change::Add { length, digest, custom: Custom::of(&custom), listed, base, role };
+        let change = Change::Add { length, digest, custom: Custom::of(&custom), listed, was, role };
         match change.is_done(published.target(&path)?.as_ref()) {
             true => drop(staged.changes.remove(path.as_str())),
             false => staged.set(&path, change),
@@ -134,7 +154,7 @@ fn of_name(
     if let Some(path) = name.tag_path() {
         all.extend(match staged.changes.get(path.as_str()).map(AsRef::as_ref) {
             Some(Change::Add { custom, .. }) => named(&custom.value()),
-            Some(Change::Remove) => Vec::new(),
+            Some(Change::Remove { .. }) => Vec::new(),
             None => {
                 let custom = published.target(&path)?.and_then(|target| custom_of(&target));
                 custom.map(|custom| named(&custom)).unwrap_or_default()
@@ -155,8 +175,8 @@ fn as_published(path: &str, target: &tuf_core::schema::Target) -> Result<Change,
     {
         object.insert("hallmark".to_owned(), json!({ "version": 1 }));
     }
-    let (length, custom) = (target.length, Custom::of(&custom));
-    Ok(Change::Add { length, digest, custom, listed: false, base: Some(digest), role: None })
+    let (length, custom, was) = (target.length, Custom::of(&custom), Was::of(Some(target)));
+    Ok(Change::Add { length, digest, custom, listed: false, was, role: None })
 }
 
 fn unusable(path: &str, got: &str) -> Failure {

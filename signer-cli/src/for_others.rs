@@ -373,7 +373,7 @@ pub(crate) fn is_withdrawn(
     let path = known_as.digest_path(digest);
     Ok(match changes.get(path.as_str()) {
         Some(Change::Add { custom, .. }) => is_yanked(&custom.value()),
-        Some(Change::Remove) => false,
+        Some(Change::Remove { .. }) => false,
         None => published.target(&path)?.is_some_and(|target| is_yanked_target(&target)),
     })
 }

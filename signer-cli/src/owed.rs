@@ -93,7 +93,7 @@ impl Owed {
             }
             let moves = changes.get(one.name.as_str()).is_some_and(|change| match change {
                 Change::Add { digest, custom, .. } => *digest != one.digest || is_yanked(&custom.value()),
-                Change::Remove => true,
+                Change::Remove { .. } => true,
             });
             if moves || is_withdrawn(&known_as, one.digest, &changes, published)? {
                 self.leaving.push(key.clone());

@@ -80,7 +80,7 @@ impl Planned {
     /// `target`: what is published of the path.
     pub(crate) fn of(path: &Arc<str>, change: &Arc<Change>, target: Option<&Target>) -> Self {
         let action = match (&**change, target) {
-            (Change::Remove, _) => Action::Remove,
+            (Change::Remove { .. }, _) => Action::Remove,
             (Change::Add { .. }, None) => Action::Add,
             (Change::Add { .. }, Some(_)) => Action::Change,
         };
@@ -122,6 +122,7 @@ impl Proposal {
         for edit in &staged.edits {
             next.edit(edit, config, now)?;
         }
+        next.expect_own_delegations(&staged.edits)?;
         next.expect_enough_keys(&staged.edits)?;
         let mut changes = Vec::new();
         let mut progress = Progress::new("names placed", staged.changes.len());
@@ -189,7 +190,11 @@ impl Proposal {
                 return Ok(changed);
             }
             let Some(loaded) = published.role(&role)? else { return Ok(None) };
-            let Some(delegator) = &loaded.delegator else { return Ok(None) };
+            let Some(delegator) = loaded.delegator.as_ref() else { return Ok(None) };
+            // It will delegate to the role no more.
+            if self.document(delegator).is_some() {
+                return Ok(None);
+            }
             return Ok(published.role(delegator)?.and_then(|by| by.keys_of(name)));
         }
         match self.root() {

@@ -243,7 +243,7 @@ pub struct Add {
     pub dry_run: bool,
     /// The names: of the tag, where there is one, and of the digest.
     pub names: Vec<Added>,
-    /// How many a list had, of which none is named here.
+    /// How many of a list were staged, of which none is named here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<u64>,
 }

@@ -12,13 +12,14 @@ use tuf_core::schema::Target;
 
 use crate::custom::Custom;
 use crate::edit::Edit;
+use crate::evidence;
 use crate::failure::Failure;
 use crate::files::{self, Readers, is_file_name};
 use crate::parallel;
 use crate::proposal::Planned;
 use crate::repository::Repository;
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// A million images have 300 MB of changes.
 const STAGED_MAX: u64 = 1 << 30;
 
@@ -60,15 +61,36 @@ pub(crate) enum Change {
         /// Its bytes are in a registry only: nothing is kept of them here.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         listed: bool,
-        /// The digest that was published when this was staged.
+        /// What was published when this was staged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        base: Option<Digest>,
+        was: Option<Box<Was>>,
         /// The role that shall list it, where somebody chose one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         role: Option<String>,
     },
     /// It is listed no more.
-    Remove,
+    Remove {
+        /// What was published when this was staged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<Box<Was>>,
+    },
+}
+
+/// What a path meant. Of a million new names none meant anything, so it stands apart.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Was {
+    digest: Digest,
+    /// What else was said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<Custom>,
+}
+
+impl Was {
+    pub(crate) fn of(published: Option<&Target>) -> Option<Box<Self>> {
+        let target = published?;
+        Some(Box::new(Self { digest: digest_of(target)?, said: Custom::of_target(target) }))
+    }
 }
 
 impl Change {
@@ -76,7 +98,7 @@ impl Change {
     pub(crate) fn digest(&self) -> Option<Digest> {
         match self {
             Self::Add { digest, .. } => Some(*digest),
-            Self::Remove => None,
+            Self::Remove { .. } => None,
         }
     }
 
@@ -90,7 +112,7 @@ impl Change {
     /// Whether the published state says so already: after a crash between publishing and clearing.
     pub(crate) fn is_done(&self, published: Option<&Target>) -> bool {
         match (self, published) {
-            (Self::Remove, listed) => listed.is_none(),
+            (Self::Remove { .. }, listed) => listed.is_none(),
             (Self::Add { .. }, None) => false,
             (Self::Add { length, digest, custom, .. }, Some(target)) => {
                 target.length == *length
@@ -104,7 +126,7 @@ impl Change {
     pub(crate) fn is_said(&self, found: Option<&Target>) -> bool {
         let said = match self {
             Self::Add { length, digest, .. } => Some((*length, Some(*digest))),
-            Self::Remove => None,
+            Self::Remove { .. } => None,
         };
         found.map(|target| (target.length, digest_of(target))) == said
     }
@@ -118,21 +140,39 @@ impl Change {
     pub(crate) fn role(&self) -> Option<&str> {
         match self {
             Self::Add { role, .. } => role.as_deref(),
-            Self::Remove => None,
+            Self::Remove { .. } => None,
         }
     }
 
-    /// Refuses a change that was meant for another state: somebody else let the name mean something new.
+    /// Refuses a change that was meant for another state: somebody else let the name mean something new, or said
+    /// something else of it.
     pub(crate) fn expect_base(&self, path: &str, published: Option<&Target>) -> Result<(), Failure> {
-        let Self::Add { digest, base, .. } = self else { return Ok(()) };
         let now = published.and_then(digest_of);
-        if now == *base || now == Some(*digest) {
-            return Ok(());
+        let refused = |detail: String| {
+            Failure::refused(format!("{path} was changed by another publisher"))
+                .detail(detail)
+                .hint("look at it with `signer status`; then say it again, or `signer reset`")
+        };
+        let base = |was: &Option<Box<Was>>| was.as_ref().map(|was| was.digest);
+        let shown = |digest: Option<Digest>| digest.map_or("nothing".to_owned(), |digest| digest.to_string());
+        let moved =
+            |base| Err(refused(format!("expected it to mean {} still, got {}", shown(base), shown(now))));
+        match self {
+            Self::Remove { was: Some(was) } if now != Some(was.digest) => moved(Some(was.digest)),
+            Self::Remove { .. } => Ok(()),
+            Self::Add { digest, was, .. } if now != base(was) && now != Some(*digest) => moved(base(was)),
+            Self::Add { digest, custom, was, .. } => {
+                let Some(listed) = published.and_then(|target| target.custom.as_ref()) else { return Ok(()) };
+                let said = was.as_ref().and_then(|was| was.said.as_ref());
+                let kept = match said.filter(|_| now == base(was)) {
+                    Some(said) => said.is_said(listed),
+                    // It came there in the meantime.
+                    None => now != Some(*digest) || evidence::keeps(&custom.value(), listed),
+                };
+                let what = "expected what is said of it to be as it was, got something else: ";
+                if kept { Ok(()) } else { Err(refused(format!("{what}{}", evidence::in_words(listed)))) }
+            }
         }
-        let said = |digest: Option<Digest>| digest.map_or("nothing".to_owned(), |digest| digest.to_string());
-        Err(Failure::refused(format!("{path} was changed by another publisher"))
-            .detail(format!("expected it to mean {} still, got {}", said(*base), said(now)))
-            .hint("look at it with `signer status`; then add the image again, or `signer reset`"))
     }
 }
 
@@ -147,6 +187,8 @@ struct Plain {
     custom: Option<Custom>,
     #[serde(default)]
     listed: bool,
+    was: Option<Box<Was>>,
+    /// In place of `was`, up to version 2.
     base: Option<Digest>,
     role: Option<String>,
 }
@@ -162,7 +204,8 @@ impl TryFrom<Plain> for Change {
     type Error = String;
 
     fn try_from(plain: Plain) -> Result<Self, String> {
-        let Plain { action, length, digest, custom, listed, base, role } = plain;
+        let Plain { action, length, digest, custom, listed, was, base, role } = plain;
+        let was = was.or_else(|| base.map(|digest| Box::new(Was { digest, said: None })));
         let missing = |name: &str| format!("missing field `{name}`");
         match action {
             Action::Add => Ok(Self::Add {
@@ -170,13 +213,13 @@ impl TryFrom<Plain> for Change {
                 digest: digest.ok_or_else(|| missing("digest"))?,
                 custom: custom.ok_or_else(|| missing("custom"))?,
                 listed,
-                base,
+                was,
                 role,
             }),
             Action::Remove => {
                 let bare = length.is_none() && digest.is_none() && custom.is_none() && !listed;
-                let bare = bare && base.is_none() && role.is_none();
-                bare.then_some(Self::Remove)
+                let bare = bare && role.is_none();
+                bare.then_some(Self::Remove { was })
                     .ok_or_else(|| "expected a removal to say no more, got more".into())
             }
         }
@@ -235,6 +278,14 @@ impl Staged {
     /// Stages a change, in place of what was staged of the path.
     pub(crate) fn set(&mut self, path: &str, change: Change) {
         self.changes.insert(path.into(), Arc::new(change));
+    }
+
+    /// Lets go of what was staged of a path that shall mean what it does. What else was to be said of the same
+    /// bytes, such as that they are yanked, stays.
+    pub(crate) fn forget_other_bytes(&mut self, path: &str, published: Digest) {
+        if self.changes.get(path).is_some_and(|change| change.digest() != Some(published)) {
+            self.changes.remove(path);
+        }
     }
 
     /// Keeps the bytes of a manifest until they are published.
@@ -332,4 +383,30 @@ pub(crate) fn is_image_path(path: &str) -> bool {
         (None, Some(digest)) => name.digest_path(digest) == path,
         _ => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_signer_staged_is_read() {
+        let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
+        let text = format!(
+            r#"{{"action":"add","length":3,"digest":"{new}","custom":{{}},"listed":true,"base":"{old}"}}"#
+        );
+        let change: Change = serde_json::from_str(&text).unwrap();
+        let Change::Add { was: Some(was), listed: true, .. } = &change else { panic!("{change:?}") };
+        assert_eq!((was.digest, &was.said), (old, &None));
+        let moved = Target::of(b"moved");
+        assert!(change.expect_base("a", Some(&moved)).is_err());
+        change.expect_base("a", Some(&Target::of(b"old"))).unwrap();
+        // What is written now is read as it was.
+        let again = serde_json::to_string(&change).unwrap();
+        assert_eq!(serde_json::from_str::<Change>(&again).unwrap(), change, "{again}");
+        assert_eq!(
+            serde_json::from_str::<Change>(r#"{"action":"remove"}"#).unwrap(),
+            Change::Remove { was: None }
+        );
+    }
 }

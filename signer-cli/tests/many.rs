@@ -65,7 +65,18 @@ fn very_many_names_are_found_where_a_client_looks_for_them() {
         assert_eq!(reader.again().find(&name(number)).unwrap().0, digest(number, "second"));
     }
     assert_eq!(reader.again().find(&name(1)).unwrap().0, digest(1, "first"));
-    // The same again is no change.
+    // The same again is no change, and takes nothing back.
+    desk.signer(&["yank", &name(3001), "--reason", "loses data"]).ok();
+    let said = desk.signer(&["add", "--list", "list"]).ok();
+    assert_eq!(said.stdout, "staged 0 names\n", "what is yanked stays staged");
+    assert!(said.stderr.contains("130 of the names are published already"), "{}", said.stderr);
+    desk.signer(&["publish"]).ok();
+    desk.signer(&["add", "--list", "list"]).ok();
+    let said = desk.signer(&["publish"]).ok();
+    assert!(said.stdout.starts_with("nothing staged"), "{}", said.stdout);
+    desk.signer(&["unyank", &name(3001)]).ok();
+    let said = desk.signer(&["publish"]).ok();
+    assert!(said.stdout.contains(&name(3001)), "{}", said.stdout);
     let signed = publish(&desk, &list(&desk, 3000..3100, "second"));
     assert!(signed.iter().all(|role| role == "snapshot" || role == "timestamp"), "{signed:?}");
     // One name is one bin.
@@ -85,7 +96,7 @@ fn a_name_that_another_publisher_moved_is_a_conflict_among_many() {
     // As if it had been staged on top of another state.
     let path = desk.path("trust/staged/changes.json");
     let mut staged: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    staged["changes"][name(150)]["base"] = digest(150, "another").into();
+    staged["changes"][name(150)]["was"]["digest"] = digest(150, "another").into();
     fs::write(&path, staged.to_string()).unwrap();
     let versions = desk.versions();
     desk.signer(&["publish"]).failed(1, &[&name(150), "was changed by another publisher"]);

@@ -72,6 +72,70 @@ fn a_tag_that_somebody_else_moved_is_not_moved_back() {
     assert_eq!(reader(&alice).find(name).unwrap().0, mine);
 }
 
+/// A home beside `first`, which publishes there.
+fn two() -> (Desk, Desk, String) {
+    let alice = Desk::published();
+    let (bob, place) = (colleague(&alice), place(&alice));
+    (alice, bob, place)
+}
+
+#[test]
+fn what_somebody_else_yanked_stays_yanked() {
+    let (alice, bob, place) = two();
+    let name = "registry.example.com/acme/web:9";
+    for desk in [&alice, &bob] {
+        desk.image("bad");
+        desk.signer(&["add", "oci:bad:1.4", "--as", name, "--to", &place]).ok();
+    }
+    bob.signer(&["publish", "--to", &place]).ok();
+    bob.signer(&["yank", name, "--reason", "loses data", "--to", &place]).ok();
+    bob.signer(&["publish", "--to", &place]).ok();
+    alice
+        .signer(&["publish", "--to", &place])
+        .failed(1, &["was changed by another publisher", "it is yanked, loses data"]);
+    // Said again, the image is there already, as it is.
+    alice.signer(&["reset"]).ok();
+    alice.signer(&["add", "oci:bad:1.4", "--as", name, "--to", &place]).ok();
+    alice.signer(&["publish", "--to", &place]).ok();
+    let [_, _, version] = alice.versions();
+    let listed = alice.metadata(&format!("{version}.targets.json"))["signed"]["targets"][name].clone();
+    assert_eq!(listed["custom"]["hallmark"]["yanked"]["reason"], "loses data");
+
+    // And who takes it back at the moment in which somebody says why it was.
+    for (desk, reason) in [(&alice, "mine"), (&bob, "his")] {
+        desk.signer(&["yank", support::NAME, "--reason", reason, "--to", &place]).ok();
+    }
+    bob.signer(&["publish", "--to", &place]).ok();
+    alice.signer(&["publish", "--to", &place]).failed(1, &["it is yanked, his"]);
+}
+
+#[test]
+fn a_name_that_somebody_else_moved_is_not_removed() {
+    let (alice, bob, place) = two();
+    alice.signer(&["remove", support::NAME]).ok();
+    let his = bob.image("his");
+    bob.signer(&["add", "oci:his:1.4", "--as", support::NAME, "--to", &place]).ok();
+    bob.signer(&["publish", "--to", &place]).ok();
+    alice.signer(&["publish"]).failed(1, &["was changed by another publisher", &his]);
+    assert_eq!(reader(&alice).find(support::NAME).unwrap().0, his);
+    alice.signer(&["remove", support::NAME]).ok();
+    alice.signer(&["publish"]).ok();
+    assert_eq!(reader(&alice).find(support::NAME), None);
+}
+
+#[test]
+fn a_role_that_somebody_else_made_is_not_replaced() {
+    let (alice, bob, place) = two();
+    for (desk, paths) in [(&alice, "registry.example.com/mine/*"), (&bob, "registry.example.com/his/*")] {
+        let add = ["delegate", "add", "team", "--paths", paths, "--unencrypted-keys", "--to", &place];
+        desk.signer(&add).ok();
+    }
+    bob.signer(&["publish", "--to", &place]).ok();
+    alice.signer(&["publish"]).failed(1, &["another publisher delegated to team too", "signer reset"]);
+    let listed = alice.signer(&["delegate", "list"]).ok().stdout;
+    assert_eq!(listed, "team (by targets, 1 of 1 keys)\n  registry.example.com/his/*\n");
+}
+
 #[test]
 fn an_empty_place_gets_everything() {
     let alice = Desk::published();

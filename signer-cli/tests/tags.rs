@@ -87,6 +87,33 @@ fn a_yanked_image_says_why_by_tag_and_by_digest() {
 }
 
 #[test]
+fn what_is_staged_of_an_image_stays_when_it_is_added_again() {
+    let desk = Desk::published();
+    desk.signer(&["yank", NAME, "--reason", "loses data"]).ok();
+    let said = desk.signer(&["add", "oci:one:1.4", "--as", NAME]).ok();
+    assert!(said.stdout.starts_with("already published"), "{}", said.stdout);
+    desk.signer(&["publish"]).ok();
+    let targets = desk.metadata("3.targets.json")["signed"]["targets"].clone();
+    assert_eq!(targets[NAME]["custom"]["hallmark"]["yanked"]["reason"], "loses data");
+}
+
+#[test]
+fn other_tags_of_a_yanked_image_are_told() {
+    let desk = Desk::published();
+    let latest = "registry.example.com/acme/web:latest";
+    desk.signer(&["add", "oci:one:1.4", "--as", latest]).ok();
+    desk.signer(&["publish"]).ok();
+    let said = desk.signer(&["yank", NAME, "--reason", "loses data"]).ok();
+    assert!(
+        said.stderr.contains(&format!("{latest} means the same image, and is not yanked")),
+        "{}",
+        said.stderr
+    );
+    let said = desk.signer(&["yank", latest, "--reason", "loses data"]).ok();
+    assert_eq!(said.stderr, "");
+}
+
+#[test]
 fn what_can_not_be_yanked_says_so() {
     let desk = Desk::published();
     let before = Tree::of(desk.path("trust")).unwrap();

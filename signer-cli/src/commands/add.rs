@@ -18,7 +18,7 @@ use crate::places;
 use crate::published::Published;
 use crate::report::{self, Added, Outcome, VERSION};
 use crate::repository::Repository;
-use crate::staged::{Change, Staged, digest_of};
+use crate::staged::{Change, Staged, Was, digest_of};
 use crate::terminal;
 
 pub(crate) fn run(dir: &Path, args: &AddArgs, around: &Surroundings) -> Result<report::Add, Failure> {
@@ -103,7 +103,8 @@ fn expect_same_digest(name: &Reference, image: &Image) -> Result<(), Failure> {
     }
 }
 
-/// Stages one path. What is published already needs no stage; what was staged for it falls away.
+/// Stages one path. What is published already needs no stage; what was staged for it falls away, but for what else
+/// shall be said of the same image.
 fn stage(
     path: &str,
     (image, evidence): (&Image, &[String]),
@@ -125,11 +126,11 @@ fn stage(
         digest: image.digest,
         custom: Custom::of(&custom),
         listed: false,
-        base: before,
+        was: Was::of(listed.as_ref()),
         role: None,
     };
     let outcome = if before == Some(image.digest) {
-        staged.changes.remove(path);
+        staged.forget_other_bytes(path, image.digest);
         Outcome::AlreadyPublished
     } else if staged.changes.get(path).is_some_and(|staged| **staged == change) {
         Outcome::AlreadyStaged

@@ -17,7 +17,7 @@ use crate::places;
 use crate::published::Published;
 use crate::report::{self, Added, Outcome, VERSION};
 use crate::repository::Repository;
-use crate::staged::{Change, Staged, TARGET_MAX, digest_of, is_file_path};
+use crate::staged::{Change, Staged, TARGET_MAX, Was, digest_of, is_file_path};
 
 /// What is said of a file whose kind nobody told.
 const ANY_KIND: &str = "application/octet-stream";
@@ -42,14 +42,21 @@ pub(super) fn run(
     let store = places::open(repository, config, around)?;
     let published = Published::read(repository, store.as_ref())?;
     let mut staged = Staged::read(repository)?;
-    let before = published.target(path)?.as_ref().and_then(digest_of);
+    let listed = published.target(path)?;
+    let before = listed.as_ref().and_then(digest_of);
     let previous = before.filter(|before| *before != digest);
     let custom = custom(ANY_KIND, None, previous);
-    let change =
-        Change::Add { length, digest, custom: Custom::of(&custom), listed: false, base: before, role: None };
+    let change = Change::Add {
+        length,
+        digest,
+        custom: Custom::of(&custom),
+        listed: false,
+        was: Was::of(listed.as_ref()),
+        role: None,
+    };
     let outcome = match before == Some(digest) {
         true => {
-            staged.changes.remove(path);
+            staged.forget_other_bytes(path, digest);
             Outcome::AlreadyPublished
         }
         false if staged.changes.get(path).is_some_and(|staged| **staged == change) => Outcome::AlreadyStaged,

@@ -14,7 +14,8 @@ use crate::failure::Failure;
 use crate::published::Published;
 use crate::report::{self, VERSION};
 use crate::rules::{Rule, say};
-use crate::staged::{Change, Staged, digest_of};
+use crate::staged::{Change, Staged, Was, digest_of};
+use crate::terminal;
 
 /// A name, a digest, a length and a media type.
 const LINE_MAX: usize = 4096;
@@ -30,6 +31,7 @@ pub(super) fn stage(
     let mut lines = BufReader::new(File::open(path).map_err(wrong_file)?);
     let (mut text, mut number, mut count) = (String::new(), 0_u64, 0_u64);
     let mut known: Option<(String, Custom)> = None;
+    let mut known_already = 0_u64;
     loop {
         text.clear();
         number = number.saturating_add(1);
@@ -48,6 +50,13 @@ pub(super) fn stage(
         config.expect_in_scope(&name)?;
         let before = published.target(&path)?;
         let base = before.as_ref().and_then(digest_of);
+        if base == Some(digest) {
+            // What else is said of it, such as that it is yanked, stays.
+            staged.forget_other_bytes(&path, digest);
+            known_already = known_already.saturating_add(1);
+            continue;
+        }
+        count = count.saturating_add(1);
         let rule = config.rule(&path);
         // Of a million new names, most are of one kind, and nothing else is said of them.
         let is_plain = base.is_none() && rule == Rule::Free;
@@ -56,7 +65,7 @@ pub(super) fn stage(
             Some((_, said)) => said.clone(),
             None => {
                 let mut custom = custom(media_type, None, None);
-                if let Some(base) = base.filter(|base| *base != digest) {
+                if let Some(base) = base {
                     say(&mut custom, "previous", Some(base.to_string().into()));
                 }
                 rule.keep(&path, before.as_ref().zip(base), digest, &mut custom)?;
@@ -67,8 +76,11 @@ pub(super) fn stage(
                 said
             }
         };
-        staged.set(&path, Change::Add { length, digest, custom, listed: true, base, role: None });
-        count = count.saturating_add(1);
+        let was = Was::of(before.as_ref());
+        staged.set(&path, Change::Add { length, digest, custom, listed: true, was, role: None });
+    }
+    if known_already > 0 {
+        terminal::note(&format!("{known_already} of the names are published already, and stay as they are"));
     }
     Ok(report::Add { version: VERSION, dry_run: false, names: Vec::new(), listed: Some(count) })
 }

@@ -13,7 +13,7 @@ use crate::places;
 use crate::published::Published;
 use crate::report::{self, Removal, VERSION};
 use crate::repository::Repository;
-use crate::staged::{Change, Staged, digest_of};
+use crate::staged::{Change, Staged, Was, digest_of};
 use crate::terminal;
 
 pub(crate) fn run(dir: &Path, args: &RemoveArgs, around: &Surroundings) -> Result<report::Remove, Failure> {
@@ -32,7 +32,7 @@ pub(crate) fn run(dir: &Path, args: &RemoveArgs, around: &Surroundings) -> Resul
     let outcome = match (published.target(&path)?, was_staged) {
         (Some(target), _) => {
             note_digest(&path, &target, &published)?;
-            staged.set(&path, Change::Remove);
+            staged.set(&path, Change::Remove { was: Was::of(Some(&target)) });
             Removal::Staged
         }
         (None, true) => Removal::Unstaged,

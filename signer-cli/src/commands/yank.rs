@@ -5,6 +5,7 @@ use std::path::Path;
 
 use oci_image::Reference;
 use serde_json::{Value, json};
+use tuf_core::schema::Target;
 
 use crate::Surroundings;
 use crate::args::{RehearsalArgs, UnyankArgs, YankArgs};
@@ -16,8 +17,9 @@ use crate::published::Published;
 use crate::report::VERSION;
 use crate::reports::yank::Yank;
 use crate::repository::Repository;
-use crate::rules::{custom_of, say};
-use crate::staged::{Change, Staged, digest_of};
+use crate::rules::{custom_of, is_yanked, say};
+use crate::staged::{Change, Staged, Was, digest_of};
+use crate::terminal;
 
 /// Users read it in one line of a terminal or a log.
 const REASON_MAX: usize = 500;
@@ -91,7 +93,12 @@ fn change(
                 .hint("nothing was staged; `signer remove` takes the name away")
         };
         let digest = digest_of(&target).ok_or_else(|| unusable("without a SHA-256"))?;
-        let mut custom = custom_of(&target).unwrap_or_else(|| json!({}));
+        // What is staged of the same bytes, such as evidence, is said too.
+        let of_same = match staged.changes.get(path.as_str()).map(AsRef::as_ref) {
+            Some(Change::Add { digest: staged, custom, .. }) if *staged == digest => Some(custom.value()),
+            _ => custom_of(&target),
+        };
+        let mut custom = of_same.unwrap_or_else(|| json!({}));
         if custom.get("hallmark").is_none()
             && let Some(object) = custom.as_object_mut()
         {
@@ -105,13 +112,35 @@ fn change(
             digest,
             custom: Custom::of(&custom),
             listed: false,
-            base: Some(digest),
+            was: Was::of(Some(&target)),
             role: None,
         };
         staged.set(path, change);
+    }
+    if yanked.is_some() {
+        tell_of_others(&listed, &published, &staged)?;
     }
     if !rehearsal.dry_run {
         staged.write()?;
     }
     Ok(paths)
+}
+
+/// A name is yanked, and not whatever means the same. Who forgets `latest` should hear of it. Names in bins aren't
+/// looked through.
+fn tell_of_others(yanked: &Target, published: &Published<'_>, staged: &Staged) -> Result<(), Failure> {
+    let digest = digest_of(yanked);
+    for (path, target) in published.listed()? {
+        let runs = match staged.changes.get(path.as_str()).map(AsRef::as_ref) {
+            Some(Change::Add { digest: staged, custom, .. }) => {
+                Some(*staged) == digest && !is_yanked(&custom.value())
+            }
+            Some(Change::Remove { .. }) => false,
+            None => digest_of(&target) == digest && !custom_of(&target).is_some_and(|said| is_yanked(&said)),
+        };
+        if runs {
+            terminal::note(&format!("{path} means the same image, and is not yanked"));
+        }
+    }
+    Ok(())
 }

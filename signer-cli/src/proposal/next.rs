@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tuf_core::authoring::Document;
+use tuf_core::authoring::{Document, bin_names};
 use tuf_core::schema::{DelegatedRole, SuccinctRoles, Target};
 use tuf_core::{Instant, Role};
 
@@ -62,6 +62,11 @@ impl<'p, 's> Next<'p, 's> {
             Holder::Role(role) => {
                 let renews = matches!(edit, Edit::Renew { .. });
                 let edited = self.edited(&role, if renews { Why::Renewed } else { Why::Changed })?;
+                if let (Edit::Delegate { role, .. }, Some(_)) = (edit, bins(&edited.document)) {
+                    return Err(Failure::refused(format!("{role} can't be delegated to"))
+                        .detail("expected no bins, which take the place of all other delegations, got some")
+                        .hint("nothing was changed"));
+                }
                 edit.apply(&mut edited.document)?;
                 edited.redelegated |= !renews;
                 self.settle(edit, &role, config, now)
@@ -79,14 +84,17 @@ impl<'p, 's> Next<'p, 's> {
     /// A role whose threshold is above the number of its keys could never sign again.
     pub(super) fn expect_enough_keys(&self, edits: &[Edit]) -> Result<(), Failure> {
         for edit in edits {
-            let (Edit::AddKey { role, .. }
-            | Edit::RemoveKey { role, .. }
-            | Edit::Threshold { role, .. }
-            | Edit::Delegate { role, .. }) = edit
-            else {
-                continue;
+            let role = match edit {
+                Edit::AddKey { role, .. }
+                | Edit::RemoveKey { role, .. }
+                | Edit::Threshold { role, .. }
+                | Edit::Delegate { role, .. } => role.clone(),
+                Edit::Bins { prefix, bit_length, .. } => {
+                    bin_names(prefix, *bit_length).next().unwrap_or_default()
+                }
+                Edit::Undelegate { .. } | Edit::Renew { .. } => continue,
             };
-            let named = role_named(role);
+            let named = role_named(&role);
             let root = self.root.as_ref().map(|(root, _)| root);
             let mut documents = root.into_iter().chain(self.roles.values().map(|one| &one.document));
             let Some((keys, role_keys)) = documents.find_map(|document| document.keys_of(&named)) else {
@@ -97,6 +105,30 @@ impl<'p, 's> Next<'p, 's> {
                 return Err(Failure::refused(format!("{role} could never sign again"))
                     .detail(format!("expected at least {need} key(s), for that is its threshold, got {got}"))
                     .hint("add keys first, or lower the threshold; nothing was staged"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a delegation that another publisher made meanwhile, otherwise: ours would take its place.
+    pub(super) fn expect_own_delegations(&self, edits: &[Edit]) -> Result<(), Failure> {
+        let mut gone: Vec<&str> = Vec::new();
+        for edit in edits {
+            match edit {
+                Edit::Undelegate { role, .. } => gone.push(role),
+                Edit::Delegate { by, role, .. } if !gone.contains(&role.as_str()) => {
+                    let by = Role::of_targets(by);
+                    let Some(loaded) = self.published.role(&by)? else { continue };
+                    let before = loaded.statement.document(&by)?;
+                    let is = |document: &Document| roles(document).find(|one| is_called(one, role)).cloned();
+                    let (was, now) = (is(&before), self.roles.get(&by).and_then(|one| is(&one.document)));
+                    if was.is_some() && was != now {
+                        return Err(Failure::refused(format!("another publisher delegated to {role} too"))
+                            .detail("expected no role of that name yet, got one with other keys or names")
+                            .hint("see it with `signer delegate list`, forget yours with `signer reset`"));
+                    }
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -144,7 +176,7 @@ impl<'p, 's> Next<'p, 's> {
             }
             names.extend(loaded.trusted.document().targets());
         }
-        for bin in tuf_core::authoring::bin_names(prefix, bit_length) {
+        for bin in bin_names(prefix, bit_length) {
             let role = Role::Delegated(bin);
             let known = self.published.role(&role)?;
             let mut document = match &known {
@@ -370,9 +402,12 @@ impl<'p, 's> Next<'p, 's> {
             let Some(delegations) = &loaded.trusted.document().delegations else { continue };
             let mut names = crate::published::named(delegations);
             if let Some(bins) = &delegations.succinct_roles {
-                names.extend(tuf_core::authoring::bin_names(&bins.name_prefix, bins.bit_length));
+                names.extend(bin_names(&bins.name_prefix, bins.bit_length));
             }
             let before = loaded.statement.document(&delegator)?;
+            if let Some(edited) = self.roles.get(&delegator) {
+                names.extend(rekeyed_bins(&before, &edited.document));
+            }
             for name in names {
                 let role = Role::of_targets(&name);
                 let now = self.roles.get(&delegator).and_then(|edited| edited.document.keys_of(&role));
@@ -465,6 +500,36 @@ fn covering(document: &Document, path: &str) -> Vec<String> {
 fn bins(document: &Document) -> Option<SuccinctRoles> {
     let bins = document.signed().get("delegations")?.get("succinct_roles")?;
     serde_json::from_value(bins.clone()).ok()
+}
+
+/// The bins that are written out one by one, of which others must sign now. There may be thousands: so what is
+/// said of them is compared, and none is searched for by its name.
+fn rekeyed_bins(before: &Document, now: &Document) -> Vec<String> {
+    let name = |role: &Value| role.get("name").and_then(Value::as_str).map(str::to_owned);
+    let is: BTreeMap<String, &Value> = roles(now).filter_map(|role| Some((name(role)?, role))).collect();
+    let key = |document: &Document, id: &str| {
+        document.signed().get("delegations").and_then(|all| all.get("keys")?.get(id).cloned())
+    };
+    let mut rekeyed = Vec::new();
+    let mut keys: BTreeMap<String, bool> = BTreeMap::new();
+    for was in roles(before).filter(|role| role.get("path_hash_prefixes").is_some()) {
+        let Some((name, is)) = name(was).and_then(|name| is.get(&name).map(|is| (name, *is))) else {
+            continue;
+        };
+        let mut ids =
+            is.get("keyids").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let mut same_key =
+            |id: &str| *keys.entry(id.to_owned()).or_insert_with(|| key(before, id) == key(now, id));
+        let same = ["keyids", "threshold"].iter().all(|member| was.get(*member) == is.get(*member));
+        if !(same && ids.all(&mut same_key)) {
+            rekeyed.push(name);
+        }
+    }
+    rekeyed
+}
+
+fn is_called(role: &Value, name: &str) -> bool {
+    role.get("name").and_then(Value::as_str) == Some(name)
 }
 
 /// The roles that a document delegates to by name.
