@@ -190,6 +190,26 @@ impl Edit {
     }
 }
 
+/// From so many roles on, those that lose the same key share a line: bins may be thousands.
+const ROLES_ONE_BY_ONE: usize = 8;
+
+/// Each edit in words.
+pub(crate) fn lines(edits: &[Edit]) -> Vec<String> {
+    let lost = |edit: &Edit| match edit {
+        Edit::RemoveKey { key_id, .. } => Some(key_id.clone()),
+        _ => None,
+    };
+    let alike = edits.chunk_by(|one, next| lost(one).is_some() && lost(one) == lost(next));
+    alike
+        .flat_map(|alike| match alike {
+            [first, rest @ ..] if rest.len() >= ROLES_ONE_BY_ONE => {
+                vec![format!("{}, and from {} more roles", first.words(), rest.len())]
+            }
+            few => few.iter().map(Edit::words).collect(),
+        })
+        .collect()
+}
+
 /// Whose document an edit changes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Holder<'e> {

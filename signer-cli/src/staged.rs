@@ -280,6 +280,20 @@ impl Staged {
         self.changes.insert(path.into(), Arc::new(change));
     }
 
+    /// Stages an edit behind those that were staged before: whatever they said, it is the last word.
+    pub(crate) fn push(&mut self, edit: &Edit) {
+        // These come to the same wherever they stand before; of others, what stands between may build on them.
+        if matches!(
+            edit,
+            Edit::AddKey { .. } | Edit::RemoveKey { .. } | Edit::Threshold { .. } | Edit::Renew { .. }
+        ) {
+            self.edits.retain(|before| before != edit);
+        }
+        if self.edits.last() != Some(edit) {
+            self.edits.push(edit.clone());
+        }
+    }
+
     /// Lets go of what was staged of a path that shall mean what it does. What else was to be said of the same
     /// bytes, such as that they are yanked, stays.
     pub(crate) fn forget_other_bytes(&mut self, path: &str, published: Digest) {

@@ -62,6 +62,8 @@ const WRITES: &[(Answer, &[&str])] = &[
     (Answer::Same, &["role", "remove-key", "targets", "BOB"]),
     (Answer::Alike, &["role", "rotate", "timestamp", "--unencrypted-keys"]),
     (Answer::Same, &["role", "revoke", "BOB"]),
+    (Answer::Alike, &["key", "rotate", "timestamp", "--unencrypted-keys"]),
+    (Answer::Same, &["key", "revoke", "BOB"]),
     (Answer::Same, &["role", "renew", "root"]),
     (Answer::Alike, &["key", "new", "spare", "--unencrypted"]),
     (Answer::Same, &["key", "import", "bob", "bob.pem"]),

@@ -41,6 +41,8 @@ fn a_role_is_delegated_to_once() {
     let before = Tree::of(desk.path("trust")).unwrap();
     desk.signer(&team).failed(1, &["team is a role already"]);
     desk.signer(&["delegate", "add", "root", "--paths", "a/*"]).failed(2, &["can't be called \"root\""]);
+    desk.signer(&["delegate", "add", "a\nb", "--paths", "a/*"]).failed(2, &["can't be called \"a\\nb\""]);
+    desk.signer(&["delegate", "add", "a", "--paths", "a/*\n"]).failed(2, &["is no pattern of names"]);
     desk.signer(&["delegate", "remove", "nobody"]).failed(1, &["nobody delegates to nobody"]);
     before.assert_unchanged();
 }
@@ -142,6 +144,125 @@ fn names_are_spread_over_bins_and_stay_trusted() {
     desk.signer(&["delegate", "bins", "12", "--succinct"]).failed(2, &["expected a power of two"]);
 }
 
+/// The newest top-level targets.
+fn targets(desk: &Desk) -> serde_json::Value {
+    let [_, _, version] = desk.versions();
+    desk.metadata(&format!("{version}.targets.json"))["signed"].clone()
+}
+
+#[test]
+fn keys_of_bins_that_are_written_out_rotate_and_are_revoked() {
+    let desk = Desk::published();
+    let digest = desk.trusted(NAME).unwrap();
+    desk.signer(&["delegate", "bins", "16", "--unencrypted-keys"]).ok();
+    desk.signer(&["publish"]).ok();
+    let follower = desk.reader();
+    let (_, chain) = follower.find(NAME).unwrap();
+    let old = targets(&desk)["delegations"]["roles"][0]["keyids"][0].as_str().unwrap().to_owned();
+    // The bin that lists the name: it has to sign anew.
+    desk.signer(&["role", "rotate", &chain[1], "--unencrypted-keys"]).ok();
+    desk.signer(&["publish"]).ok();
+    assert_eq!(follower.again().find(NAME).unwrap().0, digest);
+    let listed = desk.signer(&["key", "list"]).ok().stdout;
+    assert!(listed.contains("bins-0") && listed.contains(&chain[1]), "{listed}");
+    // The first key is stolen: what it signs for is found, and a bin without any other key says so.
+    desk.signer(&["role", "revoke", &old]).failed(1, &["could never sign again"]);
+    let more = desk.public_key("more");
+    desk.signer(&["delegate", "bins", "16", "--key", &chain[1], "--key", &more]).ok();
+    desk.signer(&["publish"]).ok();
+    assert!(!targets(&desk)["delegations"].to_string().contains(&old));
+    assert_eq!(follower.again().find(NAME).unwrap().0, digest);
+    let second = targets(&desk)["delegations"]["roles"][3]["keyids"][1].as_str().unwrap().to_owned();
+    let said = desk.signer(&["key", "revoke", &second[..12]]).ok().stdout;
+    assert!(said.contains("and from 15 more roles"), "{said}");
+    desk.signer(&["publish"]).ok();
+    assert!(!targets(&desk)["delegations"].to_string().contains(&second));
+    assert_eq!(follower.again().find(NAME).unwrap().0, digest);
+    assert_eq!(desk.reader().find(NAME).unwrap().0, digest);
+}
+
+#[test]
+fn bins_that_are_spread_anew_keep_their_keys_and_their_threshold() {
+    for succinct in [&["--succinct"][..], &[]] {
+        let desk = Desk::published();
+        desk.signer(&["key", "new", "one", "--unencrypted"]).ok();
+        desk.signer(&["key", "new", "other", "--unencrypted"]).ok();
+        let keys = ["--key", "one", "--key", "other", "--threshold", "2"];
+        desk.signer(&[&["delegate", "bins", "4"], succinct, &keys].concat()).ok();
+        desk.signer(&["publish"]).ok();
+        desk.signer(&[&["delegate", "bins", "8"], succinct].concat()).ok();
+        desk.signer(&["publish"]).ok();
+        let delegations = targets(&desk)["delegations"].clone();
+        let bins =
+            if succinct.is_empty() { &delegations["roles"][7] } else { &delegations["succinct_roles"] };
+        assert_eq!((&bins["threshold"], bins["keyids"].as_array().unwrap().len()), (&2.into(), 2), "{bins}");
+        assert!(desk.reader().find(NAME).is_some());
+        desk.signer(&[&["delegate", "bins", "4"], succinct, &["--threshold", "3"]].concat())
+            .failed(1, &["could never sign again", "expected at least 3 key(s)"]);
+    }
+}
+
+#[test]
+fn the_last_word_counts() {
+    let desk = Desk::published();
+    let bob = desk.public_key("bob");
+    desk.signer(&["role", "add-key", "root", &bob]).ok();
+    desk.signer(&["publish"]).ok();
+    for threshold in ["2", "1", "2"] {
+        desk.signer(&["role", "threshold", "root", threshold]).ok();
+    }
+    let eve = desk.public_key("eve");
+    desk.signer(&["role", "add-key", "targets", &eve]).ok();
+    let id = desk.signer(&["diff", "--format", "json"]).ok().json()["roles"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find_map(|role| role["keys"].as_array()?.iter().find(|keys| keys["role"] == "targets").cloned())
+        .unwrap()["added"][0]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    desk.signer(&["role", "remove-key", "targets", &id]).ok();
+    desk.signer(&["role", "add-key", "targets", &eve]).ok();
+    desk.signer(&["ceremony", "propose", "--unsigned", "--out", "c.json"]).ok();
+    let shown = desk.signer(&["ceremony", "show", "c.json"]).ok().stdout;
+    assert!(shown.contains("root: threshold 1 -> 2"), "{shown}");
+    assert!(shown.contains("targets: adds key"), "{shown}");
+}
+
+#[test]
+fn nobody_is_not_enough() {
+    let desk = Desk::published();
+    let before = Tree::of(desk.path("trust")).unwrap();
+    desk.signer(&["role", "threshold", "root", "0"]).failed(2, &["0"]);
+    desk.signer(&["role", "rotate", "root", "--threshold", "0", "--unencrypted-keys"]).failed(2, &["0"]);
+    desk.signer(&["delegate", "add", "team", "--paths", "a/*", "--threshold", "0"]).failed(2, &["0"]);
+    desk.signer(&["delegate", "bins", "4", "--threshold", "0"]).failed(2, &["0"]);
+    before.assert_unchanged();
+}
+
+#[test]
+fn a_key_is_revoked_where_it_is_only_staged_too_and_under_any_id() {
+    let desk = Desk::published();
+    let bob = desk.public_key("bob");
+    let more = desk.public_key("more");
+    desk.signer(&["role", "add-key", "targets", &bob]).ok();
+    desk.signer(&["publish"]).ok();
+    let first = desk.metadata("1.root.json")["signed"]["roles"]["targets"]["keyids"][0].clone();
+    let stolen = desk.key_ids("targets").into_iter().find(|id| first != id.as_str()).unwrap();
+    desk.signer(&["delegate", "add", "team", "--paths", "a/*", "--key", &bob, "--key", &more]).ok();
+    let said = desk.signer(&["role", "revoke", &stolen]).ok().stdout;
+    assert!(said.contains("from targets") && said.contains("from team"), "{said}");
+    desk.signer(&["reset"]).ok();
+    // A role that is about to go needs no care.
+    desk.signer(&["delegate", "add", "team", "--paths", "a/*", "--unencrypted-keys"]).ok();
+    desk.signer(&["publish"]).ok();
+    desk.signer(&["delegate", "remove", "team"]).ok();
+    desk.signer(&["role", "revoke", &stolen]).ok();
+    desk.signer(&["publish"]).ok();
+    assert_eq!(desk.key_ids("targets"), [first.as_str().unwrap()]);
+}
+
 #[test]
 fn a_delegation_and_bins_exclude_each_other() {
     let desk = Desk::published();
@@ -150,6 +271,13 @@ fn a_delegation_and_bins_exclude_each_other() {
     let before = Tree::of(desk.path("trust")).unwrap();
     desk.signer(&["delegate", "bins", "16", "--succinct", "--unencrypted-keys"])
         .failed(1, &["expected no other delegations, got delegated role \"team\""]);
+    before.assert_unchanged();
+    let desk = Desk::published();
+    desk.signer(&["delegate", "bins", "4", "--succinct", "--unencrypted-keys"]).ok();
+    desk.signer(&["publish"]).ok();
+    let before = Tree::of(desk.path("trust")).unwrap();
+    desk.signer(&["delegate", "add", "team", "--paths", "a/*", "--unencrypted-keys"])
+        .failed(1, &["team can't be delegated to", "expected no bins"]);
     before.assert_unchanged();
 }
 

@@ -119,6 +119,8 @@ const COMMANDS: &[&[&str]] = &[
     &["key", "import-ssh"],
     &["key", "export"],
     &["key", "password"],
+    &["key", "rotate"],
+    &["key", "revoke"],
     &["ceremony"],
     &["ceremony", "propose"],
     &["ceremony", "show"],

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use signing_keys::file::NewKind;
 use tuf_core::crypto::Curve;
 
+use super::roles::{RevokeArgs, RotateArgs};
 use super::{PassphraseArgs, RehearsalArgs};
 
 #[derive(Debug, Subcommand)]
@@ -31,6 +32,12 @@ pub(crate) enum KeyCommand {
     /// Give a key another passphrase
     #[command(after_help = "Example:\n  signer key password root")]
     Password(KeyPasswordArgs),
+    /// Put new keys in the place of a role's old ones, as `signer role rotate` does
+    #[command(after_help = "Example:\n  signer key rotate timestamp")]
+    Rotate(RotateArgs),
+    /// Take a key from every role that has it, as `signer role revoke` does
+    #[command(after_help = "Example:\n  signer key revoke 4f2a9c0d1b33")]
+    Revoke(RevokeArgs),
 }
 
 const NEW: &str = "\

@@ -63,9 +63,9 @@ pub(crate) struct RoleKeyArgs {
     /// A public key (PEM), or the name of one in keys/; may be given several times
     #[arg(long = "key", value_name = "KEY")]
     pub(crate) keys: Vec<String>,
-    /// How many of them must sign
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) threshold: u32,
+    /// How many of them must sign; else 1, or as many as before where bins are spread anew
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) threshold: Option<u32>,
     /// Write a new key without a passphrase: whoever can read it can sign
     #[arg(long, conflicts_with = "passphrase_file")]
     pub(crate) unencrypted_keys: bool,
@@ -148,7 +148,7 @@ pub(crate) struct ThresholdArgs {
     #[arg(value_name = "ROLE")]
     pub(crate) role: String,
     /// How many
-    #[arg(value_name = "N")]
+    #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) threshold: u32,
     #[command(flatten)]
     pub(crate) rehearsal: RehearsalArgs,
@@ -192,7 +192,7 @@ pub(crate) struct RotateArgs {
     #[arg(long, value_name = "KEYID")]
     pub(crate) only: Option<String>,
     /// How many of the new keys must sign; else as many as before
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) threshold: Option<u32>,
     /// Write a new key without a passphrase: whoever can read it can sign
     #[arg(long, conflicts_with = "passphrase_file")]

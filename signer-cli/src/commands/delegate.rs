@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use tuf_core::Role;
+use tuf_core::schema::{Delegations, RoleKeys};
 
 use super::edits::{Desk, public_key, reports};
 use crate::Surroundings;
@@ -13,7 +14,7 @@ use crate::failure::Failure;
 use crate::new_key::NewKey;
 use crate::passphrase::Source;
 use crate::report::{Answer, VERSION};
-use crate::reports::edits::{Delegated, Delegations};
+use crate::reports::edits::{Delegated, Delegations as Report};
 
 /// Every client downloads the list of bins that are written out: beyond this it costs more than it saves.
 const HASHED_MAX: u32 = 16_384;
@@ -40,7 +41,8 @@ type Made = (Vec<Edit>, Option<NewKey>);
 fn add(desk: &Desk, args: &DelegateAddArgs, around: &Surroundings) -> Result<Made, Failure> {
     let DelegateAddArgs { name, paths, keys, terminating, by, rehearsal } = args;
     expect_free_name(desk, name)?;
-    if let Some(empty) = paths.iter().find(|path| path.is_empty() || path.starts_with('/')) {
+    let odd = |path: &&String| path.is_empty() || path.starts_with('/') || path.contains(char::is_control);
+    if let Some(empty) = paths.iter().find(odd) {
         return Err(Failure::usage(format!("{empty:?} is no pattern of names"))
             .hint("a pattern looks like registry.example.com/acme/*"));
     }
@@ -48,7 +50,7 @@ fn add(desk: &Desk, args: &DelegateAddArgs, around: &Surroundings) -> Result<Mad
     let edit = Edit::Delegate {
         by: by.clone(),
         role: name.clone(),
-        threshold: keys.threshold,
+        threshold: keys.threshold.unwrap_or(1),
         keys: role_keys,
         terminating: *terminating,
         paths: paths.clone(),
@@ -65,8 +67,9 @@ fn bins(desk: &Desk, args: &BinsArgs, around: &Surroundings) -> Result<Made, Fai
     let bit_length = count.ilog2();
     let published = desk.published()?;
     let before = published.targets().trusted.document().delegations.as_ref();
-    // Spread anew, they keep their keys.
-    let same = before.and_then(|all| Some((&all.keys, all.succinct_roles.as_ref()?)));
+    // Spread anew, they keep their keys, and as many must sign.
+    let same = before.and_then(|all| Some((&all.keys, keys_of_bins(all)?)));
+    let threshold = keys.threshold.or(same.as_ref().map(|(_, bins)| bins.threshold.get())).unwrap_or(1);
     let (keys, made) = match (keys.keys.is_empty(), same) {
         (true, Some((all, bins))) => {
             let named = |id: &String| Some(KeyText::named(id.clone(), all.get(id)?));
@@ -74,9 +77,19 @@ fn bins(desk: &Desk, args: &BinsArgs, around: &Surroundings) -> Result<Made, Fai
         }
         _ => role_keys(desk, &Role::of_targets(prefix), keys, *rehearsal, around)?,
     };
-    let threshold = args.keys.threshold;
     let edit = Edit::Bins { prefix: prefix.clone(), bit_length, succinct: *succinct, keys, threshold };
     Ok((vec![edit], made))
+}
+
+/// Who signs the bins, where the same keys sign all of them.
+fn keys_of_bins(delegations: &Delegations) -> Option<RoleKeys> {
+    if let Some(bins) = &delegations.succinct_roles {
+        return Some(RoleKeys { keyids: bins.keyids.clone(), threshold: bins.threshold });
+    }
+    let mut bins = delegations.roles().filter(|role| role.path_hash_prefixes.is_some());
+    let first = bins.next()?;
+    let same = bins.all(|bin| bin.keyids == first.keyids && bin.threshold == first.threshold);
+    same.then_some(RoleKeys { keyids: first.keyids, threshold: first.threshold })
 }
 
 /// The keys that were named, or a new one.
@@ -97,9 +110,9 @@ fn role_keys(
 }
 
 fn expect_free_name(desk: &Desk, name: &str) -> Result<(), Failure> {
-    if name.is_empty() || top_level(name).is_some() {
+    if name.is_empty() || top_level(name).is_some() || name.contains(char::is_control) {
         return Err(Failure::usage(format!("a delegated role can't be called {name:?}"))
-            .detail("expected a name of its own, not that of a top-level role"));
+            .detail("expected a name of its own on one line, not that of a top-level role"));
     }
     let role = Role::of_targets(name);
     match desk.published()?.role(&role)? {
@@ -109,7 +122,7 @@ fn expect_free_name(desk: &Desk, name: &str) -> Result<(), Failure> {
     }
 }
 
-fn list(desk: &Desk) -> Result<Delegations, Failure> {
+fn list(desk: &Desk) -> Result<Report, Failure> {
     let published = desk.published()?;
     let mut roles = Vec::new();
     let mut holders = vec![published.role(&Role::Targets)?];
@@ -153,5 +166,5 @@ fn list(desk: &Desk) -> Result<Delegations, Failure> {
             });
         }
     }
-    Ok(Delegations { version: VERSION, roles })
+    Ok(Report { version: VERSION, roles })
 }

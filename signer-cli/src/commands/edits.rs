@@ -4,12 +4,14 @@ use std::path::Path;
 
 use publish_store::Store;
 use tuf_core::Role;
+use tuf_core::authoring::bin_names;
 use tuf_core::crypto::Sign as _;
+use tuf_core::schema::Delegations;
 
 use crate::Surroundings;
 use crate::args::RehearsalArgs;
 use crate::config::Config;
-use crate::edit::{Edit, KeyText};
+use crate::edit::{self, Edit, KeyText};
 use crate::failure::Failure;
 use crate::key_ring;
 use crate::new_key::NewKey;
@@ -53,33 +55,32 @@ impl Desk {
         })
     }
 
-    /// Each role, bins aside, with the ids of its keys.
-    pub(crate) fn all_keys(&self, around: &Surroundings) -> Result<Vec<(String, Vec<String>)>, Failure> {
+    /// Each role with its keys, as it will be after what is staged. Of bins with the same keys, `Bins::Alike` has the
+    /// first one.
+    pub(crate) fn holders(&self, bins: Bins, around: &Surroundings) -> Result<super::key::Holders, Failure> {
         let published = self.published()?;
+        let staged = Staged::read(&self.repository)?;
+        let proposal = Proposal::of(&published, &staged, &self.config, around.now)?;
         let mut names: Vec<String> =
             ["root", "targets", "snapshot", "timestamp"].iter().map(|&name| name.to_owned()).collect();
-        for loaded in published.delegated(false)? {
-            names.push(loaded.trusted.role().name().to_owned());
+        let below = published.delegated(false)?;
+        names.extend(below.iter().map(|loaded| loaded.trusted.role().name().to_owned()));
+        let top = published.targets();
+        for loaded in std::iter::once(top).chain(below.iter().map(AsRef::as_ref)) {
+            names.extend(loaded.trusted.document().delegations.iter().flat_map(|all| bins.of(all)));
         }
-        if let Some(all) = &published.targets().trusted.document().delegations
-            && let Some(bins) = &all.succinct_roles
-        {
-            names.extend(tuf_core::authoring::bin_names(&bins.name_prefix, bins.bit_length).next());
+        for edit in &staged.edits {
+            if let Edit::Delegate { role, .. } = edit
+                && !names.contains(role)
+            {
+                names.push(role.clone());
+            }
         }
         let mut all = Vec::new();
         for name in names {
-            let ids = self.keys_of(&name, around)?.1.keyids;
-            all.push((name, ids));
-        }
-        Ok(all)
-    }
-
-    /// Each role, bins aside, with its keys.
-    pub(crate) fn all_public_keys(&self, around: &Surroundings) -> Result<super::key::Holders, Failure> {
-        let mut all = Vec::new();
-        for (name, _) in self.all_keys(around)? {
-            let (keys, _) = self.keys_of(&name, around)?;
-            all.push((name, keys.into_iter().collect()));
+            if let Some((keys, _)) = proposal.keys_of(&name, &published)? {
+                all.push((name, keys.into_iter().collect()));
+            }
         }
         Ok(all)
     }
@@ -117,6 +118,32 @@ impl Desk {
     }
 }
 
+/// Which bins are looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Bins {
+    /// One of those with the same keys.
+    Alike,
+    /// Each that has keys of its own: those of TAP 15 share theirs.
+    Each,
+}
+
+impl Bins {
+    fn of(self, delegations: &Delegations) -> Vec<String> {
+        let succinct = delegations.succinct_roles.as_ref();
+        let first = succinct.and_then(|bins| bin_names(&bins.name_prefix, bins.bit_length).next());
+        let mut seen = Vec::new();
+        let hashed = delegations.roles().filter(|role| role.path_hash_prefixes.is_some()).filter(|role| {
+            let is_new = self == Self::Each || !seen.contains(&role.keyids);
+            if is_new && self == Self::Alike {
+                seen.push(role.keyids.clone());
+            }
+            is_new
+        });
+        let hashed: Vec<String> = hashed.map(|role| role.name).collect();
+        first.into_iter().chain(hashed).collect()
+    }
+}
+
 /// Stages edits, if the next state can be made of them, and says so.
 ///
 /// A key that was made for them is written first: what is staged must be possible to sign.
@@ -129,11 +156,7 @@ pub(crate) fn reports(
     let _lock = desk.repository.lock_unless(rehearsal)?;
     let published = desk.published()?;
     let mut staged = Staged::read(&desk.repository)?;
-    for edit in &edits {
-        if !staged.edits.contains(edit) {
-            staged.edits.push(edit.clone());
-        }
-    }
+    edits.iter().for_each(|edit| staged.push(edit));
     let proposal = Proposal::of(&published, &staged, &desk.config, around.now)?;
     let dry_run = rehearsal.dry_run;
     match (new_key, dry_run) {
@@ -143,7 +166,7 @@ pub(crate) fn reports(
         (None, false) => staged.write()?,
     }
     let signs = proposal.documents.iter().map(|one| one.role.name().to_owned()).collect();
-    Ok(Edits { version: VERSION, dry_run, staged: edits.iter().map(Edit::words).collect(), signs })
+    Ok(Edits { version: VERSION, dry_run, staged: edit::lines(&edits), signs })
 }
 
 /// A public key from a PEM file, or that of a key in `keys/`, by its name.

@@ -10,18 +10,19 @@ use std::path::{Path, PathBuf};
 use signing_keys::file::PrivateKey;
 use tuf_core::key::Key;
 
-use super::edits::Desk;
+use super::edits::{Bins, Desk};
+use super::role;
 use crate::Surroundings;
 use crate::args::PassphraseArgs;
 use crate::args::keys::KeyCommand;
 use crate::failure::Failure;
 use crate::key_ring;
 use crate::passphrase::{Passphrase, Source};
-use crate::report::VERSION;
+use crate::report::{Answer, VERSION};
 use crate::reports::keys::{Keys, OneKey};
 use plan::Plan;
 
-pub(crate) fn run(dir: &Path, command: &KeyCommand, around: &Surroundings) -> Result<Keys, Failure> {
+pub(crate) fn run(dir: &Path, command: &KeyCommand, around: &Surroundings) -> Result<Answer, Failure> {
     let desk = Desk::open(dir, around)?;
     match command {
         KeyCommand::List => list(&desk, around),
@@ -41,11 +42,14 @@ pub(crate) fn run(dir: &Path, command: &KeyCommand, around: &Surroundings) -> Re
         KeyCommand::Password(args) => {
             carry_out(&desk, give::password(&desk, args, around)?, args.rehearsal.dry_run, around)
         }
+        KeyCommand::Rotate(args) => return role::rotated(dir, args, around).map(Answer::Edits),
+        KeyCommand::Revoke(args) => return role::revoked(dir, args, around).map(Answer::Edits),
     }
+    .map(Answer::Keys)
 }
 
 fn list(desk: &Desk, around: &Surroundings) -> Result<Keys, Failure> {
-    let roles = desk.all_public_keys(around)?;
+    let roles = desk.holders(Bins::Alike, around)?;
     let names = names(desk)?;
     let keys: Result<_, _> = names.iter().map(|name| on_disk(desk, name, &roles)).collect();
     Ok(Keys { version: VERSION, in_full: false, dry_run: false, writes: Vec::new(), keys: keys? })
@@ -55,12 +59,12 @@ fn show(desk: &Desk, name: &str, around: &Surroundings) -> Result<Keys, Failure>
     if !names(desk)?.iter().any(|known| known == name) {
         return Err(no_key(desk, name));
     }
-    let keys = vec![on_disk(desk, name, &desk.all_public_keys(around)?)?];
+    let keys = vec![on_disk(desk, name, &desk.holders(Bins::Alike, around)?)?];
     Ok(Keys { version: VERSION, in_full: true, dry_run: false, writes: Vec::new(), keys })
 }
 
 fn carry_out(desk: &Desk, plan: Plan, dry_run: bool, around: &Surroundings) -> Result<Keys, Failure> {
-    let roles = desk.all_public_keys(around)?;
+    let roles = desk.holders(Bins::Alike, around)?;
     let key = match &plan.made {
         Some((place, key)) => described(&plan.name, place.clone(), key, &roles)?,
         None => on_disk(desk, &plan.name, &roles)?,

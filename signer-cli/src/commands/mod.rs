@@ -49,7 +49,7 @@ pub(crate) fn run(signer: &Signer, around: &Surroundings) -> Result<Answer, Fail
         Command::Reset(args) => reset::run(repo, *args).map(Answer::Reset),
         Command::Delegate(command) => delegate::run(repo, command, around),
         Command::Role(command) => role::run(repo, command, around).map(Answer::Edits),
-        Command::Key(command) => key::run(repo, command, around).map(Answer::Keys),
+        Command::Key(command) => key::run(repo, command, around),
         Command::Ceremony(command) => ceremony::run(repo, command, around),
     }
 }

@@ -14,7 +14,7 @@ use crate::ceremony::{Ceremony, Manifests};
 use crate::clock;
 use crate::config::Config;
 use crate::draft::{Base, Draft, Signed};
-use crate::edit::Edit;
+use crate::edit::{self, Edit};
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::for_others::{ForOthers, prepare, settle};
@@ -143,7 +143,7 @@ pub(crate) fn run(dir: &Path, args: &PublishArgs, around: &Surroundings) -> Resu
             version: VERSION,
             published: store.describe(),
             changes: changes.into_iter().map(|one| one.report()).collect(),
-            edits: edits.iter().map(Edit::words).collect(),
+            edits: edit::lines(&edits),
             signed,
             for_others,
         });

@@ -1,12 +1,14 @@
 //! `signer role`: who signs for a role, and how many must. Staged like images, signed by `publish`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tuf_core::Role;
+use tuf_core::key::Key;
 
-use super::edits::{Desk, public_key, reports};
+use super::edits::{Bins, Desk, public_key, reports};
 use crate::Surroundings;
-use crate::args::roles::{RoleCommand, RotateArgs};
+use crate::args::roles::{RevokeArgs, RoleCommand, RotateArgs};
 use crate::edit::{Edit, short};
 use crate::failure::Failure;
 use crate::new_key::NewKey;
@@ -27,13 +29,23 @@ pub(crate) fn run(dir: &Path, command: &RoleCommand, around: &Surroundings) -> R
             let key_id = desk.key_id(&args.role, &args.key_id, around)?;
             vec![Edit::RemoveKey { role: args.role.clone(), key_id }]
         }
-        RoleCommand::Rotate(args) => {
-            return reports(&desk, rotate(&desk, args, around)?, args.rehearsal, around);
-        }
-        RoleCommand::Revoke(args) => revoke(&desk, &args.key_id, around)?,
+        RoleCommand::Rotate(args) => return rotated(dir, args, around),
+        RoleCommand::Revoke(args) => return revoked(dir, args, around),
         RoleCommand::Renew(args) => vec![Edit::Renew { role: args.role.clone() }],
     };
     reports(&desk, (edits, None), command.rehearsal(), around)
+}
+
+/// `signer role rotate`, and `signer key rotate`.
+pub(super) fn rotated(dir: &Path, args: &RotateArgs, around: &Surroundings) -> Result<Edits, Failure> {
+    let desk = Desk::open(dir, around)?;
+    reports(&desk, rotate(&desk, args, around)?, args.rehearsal, around)
+}
+
+/// `signer role revoke`, and `signer key revoke`.
+pub(super) fn revoked(dir: &Path, args: &RevokeArgs, around: &Surroundings) -> Result<Edits, Failure> {
+    let desk = Desk::open(dir, around)?;
+    reports(&desk, (revoke(&desk, &args.key_id, around)?, None), args.rehearsal, around)
 }
 
 /// New keys in the place of the old: one by one, or all at once.
@@ -72,31 +84,27 @@ fn rotate(
     Ok((added.chain(removed).chain(threshold).collect(), made))
 }
 
-/// Takes a key from every role.
+/// Takes a key from every role, under whatever id a role lists it.
 fn revoke(desk: &Desk, wanted: &str, around: &Surroundings) -> Result<Vec<Edit>, Failure> {
-    let mut edits = Vec::new();
-    for (role, ids) in desk.all_keys(around)? {
-        for key_id in ids.into_iter().filter(|id| id.starts_with(wanted)) {
-            edits.push(Edit::RemoveKey { role: role.clone(), key_id });
+    let holders = desk.holders(Bins::Each, around)?;
+    let all = || holders.iter().flat_map(|(role, keys)| keys.iter().map(move |(id, key)| (role, id, key)));
+    let named: BTreeMap<&str, &Key> =
+        all().filter(|(_, id, _)| id.starts_with(wanted)).map(|(_, id, key)| (id.as_str(), key)).collect();
+    let (Some((id, key)), 1) = (named.first_key_value(), named.len()) else {
+        if named.is_empty() {
+            return Err(Failure::refused(format!("no role has a key {}", short(wanted)))
+                .hint("`signer status --format json` lists the keys of each role"));
         }
-    }
-    let mut ids: Vec<&str> = edits
-        .iter()
-        .filter_map(|edit| match edit {
-            Edit::RemoveKey { key_id, .. } => Some(key_id.as_str()),
-            _ => None,
-        })
-        .collect();
-    ids.dedup();
-    ids.sort_unstable();
-    ids.dedup();
-    match ids.as_slice() {
-        [_] => Ok(edits),
-        [] => Err(Failure::refused(format!("no role has a key {}", short(wanted)))
-            .hint("`signer status --format json` lists the keys of each role")),
-        several => {
-            Err(Failure::usage(format!("{wanted} is the beginning of several keys"))
-                .detail(several.join(", ")))
-        }
-    }
+        let ids: Vec<&str> = named.into_keys().collect();
+        return Err(
+            Failure::usage(format!("{wanted} is the beginning of several keys")).detail(ids.join(", "))
+        );
+    };
+    let material = key.material().ok();
+    let same = |(_, other, key): &(&String, &String, &Key)| {
+        other == id || (material.is_some() && key.material().ok() == material)
+    };
+    let remove =
+        |(role, id, _): (&String, &String, &Key)| Edit::RemoveKey { role: role.clone(), key_id: id.clone() };
+    Ok(all().filter(same).map(remove).collect())
 }
