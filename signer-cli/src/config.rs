@@ -141,6 +141,12 @@ impl Config {
         TimeDelta::days(days.get().into())
     }
 
+    /// The delegated roles for which `expiry` says something.
+    pub(crate) fn named_roles(&self) -> impl Iterator<Item = &str> {
+        let own = ["root", "targets", "snapshot", "timestamp", "delegated"];
+        self.expiry.keys().map(String::as_str).filter(move |name| !own.contains(name))
+    }
+
     /// What a tag promises: the first rule that fits it. A digest is what it is.
     pub(crate) fn rule(&self, path: &str) -> Rule {
         if path.contains('@') {

@@ -59,6 +59,23 @@ fn status_says_who_must_sign_what_by_when() {
 }
 
 #[test]
+fn a_bin_that_is_due_is_told_to_who_checks() {
+    let desk = Desk::published();
+    holds_for(&desk, "delegated", "20d");
+    desk.signer(&["delegate", "bins", "4", "--succinct", "--unencrypted-keys"]).ok();
+    desk.signer(&["publish"]).ok();
+    holds_for(&desk, "timestamp", "60d");
+    holds_for(&desk, "snapshot", "60d");
+    desk.signer(&["publish"]).ok();
+    desk.signer(&["refresh", "--within", "8d"]).ok();
+    desk.signer(&["status", "--check", "--within", "8d"]).ok();
+    let said = desk.signer(&["status", "--check", "--within", "21d"]);
+    assert_eq!(said.code, 1, "{}", said.stdout);
+    assert!(said.stdout.contains("bins-"), "{}", said.stdout);
+    desk.signer(&["refresh", "--within", "21d"]).ok();
+}
+
+#[test]
 fn a_difference_is_shown_before_it_is_signed() {
     let desk = Desk::published();
     let before = Tree::of(desk.path("trust/published")).unwrap();

@@ -400,16 +400,18 @@ fn what_expires_is_found_and_what_a_client_says_of_it() {
     let config = fs::read_to_string(desk.path("trust/signer.toml")).unwrap();
     fs::write(desk.path("trust/signer.toml"), format!("{config}\n[expiry]\ntimestamp = \"1s\"\n")).unwrap();
     desk.signer(&["publish"]).ok();
-    fs::write(desk.path("trust/signer.toml"), config).unwrap();
+    fs::write(desk.path("trust/signer.toml"), format!("{config}\n[expiry]\ntimestmap = \"1d\"\n")).unwrap();
     std::thread::sleep(Duration::from_millis(2100));
     finds(
         &desk,
         &[],
         &[
             ("problem expiry", "timestamp has expired", "timestamp"),
+            ("warning expiry", "is for timestmap, and there is no such role", "signer.toml"),
             ("problem client", "a client refuses this now: timestamp expired", "published"),
         ],
     );
+    fs::write(desk.path("trust/signer.toml"), config).unwrap();
     desk.signer(&["refresh"]).ok();
     finds(&desk, &["--strict"], &[]);
 }

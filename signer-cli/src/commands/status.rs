@@ -11,7 +11,7 @@ use super::add::described;
 use crate::Surroundings;
 use crate::args::{PassphraseArgs, StatusArgs};
 use crate::config::Config;
-use crate::edit::Edit;
+use crate::edit;
 use crate::failure::Failure;
 use crate::holders::holding;
 use crate::key_ring::KeyRing;
@@ -47,6 +47,7 @@ pub(crate) fn run(dir: &Path, args: &StatusArgs, around: &Surroundings) -> Resul
     let duties = duties(
         &Seen { repository: &repository, config: &config, published: &published },
         args.within,
+        args.check,
         around,
     )?;
     let due = args.check.then(|| duties.iter().any(|duty| duty.due));
@@ -59,7 +60,7 @@ pub(crate) fn run(dir: &Path, args: &StatusArgs, around: &Surroundings) -> Resul
         roles,
         images: published.listed()?.into_iter().filter_map(|(path, target)| listed(&path, &target)).collect(),
         staged: changes,
-        edits: staged.edits.iter().map(Edit::words).collect(),
+        edits: edit::lines(&staged.edits),
         owed: Owed::read(&repository)?.lines(),
     })
 }
@@ -71,10 +72,12 @@ pub(crate) struct Seen<'s> {
     pub(crate) published: &'s Published<'s>,
 }
 
-/// Who must sign what by when. Of bins, of which there may be thousands, none is listed.
+/// Who must sign what by when. Bins, of which there may be thousands, are looked at where `bins` says so, and the
+/// first to expire stands for them.
 pub(crate) fn duties(
     seen: &Seen<'_>,
     within: Option<Span>,
+    bins: bool,
     around: &Surroundings,
 ) -> Result<Vec<Duty>, Failure> {
     let Seen { repository, config, published } = seen;
@@ -83,6 +86,11 @@ pub(crate) fn duties(
     let root = Document::parse(published.root_bytes()).map_err(malformed("root"))?;
     let mut all = vec![(Role::Root, published.root.expires)];
     all.extend(expiries(published, false)?);
+    if bins {
+        let of_bins = expiries(published, true)?.into_iter().filter(|one| !all.contains(one));
+        let first = of_bins.min_by_key(|(_, expires)| *expires);
+        all.extend(first);
+    }
     let mut duties = Vec::new();
     for (role, expires) in all {
         let keys = match &role {

@@ -15,7 +15,8 @@ pub(super) fn look(subject: &Subject<'_>, published: Option<&Published<'_>>, fin
     let within = subject.args.within;
     let seen = status::Seen { repository: subject.repository, config: subject.config, published };
     // Where a delegated role is damaged, that was told of the published files.
-    let (Ok(duties), Ok(all)) = (duties(&seen, within, subject.around), expiries(published, true)) else {
+    let (Ok(duties), Ok(all)) = (duties(&seen, within, false, subject.around), expiries(published, true))
+    else {
         return findings.skip(Area::Expiry);
     };
     for duty in &duties {
@@ -38,6 +39,13 @@ pub(super) fn look(subject: &Subject<'_>, published: Option<&Published<'_>>, fin
         } else if due_from(&role, expires, subject.config, within) <= now {
             let what = format!("a bin must be signed before {}", day(expires));
             findings.warning(Area::Expiry, what, name, "`signer refresh`");
+        }
+    }
+    for name in subject.config.named_roles() {
+        if published.role(&Role::of_targets(name)).is_ok_and(|role| role.is_none()) {
+            let what = format!("[expiry] in signer.toml is for {name}, and there is no such role");
+            let at = subject.repository.config().display().to_string();
+            findings.warning(Area::Expiry, what, at, "correct the name, or take the line out");
         }
     }
     let next = duties.iter().min_by_key(|duty| duty.due_from);
