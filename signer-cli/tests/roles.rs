@@ -6,8 +6,12 @@ mod support;
 
 use std::fs;
 
-use support::{Desk, NAME};
+use signing_keys::file::KeyFile;
+use support::client::Reader;
+use support::{Desk, NAME, copy};
 use test_repos::tree::Tree;
+use tuf_core::authoring::{Document, meta_of};
+use tuf_core::crypto;
 
 const OTHER: &str = "registry.example.com/team/app:2";
 
@@ -119,6 +123,46 @@ fn a_root_that_expired_is_renewed() {
     let said = desk.signer(&["publish"]).ok();
     assert!(said.stdout.contains("root         2"), "{}", said.stdout);
     assert_eq!(desk.reader().find(NAME).map(|found| found.0), digest);
+}
+
+/// What `docs/src/fast-forward.md` says: who accepted a thief's huge versions comes back after a rotation.
+#[test]
+fn clients_that_were_driven_ahead_come_back() {
+    let desk = Desk::published();
+    let digest = desk.trusted(NAME).unwrap();
+    let served = desk.path("served");
+    let serve = || {
+        let _ = fs::remove_dir_all(&served);
+        copy(&desk.path("trust/published"), &served);
+    };
+    serve();
+    let metadata = served.join("metadata");
+    let client = Reader::new(fs::read(metadata.join("1.root.json")).unwrap(), metadata.clone());
+    let far = |file: &str, role: &str, change: &dyn Fn(&mut Document)| {
+        let mut document = Document::parse(&fs::read(metadata.join(file)).unwrap()).unwrap();
+        document.set_version(1000);
+        change(&mut document);
+        let pem = fs::read_to_string(desk.path(&format!("trust/keys/{role}.pem"))).unwrap();
+        let stolen = KeyFile::parse(&pem).unwrap().open(b"").unwrap();
+        document.sign(&stolen, crypto::default()).unwrap();
+        document.to_bytes()
+    };
+    let snapshot = far("2.snapshot.json", "snapshot", &|_| {});
+    let stated = meta_of(1000, &snapshot);
+    let timestamp = far("timestamp.json", "timestamp", &|one| one.set_meta("snapshot.json", &stated));
+    fs::write(metadata.join("1000.snapshot.json"), snapshot).unwrap();
+    fs::write(metadata.join("timestamp.json"), timestamp).unwrap();
+    client.takes().unwrap();
+
+    serve();
+    let refused = client.takes().unwrap_err();
+    assert!(refused.contains("timestamp expected version 1000, got 2"), "{refused}");
+    for role in ["timestamp", "snapshot"] {
+        desk.signer(&["role", "rotate", role, "--unencrypted-keys"]).ok();
+    }
+    desk.signer(&["publish"]).ok();
+    serve();
+    assert_eq!(client.find(NAME).unwrap().0, digest);
 }
 
 #[test]

@@ -37,6 +37,11 @@ impl Reader {
         self
     }
 
+    /// Whether it takes what is there now, or why not.
+    pub fn takes(&self) -> Result<(), String> {
+        self.client().refresh().map(drop).map_err(|error| error.to_string())
+    }
+
     /// The digest that a name means, and the roles that lead to it.
     #[track_caller]
     pub fn find(&self, path: &str) -> Option<(String, Vec<String>)> {

@@ -48,7 +48,10 @@ pub(super) fn password(desk: &Desk, args: &KeyPasswordArgs, around: &Surrounding
         Some(file) => Source::File(file.clone()),
         None => Source::Terminal,
     };
-    let pem = key.to_pem(Some(&new.new_one()?)).map_err(Failure::unknown)?;
+    let new = new.new_one().map_err(|failure| {
+        failure.hint("the new passphrase is typed, or comes from --new-passphrase-file FILE")
+    })?;
+    let pem = key.to_pem(Some(&new)).map_err(Failure::unknown)?;
     let mut plan = Plan::new(&args.name);
     plan.replace(path, &pem, Readers::Owner);
     Ok(plan)
