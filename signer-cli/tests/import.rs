@@ -245,6 +245,27 @@ fn a_publish_that_is_killed_after_its_root_leaves_what_a_client_accepts() {
     assert_eq!(reader.find(NAME).unwrap().0, digest);
 }
 
+/// go-tuf lists a key under several ids. It counts once, and is revoked under all of them.
+#[test]
+fn a_key_under_two_ids_is_one_key() {
+    let desk = imported();
+    let ids: Vec<String> = desk.key_ids("root");
+    assert_eq!(ids.len(), 2);
+    let before = Tree::of(desk.path("trust/staged")).ok();
+    desk.signer(&["role", "threshold", "root", "2"])
+        .failed(1, &["root could never sign again", "expected at least 2 key(s)", "got 1"]);
+    desk.signer(&["role", "revoke", &ids[0]]).failed(1, &["root could never sign again"]);
+    before.inspect(Tree::assert_unchanged);
+    desk.signer(&["key", "new", "spare", "--unencrypted"]).ok();
+    desk.signer(&["role", "add-key", "root", "spare"]).ok();
+    let said = desk.signer(&["role", "revoke", &ids[1]]).ok().stdout;
+    for id in &ids {
+        assert!(said.contains(&format!("drops key {} from root", &id[..12])), "{said}");
+    }
+    desk.signer(&["publish"]).ok();
+    assert!(desk.key_ids("root").iter().all(|id| !ids.contains(id)));
+}
+
 /// The new root doesn't trust the key of the timestamp that stands.
 #[test]
 fn a_first_publish_that_rotates_a_key_can_be_killed_anywhere() {

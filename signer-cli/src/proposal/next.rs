@@ -1,7 +1,7 @@
 //! The state that is being made, role by role.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -100,7 +100,9 @@ impl<'p, 's> Next<'p, 's> {
             let Some((keys, role_keys)) = documents.find_map(|document| document.keys_of(&named)) else {
                 continue;
             };
-            let (need, got) = (role_keys.threshold.get(), keys.len());
+            // One key counts once, under however many ids it is listed.
+            let distinct: BTreeSet<String> = keys.values().filter_map(|key| key.to_pem().ok()).collect();
+            let (need, got) = (role_keys.threshold.get(), distinct.len());
             if usize::try_from(need).unwrap_or(usize::MAX) > got {
                 return Err(Failure::refused(format!("{role} could never sign again"))
                     .detail(format!("expected at least {need} key(s), for that is its threshold, got {got}"))
