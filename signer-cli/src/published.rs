@@ -326,7 +326,7 @@ pub(crate) fn ends_search(role: &TrustedTargets) -> bool {
 
 /// The roles that are delegated to by name, and not by the hash of a path.
 pub(crate) fn named(delegations: &Delegations) -> Vec<String> {
-    delegations.roles().filter(|role| role.path_hash_prefixes.is_none()).map(|role| role.name).collect()
+    delegations.roles_by_path().map(|role| role.name).collect()
 }
 
 /// A mark for every 32nd name, of up to ten digits: four times what the largest targets have.

@@ -167,9 +167,9 @@ impl<'p, 's> Next<'p, 's> {
             let role = loaded.trusted.role();
             let is_bin = loaded.delegator == Some(Role::Targets)
                 && top.delegations.as_ref().is_some_and(|all| {
-                    let by_hash = |role: &DelegatedRole| role.path_hash_prefixes.is_some();
+                    let by_hash = |role: DelegatedRole| role.path_hash_prefixes.is_some();
                     all.succinct_roles.as_ref().is_some_and(|bins| bins.number_of(role.name()).is_some())
-                        || all.roles().any(|one| one.name == role.name() && by_hash(&one))
+                        || all.role(role.name()).is_some_and(by_hash)
                 });
             if !is_bin {
                 return Err(Failure::refused("the names can't be spread over bins")

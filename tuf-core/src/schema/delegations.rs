@@ -9,6 +9,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
 use core::num::NonZeroU32;
 use core::ops::Range;
@@ -40,6 +41,8 @@ pub struct Delegations {
 struct Roles {
     file: Arc<Vec<u8>>,
     roles: Vec<Place>,
+    /// Where each is in that, in order of their names: one of thousands of bins is asked for by its name.
+    by_name: Vec<u32>,
     /// What the roles cover by hash, one role after the other.
     hashes: Vec<HashRange>,
 }
@@ -158,6 +161,19 @@ impl Delegations {
         self.roles.roles.iter().filter_map(|place| self.roles.role(place))
     }
 
+    /// The role that is delegated to by this name.
+    #[must_use]
+    pub fn role(&self, name: &str) -> Option<DelegatedRole> {
+        self.roles.named(name)
+    }
+
+    /// The roles that are delegated to by name and not by the hash of a path, in order of their priority. Bins
+    /// needn't be read for that.
+    pub fn roles_by_path(&self) -> impl Iterator<Item = DelegatedRole> {
+        let places = self.roles.roles.iter().filter(|place| matches!(place.covers, Covers::AsItSays));
+        places.filter_map(|place| self.roles.role(place)).filter(|role| role.path_hash_prefixes.is_none())
+    }
+
     /// The names of the roles that may speak for a path, bins among them, in the order in which a search
     /// visits them (5.6.7.2).
     #[must_use]
@@ -173,7 +189,7 @@ impl Delegations {
         if let Some(bins) = self.succinct_roles.as_ref().filter(|bins| bins.number_of(name).is_some()) {
             return Some(RoleKeys { keyids: bins.keyids.clone(), threshold: bins.threshold });
         }
-        let role = self.roles().find(|role| role.name == name)?;
+        let role = self.roles.named(name)?;
         Some(RoleKeys { keyids: role.keyids, threshold: role.threshold })
     }
 
@@ -191,7 +207,8 @@ impl Roles {
         let mut roles = Self { file: Arc::clone(signed.file()), ..Self::default() };
         roles.roles.reserve_exact(spans.len());
         let mut names = Vec::with_capacity(spans.len());
-        for span in spans {
+        let bound = |at: usize| u32::try_from(at).map_err(|_| "expected less than 4 GiB".to_owned());
+        for (at, span) in spans.iter().enumerate() {
             let text = signed.text(span);
             // A list would be read as the members in order, and those of no two readers are the same.
             if text.first() == Some(&b'[') {
@@ -201,15 +218,15 @@ impl Roles {
                 serde_json::from_slice(text).map_err(|why| format!("{why} in delegations"))?;
             let name = head.check()?;
             let covers = roles.covers(&head, &name)?;
-            let bound = |at: usize| u32::try_from(at).map_err(|_| "expected less than 4 GiB".to_owned());
             roles.roles.push(Place { text: bound(span.start)?..bound(span.end)?, covers });
-            names.push(name);
+            names.push((name, bound(at)?));
         }
         names.sort_unstable();
-        match names.array_windows().find(|[a, b]| a == b) {
-            Some([twice, _]) => Err(format!("delegates to role {twice:?} twice")),
-            None => Ok(roles),
+        if let Some([(twice, _), _]) = names.array_windows().find(|[(a, _), (b, _)]| a == b) {
+            return Err(format!("delegates to role {twice:?} twice"));
         }
+        roles.by_name = names.into_iter().map(|(_, at)| at).collect();
+        Ok(roles)
     }
 
     /// Checks what a role says of its paths, and keeps its hashes.
@@ -242,6 +259,13 @@ impl Roles {
         let Range { start, end } = place.text;
         let text = self.file.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
         serde_json::from_slice(text).ok()
+    }
+
+    fn named(&self, name: &str) -> Option<DelegatedRole> {
+        let read = |at: &u32| self.role(self.roles.get(usize::try_from(*at).ok()?)?);
+        let order = |at: &u32| read(at).map_or(Ordering::Less, |role| role.name.as_str().cmp(name));
+        let found = self.by_name.binary_search_by(order).ok()?;
+        read(self.by_name.get(found)?)
     }
 
     fn covering(&self, place: &Place, path: &HashedPath<'_>) -> Option<DelegatedRole> {
