@@ -90,8 +90,7 @@ impl Planned {
 
     /// As reports say it.
     pub(crate) fn report(&self) -> report::Change {
-        let digest = self.change.digest().map(|digest| digest.to_string());
-        report::Change { action: self.action, name: self.path.to_string(), digest }
+        report::Change { action: self.action, name: Arc::clone(&self.path), digest: self.change.digest() }
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! `version` is 1. Members may be added to it; what is there keeps its meaning.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _, stdout};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use oci_image::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::args::Format;
@@ -22,6 +23,9 @@ use crate::terminal::shown;
 
 /// The version of every report here.
 pub const VERSION: u32 = 1;
+
+/// How many names are written at once.
+const IN_A_PART: usize = 1000;
 
 /// What stands above an answer that came of nothing but a rehearsal.
 const DRY_RUN: &str = "dry run, nothing was written. What would be said:";
@@ -45,17 +49,21 @@ pub(crate) enum Answer {
 
 impl Answer {
     pub(crate) fn print(&self, format: Format) -> Result<(), Failure> {
-        let text = match format {
-            Format::Text if self.dry_run() => format!("{DRY_RUN}\n{}", self.text()),
-            Format::Text => self.text(),
-            Format::Json => self.json()?,
-        };
-        let text = match format {
-            Format::Text => shown(text.trim_end()),
-            Format::Json => Cow::Borrowed(text.as_str()),
-        };
         let mut out = stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")) {
+        let written = match (self, format) {
+            (Self::Publish(report), Format::Text) => {
+                report.parts().try_for_each(|part| out.write_all(shown(&part).as_bytes()))
+            }
+            (_, Format::Text) => {
+                let text = if self.dry_run() { format!("{DRY_RUN}\n{}", self.text()) } else { self.text() };
+                writeln!(out, "{}", shown(text.trim_end()))
+            }
+            (_, Format::Json) => {
+                let text = self.json()?;
+                writeln!(out, "{text}")
+            }
+        };
+        match written {
             // Whoever read has seen enough.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 Err(Failure::unknown(format!("standard output: {error}")))
@@ -339,11 +347,13 @@ pub enum Action {
 pub struct Change {
     /// What is done.
     pub action: Action,
-    /// To which name.
-    pub name: String,
+    /// To which name. Of a million, none is copied for the report.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub name: Arc<str>,
     /// The digest that it means afterwards; none for a removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub digest: Option<Digest>,
 }
 
 impl Change {
@@ -354,7 +364,8 @@ impl Change {
             Action::Remove => '-',
         };
         let _ = write!(out, "  {sign} {}", self.name);
-        if let Some(digest) = self.digest.as_ref().filter(|digest| !self.name.ends_with(*digest)) {
+        let digest = self.digest.map(|digest| digest.to_string());
+        if let Some(digest) = digest.filter(|digest| !self.name.ends_with(digest)) {
             let _ = write!(out, "  {digest}");
         }
         out.push('\n');
@@ -488,14 +499,27 @@ impl Publish {
     }
 
     fn text(&self) -> String {
-        let mut out = String::from(match (self.changes.is_empty() && self.edits.is_empty(), &*self.signed) {
+        self.parts().collect()
+    }
+
+    /// The lines, part by part: those of a million names are never there all at once.
+    fn parts(&self) -> impl Iterator<Item = String> {
+        let first = match (self.changes.is_empty() && self.edits.is_empty(), &*self.signed) {
             (true, []) => "all of it was published already\n",
             (true, _) => "nothing staged: renewed what was published\n",
             (false, _) => "published\n",
-        });
-        for change in &self.changes {
-            change.line(&mut out);
-        }
+        };
+        let lines = |changes: &[Change]| {
+            let mut out = String::new();
+            changes.iter().for_each(|change| change.line(&mut out));
+            out
+        };
+        let changes = self.changes.chunks(IN_A_PART).map(lines);
+        std::iter::once(first.to_owned()).chain(changes).chain(std::iter::once_with(|| self.statements()))
+    }
+
+    fn statements(&self) -> String {
+        let mut out = String::new();
         for edit in &self.edits {
             let _ = writeln!(out, "  {edit}");
         }
