@@ -287,6 +287,43 @@ fn provenance_by_others_is_understood() {
     assert!(v0_2.source.unwrap().repository.contains("github.com"));
 }
 
+#[test]
+fn bundles_of_the_first_versions_by_a_key_are_verified_to_the_subject() {
+    let Some(folder) =
+        std::env::var_os("HALLMARK_ATTESTED").map(|folder| PathBuf::from(folder).join("by_key"))
+    else {
+        eprintln!("SKIPPED: HALLMARK_ATTESTED names no folder with by_key/");
+        return;
+    };
+    let pem = fs::read_to_string(folder.join("signer.pub")).unwrap();
+    let key = TrustedKey::from_pem("signer.pub", &pem).unwrap();
+    let trust = |key: TrustedKey| Trust { keys: vec![key], ..Trust::default() };
+    let image = descriptor(&format!("sha256:{}", "a".repeat(64)), 1);
+    let weigh = |document: &Value, trust: &Trust| {
+        bundle(document.to_string().as_bytes(), trust, &image, Utc::now()).unwrap_err()
+    };
+    let document = json(&folder.join("package.sigstore.json"));
+    for version in ["0.1", "0.2", "0.3"] {
+        let mut document = document.clone();
+        document["mediaType"] =
+            Value::from(format!("application/vnd.dev.sigstore.bundle+json;version={version}"));
+        // All holds but what it is about: a package, by SHA-512.
+        let refusal = weigh(&document, &trust(key.clone()));
+        assert!(matches!(&refusal, Refusal::Subject { got, .. } if got.starts_with("sha512:")), "{refusal}");
+        let stranger = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+        let stranger = trust(TrustedKey::from_pem("stranger.pub", stranger).unwrap());
+        assert_eq!(weigh(&document, &stranger).reason(), "other-key");
+        // The hint is another than ours would be, and need be the same in both places alone.
+        document["verificationMaterial"]["publicKey"]["hint"] = Value::from("another");
+        assert_eq!(weigh(&document, &trust(key.clone())).reason(), "other-kind");
+    }
+    let mut changed = document.clone();
+    let payload = STANDARD.decode(document["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap();
+    let payload = String::from_utf8(payload).unwrap().replace("0.4.0", "0.4.1");
+    changed["dsseEnvelope"]["payload"] = Value::from(STANDARD.encode(payload));
+    assert_eq!(weigh(&changed, &trust(key)).reason(), "other-key");
+}
+
 /// Every JWS in a layout, and the manifest that it is in.
 fn envelopes(layout: &Path) -> Vec<(Vec<u8>, Descriptor)> {
     let mut found = Vec::new();
