@@ -347,7 +347,7 @@ pub enum Action {
 pub struct Change {
     /// What is done.
     pub action: Action,
-    /// To which name. Of a million, none is copied for the report.
+    /// To which name.
     #[cfg_attr(test, schemars(with = "String"))]
     pub name: Arc<str>,
     /// The digest that it means afterwards; none for a removal.
