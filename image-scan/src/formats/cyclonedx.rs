@@ -91,7 +91,9 @@ fn vulnerabilities(report: &Report) -> Vec<Value> {
             // What stands in a list of the standard's stands there once.
             let places: BTreeSet<(usize, &str)> =
                 findings.iter().filter_map(|one| Some((place(one)?, one.version.as_str()))).collect();
-            let status = if first.suppressed.is_some() { "unaffected" } else { "affected" };
+            // Who leaves one aside says nothing of whether it is there.
+            let is_answered = first.suppressed.as_ref().is_some_and(|answer| !answer.is_ignored());
+            let status = if is_answered { "unaffected" } else { "affected" };
             let affects = places.into_iter().map(|(at, version)| {
                 json!({ "ref": reference(at), "versions": [{ "version": version, "status": status }] })
             });

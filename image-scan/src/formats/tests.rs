@@ -134,7 +134,7 @@ fn what_somebody_answers_for_is_told_apart_and_nothing_twice() {
         told,
         [
             ("affected", None),
-            ("unaffected", Some("will_not_fix")),
+            ("affected", Some("will_not_fix")),
             ("unaffected", Some("resolved")),
             ("unaffected", Some("not_affected")),
         ]
