@@ -198,12 +198,25 @@ pub struct Found {
     pub subject: Descriptor,
     /// The manifest that holds it; the blob itself, where the metadata names that and no manifest was met.
     pub manifest: Digest,
+    /// Whether that manifest says itself what it refers to, so that who signs it signs that too.
+    pub refers: bool,
     /// Its blob.
     pub blob: Descriptor,
     /// Whether the publisher's metadata names it.
     pub fresh: bool,
     /// The bytes, hashed; or why they weren't read.
     pub bytes: Result<Vec<u8>, Refusal>,
+}
+
+impl Found {
+    /// Whether a statement in it is about the image that it was found for. BuildKit names no subject where the image
+    /// got no name: then it is about the one that the index says.
+    #[must_use]
+    pub fn is_about(&self, statement: &Statement) -> bool {
+        let by_index =
+            self.form == Form::Statement && self.place == Place::Index && statement.subjects.is_empty();
+        by_index || statement.expect_about(self.subject.digest).is_ok()
+    }
 }
 
 /// What a piece is worth.
@@ -329,9 +342,13 @@ impl Judged {
         if !unsigned || self.found.form != Form::Statement {
             return;
         }
-        // That it is about this image was asked before it was found to be unsigned. Who signs a list of statements
-        // approves of no image by it, whatever the statements call themselves.
-        if let Some(statement) = self.unverified().filter(|one| one.predicate_type != COSIGN_SIGN) {
+        // That it is about this image was asked before it was found to be unsigned; where it names nothing, who signed
+        // it said so only by what the manifest refers to. Who signs a list of statements approves of no image by it,
+        // whatever the statements call themselves.
+        let refers = self.found.refers;
+        let says =
+            |one: &Statement| one.predicate_type != COSIGN_SIGN && (refers || !one.subjects.is_empty());
+        if let Some(statement) = self.unverified().filter(says) {
             let (claim, signers) = (Claim::Statement(statement), signers.clone());
             self.outcome = Outcome::Signed(Verified { claim, signers });
         }
@@ -344,14 +361,16 @@ fn outcome(found: &Found, context: &Context<'_>, trust: &Trust, signed: &BTreeSe
         Err(why) => return Outcome::Refused(why.clone()),
     };
     let piece = Piece { form: found.form, bytes, annotations: &found.blob.annotations };
-    match piece.verify_after(context, trust, signed) {
-        Ok(verified) => Outcome::Signed(verified),
-        // It is about this image: that was asked before.
-        Err(Refusal::Unsigned) if found.fresh && found.form == Form::Statement => match piece.unverified() {
-            Some(statement) => Outcome::Published(statement),
-            None => Outcome::Refused(Refusal::Unsigned),
-        },
-        Err(why) => Outcome::Refused(why),
+    let why = match piece.verify_after(context, trust, signed) {
+        Ok(verified) => return Outcome::Signed(verified),
+        Err(why) => why,
+    };
+    let statement = if found.form == Form::Statement { piece.unverified() } else { None };
+    let Some(statement) = statement else { return Outcome::Refused(why) };
+    match (found.is_about(&statement), found.fresh) {
+        (true, true) => Outcome::Published(statement),
+        (true, false) => Outcome::Refused(Refusal::Unsigned),
+        (false, _) => Outcome::Refused(why),
     }
 }
 

@@ -13,7 +13,7 @@ use oci_image::{
 use super::{EvidenceSource, Found, Place, Subjects};
 
 /// The most manifests that are looked into for one image. Real ones have a handful; cosign stops at 1000. What
-/// the publisher names, manifests or blobs, is fetched first: no flood hides anything of it.
+/// the publisher names, in the index or the metadata, is fetched first: no flood hides anything of it.
 const MANIFESTS_MAX: usize = 300;
 
 /// The most digests that the metadata may name: each is fetched.
@@ -59,8 +59,9 @@ pub struct Gap {
 /// Looks everywhere where evidence about the image may be.
 pub fn collect(source: &dyn EvidenceSource, subjects: &Subjects) -> Collection {
     let mut search = Search::new(source, subjects);
-    search.named();
+    // What both name is met where the index says which image it is about.
     let attested = search.index();
+    search.named();
     let each: Vec<_> = std::iter::once(&subjects.top).chain(&subjects.parts).collect();
     for subject in &each {
         search.tag(subject, "sig", Place::SignatureTag);
@@ -251,6 +252,7 @@ impl<'a> Search<'a> {
                 place: Place::Named,
                 subject: about,
                 manifest: digest,
+                refers: false,
                 blob: Descriptor::of("application/octet-stream", &bytes),
                 fresh: self.subjects.verified,
                 bytes: Ok(bytes),
@@ -390,8 +392,8 @@ impl<'a> Search<'a> {
                 }
                 _ => subject.clone(),
             };
-            let (manifest, blob) = (digest, layer.clone());
-            let found = Found { form, place, subject, manifest, blob, fresh, bytes };
+            let (refers, blob) = (manifest.subject.is_some(), layer.clone());
+            let found = Found { form, place, subject, manifest: digest, refers, blob, fresh, bytes };
             self.collection.pieces.push(found);
         }
         if left > 0 {
@@ -405,7 +407,16 @@ impl<'a> Search<'a> {
         let (expected, got) = ("application/jose+json".into(), blob.media_type.clone());
         let bytes = Err(Refusal::Kind { what: "a signature of type", expected, got });
         let (form, subject, blob) = (Form::NotationJws, subject.clone(), blob.clone());
-        self.collection.pieces.push(Found { form, place, subject, manifest, blob, fresh: false, bytes });
+        self.collection.pieces.push(Found {
+            form,
+            place,
+            subject,
+            manifest,
+            refers: false,
+            blob,
+            fresh: false,
+            bytes,
+        });
     }
 
     /// What is refused leaves room for what is smaller.

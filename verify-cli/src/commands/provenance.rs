@@ -312,10 +312,8 @@ fn provenance(judged: &Judged) -> Option<Result<Provenance, String>> {
     let statement = match judged.statement() {
         Some(statement) => statement.clone(),
         None if matches!(judged.outcome, Outcome::Refused(_)) => {
-            let statement = judged.unverified()?;
             // What is about something else tells nothing about this image.
-            statement.expect_about(judged.found.subject.digest).ok()?;
-            statement
+            judged.unverified().filter(|statement| judged.found.is_about(statement))?
         }
         None => return None,
     };

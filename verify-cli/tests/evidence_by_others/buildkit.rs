@@ -7,8 +7,8 @@ use oci_image::Digest;
 use test_repos::simulator::Simulator;
 use tuf_core::schema::Target;
 
-const PROVENANCE: &str = "https://slsa.dev/provenance/v0.2";
-const ROOT: [&str; 4] = ["--repo", "trust", "--root", "root.json"];
+pub(crate) const PROVENANCE: &str = "https://slsa.dev/provenance/v0.2";
+pub(crate) const ROOT: [&str; 4] = ["--repo", "trust", "--root", "root.json"];
 const NAME: &str = "registry.example.com/acme/web:test";
 
 /// The layout with the signed statement beside the image of one platform, and a repository that speaks for the index.
@@ -55,21 +55,26 @@ fn begin() -> Option<tempfile::TempDir> {
     }));
     fs::write(layout.join("index.json"), listed.to_string()).unwrap();
 
-    let mut repo = Simulator::new(chrono::Utc::now()).unwrap();
-    repo.role_mut("targets").set_target(NAME, &Target::of(&index)).unwrap();
-    repo.publish().unwrap();
-    fs::create_dir_all(home.path().join("trust/metadata")).unwrap();
-    for name in repo.names() {
-        let bytes = repo.fetch(&name).unwrap().unwrap();
-        fs::write(home.path().join("trust/metadata").join(&name), bytes).unwrap();
-    }
-    fs::write(home.path().join("root.json"), repo.fetch("1.root.json").unwrap().unwrap()).unwrap();
+    speak_for(home.path(), &index);
     Some(home)
 }
 
-fn verify(home: &Path, verb: &str, platform: &str, more: &[&str]) -> Output {
+/// A trust repository in `trust`, with its root beside it, by which the name means these bytes.
+pub(crate) fn speak_for(home: &Path, index: &[u8]) {
+    let mut repo = Simulator::new(chrono::Utc::now()).unwrap();
+    repo.role_mut("targets").set_target(NAME, &Target::of(index)).unwrap();
+    repo.publish().unwrap();
+    fs::create_dir_all(home.join("trust/metadata")).unwrap();
+    for name in repo.names() {
+        let bytes = repo.fetch(&name).unwrap().unwrap();
+        fs::write(home.join("trust/metadata").join(&name), bytes).unwrap();
+    }
+    fs::write(home.join("root.json"), repo.fetch("1.root.json").unwrap().unwrap()).unwrap();
+}
+
+pub(crate) fn verify(home: &Path, verb: &str, platform: &str, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_verify"))
-        .args([verb, "oci:layout:test", "--as", NAME])
+        .args([verb, "oci:layout", "--as", NAME])
         .args(["--platform", platform])
         .args(more)
         .env_clear()
