@@ -15,7 +15,7 @@ use crate::support::{Ran, copy, have, oci, run, skipped};
 
 const SPDX: &str = "https://spdx.dev/Document";
 const VSA: &str = "https://slsa.dev/verification_summary/v1";
-const SVR: &str = "https://in-toto.io/attestation/svr/v0.1";
+pub(crate) const SVR: &str = "https://in-toto.io/attestation/svr/v0.1";
 pub(crate) const ID: &str = "https://verify.example.com/prod";
 
 /// A publisher whose image is in a registry, published, and the keys of a build and of a verifier.
@@ -42,12 +42,16 @@ impl Story {
 
     /// A key without a passphrase, in keys/, and its public half.
     fn key(&self, name: &str) {
-        self.publisher.sign(&["key", "new", name, "--kind", "ecdsa-p256", "--unencrypted"]);
+        self.key_of(name, "ecdsa-p256");
+    }
+
+    pub(crate) fn key_of(&self, name: &str, kind: &str) {
+        self.publisher.sign(&["key", "new", name, "--kind", kind, "--unencrypted"]);
         let public = self.public(name);
         self.publisher.sign(&["key", "export", name, "--out", &public]);
     }
 
-    fn public(&self, name: &str) -> String {
+    pub(crate) fn public(&self, name: &str) -> String {
         self.publisher.path(&format!("{name}.pub")).display().to_string()
     }
 

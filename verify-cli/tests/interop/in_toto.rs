@@ -1,26 +1,39 @@
-//! Verification summaries, in both directions, with in-toto's own library and securesystemslib.
+//! Verification summaries and simple verification results, in both directions: with in-toto's own library and
+//! securesystemslib, and with a program that writes results of its own.
 
+use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use image_evidence::{Predicate, Statement};
+use serde_json::{Value, json};
 
-use crate::attested::{ID, Story};
+use crate::attested::{ID, SVR, Story};
 use crate::support::{run, skipped, succeeds};
 
 const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
 
 /// A Python that has in-toto's library. `None`, loudly, where there is none.
 fn python() -> Option<Command> {
-    let program = std::env::var_os("HALLMARK_PYTHON").unwrap_or_else(|| "python3".into());
     let imports = "import in_toto_attestation.v1.statement, packageurl, securesystemslib.dsse, cryptography";
+    let packages = "in-toto-attestation, packageurl-python and securesystemslib[crypto]";
+    python_with(imports, packages, include_str!("in_toto.py"))
+}
+
+/// One that writes and reads simple verification results.
+fn results() -> Option<Command> {
+    python_with("import proofbundle.intoto", "proofbundle", include_str!("results.py"))
+}
+
+fn python_with(imports: &str, packages: &str, script: &str) -> Option<Command> {
+    let program = std::env::var_os("HALLMARK_PYTHON").unwrap_or_else(|| "python3".into());
     if run(Command::new(&program).args(["-c", imports])).code != Some(0) {
-        skipped(
-            "python has no in-toto-attestation, packageurl-python and securesystemslib[crypto]: install them, or set HALLMARK_PYTHON",
-        );
+        skipped(&format!("python has no {packages}: install it, or set HALLMARK_PYTHON"));
         return None;
     }
     let mut python = Command::new(program);
-    python.args(["-c", include_str!("in_toto.py")]);
+    python.args(["-c", script]);
     Some(python)
 }
 
@@ -94,4 +107,37 @@ fn in_totos_library_reads_our_summaries() {
     let read = succeeds(python.args(["read", &file]));
     let digest = story.digest.trim_start_matches("sha256:");
     assert_eq!(read, format!("{digest} {ID} oci://{} PASSED", story.image));
+}
+
+#[test]
+fn a_result_is_read_by_others_and_theirs_by_us() {
+    let Some(_) = results() else { return };
+    let Some(story) = Story::begin() else { return };
+    story.key_of("results", "ed25519");
+    let key = story.publisher.path("trust/keys/results.pem");
+    let file = story.publisher.path("result.json").display().to_string();
+    let ran = story.attest("results", &["--type", "svr", "--level", "ACME_REVIEWED", "--out", &file]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let read = |key: &Path| succeeds(results().unwrap().args(["read", &file]).arg(key));
+    let said = read(&key);
+    assert!(said.starts_with(&format!("True {ID} ")) && said.contains("ACME_REVIEWED"), "{said}");
+    story.key_of("stranger", "ed25519");
+    assert!(read(&story.publisher.path("trust/keys/stranger.pem")).starts_with("False "));
+
+    // Theirs is about a receipt, and so about another image than this: all that comes before holds.
+    let theirs = succeeds(results().unwrap().arg("make").arg(&key));
+    lay(&story, &theirs);
+    for (key, reason) in [("results", "other-subject"), ("stranger", "other-key")] {
+        let public = story.public(key);
+        let ran = story.publisher.verify(&["evidence", &story.image, "--key", &public, "--format", "json"]);
+        let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let piece = &report["pieces"][0];
+        assert_eq!((&piece["predicate_type"], &piece["reason"]), (&json!(SVR), &json!(reason)), "{report}");
+    }
+    let envelope: Value = serde_json::from_str(&theirs).unwrap();
+    let payload = STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap();
+    match Predicate::of(&Statement::parse(&payload).unwrap()).unwrap() {
+        Predicate::Svr(result) => assert!(!result.properties.is_empty() && !result.verifier.is_empty()),
+        other => panic!("{other:?}"),
+    }
 }
