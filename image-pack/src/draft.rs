@@ -41,7 +41,7 @@ impl Draft {
         let mut files: BTreeMap<_, _> =
             metadata.into_iter().map(|(name, bytes)| (metadata_path(&name), bytes)).collect();
         files.insert(blob_path(top.digest), image.bytes().to_vec());
-        for platform in platforms {
+        for platform in image.parts() {
             files.insert(blob_path(platform.descriptor().digest), platform.bytes().to_vec());
             files.insert(blob_path(platform.manifest().config.digest), platform.config().to_vec());
         }
@@ -63,14 +63,14 @@ impl Draft {
             digest: top.digest,
             media_type: top.media_type.clone(),
             platforms: named.collect(),
-            complete: listed == platforms.len(),
+            complete: listed == image.parts().count(),
             layers: false,
             tags,
             referrers: BTreeMap::new(),
             gaps: Vec::new(),
             parts: Vec::new(),
         };
-        let all_layers = platforms.iter().flat_map(|one| one.manifest().layers.iter().cloned()).collect();
+        let all_layers = image.parts().flat_map(|one| one.manifest().layers.iter().cloned()).collect();
         Self { index, files, layers: BTreeMap::new(), all_layers }
     }
 

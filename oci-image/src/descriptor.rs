@@ -10,9 +10,6 @@ use crate::platform::Platform;
 /// The annotation that names an image within an OCI layout.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// What BuildKit's annotation of an index entry is called that says what else the entry is.
-const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-
 /// The largest size: Go's readers hold sizes in an `int64`, and so no larger one can be meant.
 const SIZE_MAX: u64 = i64::MAX as u64;
 
@@ -51,10 +48,10 @@ impl Descriptor {
         }
     }
 
-    /// Whether this entry of an index is no image but what BuildKit attests about one.
+    /// Whether this entry of an index is no image but what BuildKit attests about one: it says so by a platform that
+    /// nothing runs on. The annotations beside decide nothing, for runtimes don't read them: an image would hide there.
     pub fn is_attestation(&self) -> bool {
-        self.annotations.contains_key(REFERENCE_TYPE)
-            || self.platform.as_ref().is_some_and(Platform::is_unknown)
+        self.platform.as_ref().is_some_and(Platform::is_unknown)
     }
 
     /// The name of the image within an OCI layout.

@@ -425,13 +425,14 @@ mod tests {
 
     #[test]
     fn the_best_image_for_a_platform_is_chosen() {
-        let attestation = r#","annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#;
+        let attestation = r#""annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#;
+        let unknown = r#""platform":{"os":"unknown","architecture":"unknown"}"#;
         let text = index(&[
             for_platform("arm", r#","variant":"v6""#),
             for_platform("arm", r#","variant":"v7""#),
             for_platform("amd64", ""),
-            blob(media::OCI_MANIFEST, attestation),
-            blob(media::OCI_MANIFEST, r#","platform":{"os":"unknown","architecture":"unknown"}"#),
+            blob(media::OCI_MANIFEST, &format!(",{attestation},{unknown}")),
+            blob(media::OCI_MANIFEST, &format!(",{unknown}")),
         ]);
         let Ok(Manifest::Index(index)) = Manifest::parse(text.as_bytes(), None) else { panic!("no index") };
         let chosen = |platform: &str| {
@@ -444,5 +445,17 @@ mod tests {
         assert_eq!(chosen("linux/x86_64").as_deref(), Some("linux/amd64"));
         assert_eq!(chosen("linux/s390x"), None);
         assert_eq!(chosen("unknown/unknown"), None);
+    }
+
+    /// containerd, Docker and podman go by the platform alone, and take the first of equals.
+    #[test]
+    fn no_annotation_hides_an_image_that_a_runtime_would_take() {
+        let annotated = r#""annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#;
+        let hidden = format!(r#","platform":{{"os":"linux","architecture":"amd64"}},{annotated}"#);
+        let text = index(&[blob(media::OCI_MANIFEST, &hidden), for_platform("amd64", "")]);
+        let Ok(Manifest::Index(index)) = Manifest::parse(text.as_bytes(), None) else { panic!("no index") };
+        assert_eq!(index.images().count(), 2);
+        let chosen = index.select(&"linux/amd64".parse().unwrap());
+        assert_eq!(chosen, index.manifests.first());
     }
 }

@@ -18,6 +18,7 @@ pub struct VerifiedImage {
     pub(crate) top: Descriptor,
     pub(crate) top_bytes: Vec<u8>,
     pub(crate) platforms: Vec<VerifiedPlatform>,
+    pub(crate) attestations: Vec<VerifiedPlatform>,
     pub(crate) proof: Proof,
     pub(crate) role: String,
     pub(crate) delegation_path: Vec<String>,
@@ -122,6 +123,18 @@ impl VerifiedImage {
         &self.platforms
     }
 
+    /// What the index lists beside images: manifests of attestations, as BuildKit writes them. They are hashed where all
+    /// platforms were asked for, and run nowhere.
+    #[must_use]
+    pub fn attestations(&self) -> &[VerifiedPlatform] {
+        &self.attestations
+    }
+
+    /// All manifests below the index that were verified: of images, and of attestations.
+    pub fn parts(&self) -> impl Iterator<Item = &VerifiedPlatform> {
+        self.platforms.iter().chain(&self.attestations)
+    }
+
     /// Every link of the chain.
     #[must_use]
     pub fn proof(&self) -> &Proof {
@@ -156,7 +169,7 @@ impl VerifiedImage {
         tag: Option<&str>,
         progress: Progress<'_>,
     ) -> Result<Descriptor, PullError> {
-        for platform in &self.platforms {
+        for platform in self.parts() {
             for layer in &platform.manifest.layers {
                 self.write_layer(source, &mut writer, layer, progress)?;
             }
@@ -210,7 +223,7 @@ impl VerifiedImage {
             Ok(oci_image::Manifest::Index(index)) => index.manifests.len(),
             _ => 1,
         };
-        listed == self.platforms.len()
+        listed == self.parts().count()
     }
 
     fn write_layer(

@@ -144,9 +144,7 @@ fn left_out(image: &VerifiedImage) -> Option<String> {
     else {
         return None;
     };
-    let verified = |entry: &&Descriptor| {
-        image.platforms().iter().any(|platform| platform.descriptor().digest == entry.digest)
-    };
+    let verified = |entry: &&Descriptor| image.parts().any(|part| part.descriptor().digest == entry.digest);
     let others: Vec<_> = index.manifests.iter().filter(|entry| !verified(entry)).collect();
     let name = |entry: &&Descriptor| match &entry.platform {
         Some(platform) if !entry.is_attestation() => platform.to_string(),

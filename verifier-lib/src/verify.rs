@@ -173,7 +173,7 @@ impl<'a> Verification<'a> {
     fn chain(&mut self, progress: Progress<'_>) -> Chained<VerifiedImage> {
         let Top { role, delegation_path, evidence, descriptor: top, bytes: top_bytes, manifest } =
             self.top()?;
-        let platforms = match manifest {
+        let parts = match manifest {
             Manifest::Image(image) => {
                 let image = self.platform_image(None, top.clone(), top_bytes.clone(), image, progress)?;
                 self.of_platform(&image)?;
@@ -181,9 +181,20 @@ impl<'a> Verification<'a> {
             }
             Manifest::Index(index) => self.children(&index, progress)?,
         };
+        let (attestations, platforms) = parts.into_iter().partition(|part| part.descriptor.is_attestation());
         let proof = Proof::default();
         let name = self.name.clone();
-        Ok(VerifiedImage { name, top, top_bytes, platforms, proof, role, delegation_path, evidence })
+        Ok(VerifiedImage {
+            name,
+            top,
+            top_bytes,
+            platforms,
+            attestations,
+            proof,
+            role,
+            delegation_path,
+            evidence,
+        })
     }
 
     fn passed(&mut self, stage: Stage, subject: &str, detail: String) {
@@ -317,7 +328,7 @@ impl<'a> Verification<'a> {
                 index.select(platform).into_iter().cloned().collect()
             }
         };
-        if chosen.is_empty() {
+        if chosen.iter().all(Descriptor::is_attestation) {
             return Err(Box::new(self.no_platform(index)));
         }
         let mut kept = 0_u64;

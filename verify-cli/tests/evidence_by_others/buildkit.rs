@@ -9,7 +9,7 @@ use tuf_core::schema::Target;
 
 pub(crate) const PROVENANCE: &str = "https://slsa.dev/provenance/v0.2";
 pub(crate) const ROOT: [&str; 4] = ["--repo", "trust", "--root", "root.json"];
-const NAME: &str = "registry.example.com/acme/web:test";
+pub(crate) const NAME: &str = "registry.example.com/acme/web:test";
 
 /// The layout with the signed statement beside the image of one platform, and a repository that speaks for the index.
 fn begin() -> Option<tempfile::TempDir> {

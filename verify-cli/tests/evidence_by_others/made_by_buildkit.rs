@@ -1,6 +1,6 @@
 //! What BuildKit puts into an index, built here by a Docker daemon in a network of its own, and what its client reads of ours.
 
-use super::buildkit::{PROVENANCE, ROOT, speak_for, verify};
+use super::buildkit::{NAME, PROVENANCE, ROOT, speak_for, verify};
 use super::*;
 
 use std::fs::File;
@@ -220,6 +220,42 @@ fn stands_with_no_one(home: &Path, kind: &str) {
     assert_eq!(verify(home, "image", "linux/amd64", &[&ROOT[..], &signed].concat()).status.code(), Some(1));
 }
 
+/// Of all platforms, each image has what is demanded; the attestations are no image of which it would be.
+fn all_platforms_stand(home: &Path) {
+    let text = "version = 1\n[[scope]]\nname = \"acme\"\nmatch = [\"registry.example.com/acme/*\"]\n\
+                trust = { repo = \"trust\", root = \"root.json\" }\n\
+                [[scope.evidence]]\npredicate = \"provenance\"\nfresh = true\n\
+                [[scope.evidence]]\npredicate = \"sbom\"\nfresh = true\n";
+    fs::write(home.join("policy.toml"), text).unwrap();
+    let ran = |words: &[&str]| -> Value {
+        let output = Command::new(env!("CARGO_BIN_EXE_verify"))
+            .args([words[0], "oci:layout"])
+            .args(&words[1..])
+            .args(["--as", NAME, "--all-platforms"])
+            .env_clear()
+            .env("HOME", home)
+            .current_dir(home)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    };
+    let report = ran(&["image", "--policy", "policy.toml", "--scan", "--format", "json"]);
+    let platforms: Vec<_> =
+        report["platforms"].as_array().unwrap().iter().map(|one| one["platform"].as_str().unwrap()).collect();
+    assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
+    // What is pulled has the attestations too, and is the index that was signed.
+    ran(&["pull", "oci:out:1", "--policy", "policy.toml"]);
+    assert_eq!(index_of(&home.join("out")), index_of(&home.join("layout")));
+    let list = |folder: &str| {
+        let names = fs::read_dir(home.join(folder).join("blobs/sha256")).unwrap();
+        let mut names: Vec<_> = names.map(|one| one.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(list("out"), list("layout"));
+}
+
 #[test]
 fn a_list_of_what_is_inside_is_read_of_each_platform_and_nothing_that_was_changed_since() {
     let Some(daemon) = Daemon::start() else { return };
@@ -240,6 +276,7 @@ fn a_list_of_what_is_inside_is_read_of_each_platform_and_nothing_that_was_change
         let list = seen["pieces"].as_array().unwrap().iter().find(is).unwrap();
         assert_eq!(list["says"], "SPDX SPDX-2.3: 1 components", "{list}");
     }
+    all_platforms_stand(home.path());
     let layout = home.path().join("layout");
     let index: Value = serde_json::from_slice(&index_of(&layout)).unwrap();
     let of_amd64 = &index["manifests"][0]["digest"];
