@@ -96,13 +96,8 @@ fn epoch(value: &Value) -> Result<DateTime<Utc>, Refusal> {
 
 fn certificates(unprotected: &[(Label, Value)]) -> Result<Vec<Vec<u8>>, Refusal> {
     let chain = unprotected.iter().find(|(label, _)| *label == Label::Int(X5CHAIN)).map(|(_, value)| value);
-    let malformed = || Refusal::malformed(WHAT, "expected certificates in x5chain");
-    match chain {
-        // A single one stands without a list.
-        Some(Value::Bytes(one)) => Ok(vec![one.clone()]),
-        Some(Value::Array(all)) => {
-            all.iter().map(|one| one.as_bytes().cloned().ok_or_else(malformed)).collect()
-        }
-        _ => Err(malformed()),
-    }
+    let malformed = || Refusal::malformed(WHAT, "expected a list of certificates in x5chain");
+    // Of one too: RFC 9360 lets a single one stand without a list, and notation's specification doesn't.
+    let all = chain.and_then(Value::as_array).ok_or_else(malformed)?;
+    all.iter().map(|one| one.as_bytes().cloned().ok_or_else(malformed)).collect()
 }

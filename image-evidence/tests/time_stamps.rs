@@ -85,6 +85,17 @@ fn a_stamp_keeps_a_signature_good_when_its_certificate_has_ended() {
     );
 }
 
+/// notation's specification wants a list; RFC 9360 has a single certificate without one, and notation refuses that.
+#[test]
+fn a_certificate_in_cose_is_in_a_list_also_when_it_is_the_only_one() {
+    let list = COSE.windows(3).position(|here| here == [0x18, 33, 0x81]).unwrap();
+    let bare = [&COSE[..list + 2], &COSE[list + 3..]].concat();
+    let trust = trust("afterCertExpiry", &["ca:acme", "tsa:acme"], AUTHORITY);
+    assert!(weigh(Form::NotationCose, COSE, &trust, THEN).is_ok());
+    let says = "expected a list of certificates in x5chain";
+    refused(weigh(Form::NotationCose, &bare, &trust, THEN), "malformed", says);
+}
+
 #[test]
 fn without_one_a_signature_is_refused_where_it_is_asked_for() {
     let always = trust("always", &["ca:acme", "tsa:acme"], AUTHORITY);
