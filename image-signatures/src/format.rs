@@ -10,7 +10,7 @@ pub enum Format {
     Cosign2,
     /// cosign from version 3 on: a sigstore bundle v0.3 that refers to the image.
     Cosign3,
-    /// notation: a JWS envelope with certificates that refers to the image.
+    /// notation: an envelope with certificates that refers to the image, in JWS or COSE.
     Notation,
     /// podman, skopeo, CRI-O and buildah, by `sigstoreSigned` in `policy.json`. The same as [`Self::Cosign2`].
     Podman,

@@ -1,13 +1,11 @@
-//! notation: a JWS envelope with the certificates of the key (notary signature specification 1.1, "JWS
-//! envelope").
+//! notation: an envelope, JWS or COSE, with the certificates of the key (notary signature specification 1.1).
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, SecondsFormat, Utc};
 use oci_image::{Descriptor, Digest};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tuf_core::crypto::Sign;
 use tuf_core::key::PublicKey;
@@ -17,66 +15,64 @@ use crate::error::SigningError;
 use crate::format::Format;
 use crate::keys::{self, Jwa};
 use crate::referrer::Referrer;
+use crate::{cose, jws};
 
 /// The artifact type of a manifest that holds such a signature.
 pub const NOTATION: &str = "application/vnd.cncf.notary.signature";
 
-const JOSE: &str = "application/jose+json";
-const PAYLOAD: &str = "application/vnd.cncf.notary.payload.v1+json";
-const SCHEME: &str = "io.cncf.notary.signingScheme";
+/// The type of what is signed.
+pub(crate) const PAYLOAD: &str = "application/vnd.cncf.notary.payload.v1+json";
+/// The one header that must be understood.
+pub(crate) const SCHEME: &str = "io.cncf.notary.signingScheme";
+/// Certificates vouch for the key, and the time is its own word.
+pub(crate) const X509: &str = "notary.x509";
+pub(crate) const SIGNING_TIME: &str = "io.cncf.notary.signingTime";
+pub(crate) const SIGNING_AGENT: &str = "io.cncf.notary.signingAgent";
+pub(crate) const AGENT: &str = concat!("hallmark/", env!("CARGO_PKG_VERSION"));
 const THUMBPRINTS: &str = "io.cncf.notary.x509chain.thumbprint#S256";
 
-/// A JWS in flattened JSON (RFC 7515, section 7.2.2).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Jws {
-    /// What was signed, in base64url.
-    pub payload: String,
-    /// The header that was signed with it, in base64url.
-    pub protected: String,
-    /// What was not signed.
-    pub header: JwsHeader,
-    /// In base64url; of ECDSA both numbers at full length.
-    pub signature: String,
+/// How notation's signatures are written: what it calls a signature format. It reads both.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Envelope {
+    /// In JSON (RFC 7515).
+    #[default]
+    Jws,
+    /// In CBOR (RFC 9052).
+    Cose,
 }
 
-/// The part of a JWS that isn't signed. Members that we don't know are left out when read.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct JwsHeader {
-    /// Certificates in DER in base64, that of the key first (RFC 7515, section 4.1.6).
-    pub x5c: Vec<String>,
-    /// Who made it.
-    #[serde(rename = "io.cncf.notary.signingAgent", default, skip_serializing_if = "String::is_empty")]
-    pub signing_agent: String,
-    /// That an authority saw the signature, and when: a time stamp token of RFC 3161 in base64.
-    #[serde(rename = "io.cncf.notary.timestampSignature", default, skip_serializing_if = "String::is_empty")]
-    pub time_stamp: String,
+impl Envelope {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Jws, Self::Cose];
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Jws => "application/jose+json",
+            Self::Cose => "application/cose",
+        }
+    }
 }
 
-impl Jws {
-    /// The bytes that are signed.
-    #[must_use]
-    pub fn signing_input(&self) -> String {
-        format!("{}.{}", self.protected, self.payload)
+impl fmt::Display for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Jws => "jws",
+            Self::Cose => "cose",
+        })
     }
+}
 
-    /// Whether the signature is this key's, by the algorithm that follows from the key and that the protected
-    /// header names.
-    ///
-    /// # Errors
-    /// Says what was expected of the algorithm, and what came.
-    pub fn is_signed_by(&self, key: &PublicKey) -> Result<bool, String> {
-        let named =
-            self.unverified().and_then(|(protected, _)| protected.get("alg")?.as_str().map(str::to_owned));
-        let Ok(signature) = URL_SAFE_NO_PAD.decode(&self.signature) else { return Ok(false) };
-        let named = named.as_deref().unwrap_or("none");
-        is_signed_by(key, named, self.signing_input().as_bytes(), &signature)
-    }
+/// There is no such envelope.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("expected jws or cose, got {0:?}")]
+pub struct BadEnvelope(pub String);
 
-    /// The protected header and the payload as JSON, not verified; `None` where they are none.
-    #[must_use]
-    pub fn unverified(&self) -> Option<(Value, Value)> {
-        let json = |text: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok();
-        Some((json(&self.protected)?, json(&self.payload)?))
+impl FromStr for Envelope {
+    type Err = BadEnvelope;
+
+    fn from_str(text: &str) -> Result<Self, BadEnvelope> {
+        let named = Self::ALL.into_iter().find(|envelope| envelope.to_string() == text);
+        named.ok_or_else(|| BadEnvelope(text.into()))
     }
 }
 
@@ -93,9 +89,30 @@ pub fn is_signed_by(key: &PublicKey, named: &str, message: &[u8], signature: &[u
     Ok(algorithm.verify(key, message, signature))
 }
 
+/// What is to be signed, by whom.
+pub(crate) struct Draft<'a> {
+    pub(crate) payload: String,
+    pub(crate) algorithm: Jwa,
+    pub(crate) key: &'a dyn Sign,
+    pub(crate) chain: &'a CertificateChain,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// What was signed, in an envelope that names the algorithm that was asked for, and in which nothing is critical
+/// but the scheme: whatever else is, such as an end, is none of ours.
+pub(crate) struct Opened {
+    pub(crate) payload: Vec<u8>,
+    /// In DER.
+    pub(crate) certificates: Vec<Vec<u8>>,
+    /// The bytes that are signed.
+    pub(crate) message: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+}
+
 /// Signs the descriptor of the image.
 pub(crate) fn make(
     image: &Descriptor,
+    envelope: Envelope,
     key: &dyn Sign,
     chain: &CertificateChain,
     now: DateTime<Utc>,
@@ -104,30 +121,13 @@ pub(crate) fn make(
     let material = keys::material(format, key.key())?;
     let algorithm = Jwa::of(&material).map_err(|why| SigningError::Key { format, why })?;
     chain.expect_usable(key.key(), now)?;
-    let payload = payload(image);
-    let protected = json!({
-        "alg": algorithm.name(),
-        "cty": PAYLOAD,
-        "crit": [SCHEME],
-        SCHEME: "notary.x509",
-        "io.cncf.notary.signingTime": now.to_rfc3339_opts(SecondsFormat::Secs, true),
-    });
-    let encoded = |document: &Value| URL_SAFE_NO_PAD.encode(document.to_string());
-    let mut jws = Jws {
-        payload: encoded(&payload),
-        protected: encoded(&protected),
-        header: JwsHeader {
-            x5c: chain.certificates().map(|der| STANDARD.encode(der)).collect(),
-            signing_agent: concat!("hallmark/", env!("CARGO_PKG_VERSION")).into(),
-            time_stamp: String::new(),
-        },
-        signature: String::new(),
+    let draft = Draft { payload: payload(image).to_string(), algorithm, key, chain, now };
+    let blob = match envelope {
+        Envelope::Jws => jws::make(&draft)?,
+        Envelope::Cose => cose::make(&draft)?,
     };
-    jws.signature = URL_SAFE_NO_PAD.encode(algorithm.sign(key, jws.signing_input().as_bytes())?);
-    let blob =
-        serde_json::to_vec(&jws).map_err(|why| SigningError::NotSigned { format, why: why.to_string() })?;
     let annotations = annotations(chain, now);
-    Ok(Referrer { artifact_type: NOTATION, layer_type: JOSE, blob, annotations })
+    Ok(Referrer { artifact_type: NOTATION, layer_type: envelope.media_type(), blob, annotations })
 }
 
 fn payload(image: &Descriptor) -> Value {
@@ -135,19 +135,23 @@ fn payload(image: &Descriptor) -> Value {
 }
 
 /// Whether a blob is this key's signature of this image, with these certificates and without an end.
-pub(crate) fn is_by(key: &PublicKey, chain: &CertificateChain, image: &Descriptor, blob: &[u8]) -> bool {
-    let Ok(jws) = serde_json::from_slice::<Jws>(blob) else { return false };
-    let Some((protected, signed)) = jws.unverified() else { return false };
-    let (Ok(algorithm), Ok(signature)) = (Jwa::of(key), URL_SAFE_NO_PAD.decode(&jws.signature)) else {
-        return false;
+pub(crate) fn is_by(
+    key: &PublicKey,
+    chain: &CertificateChain,
+    envelope: Envelope,
+    image: &Descriptor,
+    blob: &[u8],
+) -> bool {
+    let Ok(algorithm) = Jwa::of(key) else { return false };
+    let opened = match envelope {
+        Envelope::Jws => jws::open(blob, algorithm),
+        Envelope::Cose => cose::open(blob, algorithm),
     };
-    let certificates = chain.certificates().map(|der| STANDARD.encode(der));
-    signed == payload(image)
-        && protected.get("alg").and_then(Value::as_str) == Some(algorithm.name())
-        // Whatever else is critical, such as an end, is none of ours.
-        && protected.get("crit") == Some(&json!([SCHEME]))
-        && jws.header.x5c.iter().cloned().eq(certificates)
-        && algorithm.verify(key, jws.signing_input().as_bytes(), &signature)
+    opened.is_some_and(|opened| {
+        serde_json::from_slice::<Value>(&opened.payload).is_ok_and(|signed| signed == payload(image))
+            && opened.certificates.iter().map(Vec::as_slice).eq(chain.certificates())
+            && algorithm.verify(key, &opened.message, &opened.signature)
+    })
 }
 
 /// The thumbprints are a JSON list in a text, in lower-case hex as notation writes them.
@@ -157,4 +161,18 @@ fn annotations(chain: &CertificateChain, now: DateTime<Utc>) -> BTreeMap<String,
         (THUMBPRINTS.to_owned(), json!(thumbprints).to_string()),
         ("org.opencontainers.image.created".to_owned(), now.to_rfc3339_opts(SecondsFormat::Secs, true)),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_envelope_is_read_by_its_name() {
+        for envelope in Envelope::ALL {
+            assert_eq!(envelope.to_string().parse(), Ok(envelope));
+        }
+        let error = "JWS".parse::<Envelope>().unwrap_err().to_string();
+        assert_eq!(error, "expected jws or cose, got \"JWS\"");
+    }
 }

@@ -13,6 +13,7 @@ use crate::chain::CertificateChain;
 use crate::error::{PushError, SigningError};
 use crate::format::Format;
 use crate::keys::Jwa;
+use crate::notation::Envelope;
 use crate::referrer::Referrer;
 use crate::simple_signing::SimpleSigning;
 use crate::{bundle, keys, notation};
@@ -41,6 +42,8 @@ pub struct Signing<'a> {
     pub key: &'a dyn Sign,
     /// The key's certificates, for notation.
     pub chain: Option<&'a CertificateChain>,
+    /// In which envelope notation's is.
+    pub envelope: Envelope,
     /// When. notation and cosign 3 write it down.
     pub now: DateTime<Utc>,
 }
@@ -58,7 +61,7 @@ pub struct Signatures {
 enum Made {
     Simple(Digest, SimpleSigning),
     Bundle(Referrer),
-    Notation(Referrer, CertificateChain),
+    Notation(Referrer, Envelope, CertificateChain),
 }
 
 /// What was written where.
@@ -113,8 +116,8 @@ impl Signing<'_> {
         }
         for format in self.of(&[Format::Notation]) {
             let chain = self.chain.ok_or(SigningError::NoCertificates)?;
-            let one = notation::make(self.image, self.key, chain, self.now)?;
-            made.push((vec![format], Made::Notation(one, chain.clone())));
+            let one = notation::make(self.image, self.envelope, self.key, chain, self.now)?;
+            made.push((vec![format], Made::Notation(one, self.envelope, chain.clone())));
         }
         Ok(Signatures { image: self.image.clone(), key, made })
     }
@@ -230,8 +233,9 @@ impl Signatures {
             Made::Bundle(one) => {
                 (one, one.find(registry, image, &|blob| bundle::is_by(key, image.digest, blob))?)
             }
-            Made::Notation(one, chain) => {
-                (one, one.find(registry, image, &|blob| notation::is_by(key, chain, image, blob))?)
+            Made::Notation(one, envelope, chain) => {
+                let is_ours = |blob: &[u8]| notation::is_by(key, chain, *envelope, image, blob);
+                (one, one.find(registry, image, &is_ours)?)
             }
         };
         if let Some((manifest, place)) = there {

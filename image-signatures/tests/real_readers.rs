@@ -1,4 +1,4 @@
-//! Readers by others: skopeo and podman with a policy, Python's cryptography, openssl.
+//! Readers by others: skopeo and podman with a policy, cosign, notation, Python's cryptography, openssl.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,9 @@
 )]
 
 mod support;
+
+#[path = "real_readers/notation.rs"]
+mod notation;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -238,54 +241,6 @@ fn cosign_3_verifies_the_bundle_and_the_tag() {
         &cosign(&program, &*key(dir.path(), "ours", "ec:P-256"), &image("unsigned"), &[]),
         "no signatures found",
     );
-}
-
-/// notation, which trusts the last certificate of this chain.
-fn notation(notation: &str, chain: &str, image: &str) -> Output {
-    let home = tempfile::tempdir().unwrap();
-    let config = home.path().join("notation");
-    let store = config.join("truststore/x509/ca/acme");
-    fs::create_dir_all(&store).unwrap();
-    let root = chain.rfind("-----BEGIN").unwrap();
-    fs::write(store.join("root.crt"), &chain[root..]).unwrap();
-    let policy = json!({ "version": "1.0", "trustPolicies": [{
-        "name": "all", "registryScopes": ["*"], "signatureVerification": { "level": "strict" },
-        "trustStores": ["ca:acme"], "trustedIdentities": ["x509.subject: C=DE, ST=Here, O=Acme, CN=Acme releases"],
-    }] });
-    fs::write(config.join("trustpolicy.json"), policy.to_string()).unwrap();
-    Command::new(notation)
-        .env("HOME", home.path())
-        .env("XDG_CONFIG_HOME", home.path())
-        .args(["verify", "--insecure-registry", image])
-        .output()
-        .unwrap()
-}
-
-#[test]
-fn notation_verifies_each_kind_of_key_that_it_knows() {
-    let (Some(()), Some(program)) = (programs(&["docker-registry", "openssl"]), reader("notation")) else {
-        return;
-    };
-    let server = Server::start();
-    let here = repository(&server.host);
-    for kind in ["ec:P-256", "ec:P-384", "rsa:2048", "rsa:3072", "rsa:4096"] {
-        let dir = tempfile::tempdir().unwrap();
-        let image = push_image(&here.1, kind.replace(':', "-").as_str());
-        let at = format!("{}@{}", here.0, image.digest);
-        let ours = key(dir.path(), "ours", kind);
-        let pem = chain(dir.path(), "ours", LEAF);
-        let certificates = CertificateChain::from_pem(&pem).unwrap();
-        refused(&notation(&program, &pem, &at), "no signature is associated");
-        sign(&here, &image, &*ours, &[Format::Notation], Some(&certificates));
-        accepted(&notation(&program, &pem, &at));
-        // Another root of the same name.
-        let other = tempfile::tempdir().unwrap();
-        key(other.path(), "ours", kind);
-        refused(
-            &notation(&program, &chain(other.path(), "ours", LEAF), &at),
-            "signature verification failed",
-        );
-    }
 }
 
 fn layers(registry: &Registry, tag: &Tag) -> Vec<Value> {

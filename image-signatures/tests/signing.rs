@@ -13,11 +13,12 @@ mod support;
 use std::collections::BTreeSet;
 
 use image_signatures::{
-    BUNDLE, CertificateChain, Format, NOTATION, Place, SIMPLE_SIGNING, Signing, push_all, signature_tag,
+    BUNDLE, CertificateChain, Envelope, Format, NOTATION, Place, SIMPLE_SIGNING, Signing, push_all,
+    signature_tag,
 };
 use oci_image::{Descriptor, Digest, ImageName, ReferrersPlace, media};
 use serde_json::{Value, json};
-use support::{LEAF, chain, key, programs, push_image, repository, sign};
+use support::{LEAF, chain, key, parts_of_cose, programs, push_image, repository, sign, sign_in};
 use test_repos::registry::{Fault, Place as Where, Registry as Fake};
 use tuf_core::crypto::{Curve, EcdsaSigner, Ed25519Signer, Sign, SignError};
 use tuf_core::key::Key;
@@ -40,7 +41,16 @@ fn why_not(key: &dyn Sign, formats: &[Format], chain: Option<&CertificateChain>)
         ("r.io/web".parse().unwrap(), Descriptor::of(media::OCI_MANIFEST, b"{}"));
     let formats: BTreeSet<_> = formats.iter().copied().collect();
     let now = chrono::Utc::now();
-    let signing = Signing { name: &name, image: &image, parts: &[], formats: &formats, key, chain, now };
+    let signing = Signing {
+        name: &name,
+        image: &image,
+        parts: &[],
+        formats: &formats,
+        key,
+        chain,
+        envelope: Envelope::Jws,
+        now,
+    };
     signing.make().unwrap_err().to_string()
 }
 
@@ -88,7 +98,16 @@ fn what_is_under_the_tag_and_holds_no_signatures_is_not_written_over() {
     let (name, registry) = &here;
     let formats = BTreeSet::from([Format::Cosign2]);
     let (key, now) = (p256(), chrono::Utc::now());
-    let signing = Signing { name, image: &image, parts: &[], formats: &formats, key: &key, chain: None, now };
+    let signing = Signing {
+        name,
+        image: &image,
+        parts: &[],
+        formats: &formats,
+        key: &key,
+        chain: None,
+        envelope: Envelope::Jws,
+        now,
+    };
     let error = signing.make().unwrap().push(registry).pop().unwrap().unwrap_err();
     let expected = format!("expected an OCI manifest of signatures, got media type \"{}\"", media::OCI_INDEX);
     assert!(error.source.to_string().ends_with(&expected), "{error}");
@@ -128,7 +147,12 @@ fn referrers_say_what_they_are_with_and_without_the_registrys_list() {
 fn who_signs_once_more_writes_nothing_and_another_key_does() {
     let Some(()) = programs(&["openssl"]) else { return };
     let all = [Format::Cosign2, Format::Cosign3, Format::Notation];
-    for (api, kind) in [(true, "ec:P-256"), (false, "rsa:2048")] {
+    for (api, kind, envelope) in [
+        (true, "ec:P-256", Envelope::Jws),
+        (false, "rsa:2048", Envelope::Jws),
+        (true, "rsa:2048", Envelope::Cose),
+        (false, "ec:P-256", Envelope::Cose),
+    ] {
         let (fake, dir) = (Fake::start().unwrap(), tempfile::tempdir().unwrap());
         fake.set_referrers(api);
         let here = repository(&fake.host());
@@ -136,7 +160,7 @@ fn who_signs_once_more_writes_nothing_and_another_key_does() {
         let ours = key(dir.path(), "ours", kind);
         let certificates = CertificateChain::from_pem(&chain(dir.path(), "ours", LEAF)).unwrap();
         let was_there = |image: &Descriptor, key: &dyn Sign, certificates| {
-            let written = sign(&here, image, key, &all, Some(certificates));
+            let written = sign_in(envelope, &here, image, key, &all, Some(certificates));
             written.into_iter().map(|one| one.was_there).collect::<Vec<_>>()
         };
         assert_eq!(was_there(&image, &*ours, &certificates), [false; 3]);
@@ -152,6 +176,37 @@ fn who_signs_once_more_writes_nothing_and_another_key_does() {
         assert_eq!(was_there(&image, &*theirs, &certificates), [false; 3]);
         assert_eq!(here.1.referrers(image.digest, None).unwrap().manifests.len(), 5);
     }
+}
+
+#[test]
+fn the_other_envelope_is_another_signature_and_a_spoilt_one_is_none() {
+    let Some(()) = programs(&["openssl"]) else { return };
+    let (fake, dir) = (Fake::start().unwrap(), tempfile::tempdir().unwrap());
+    let here = repository(&fake.host());
+    let image = push_image(&here.1, "1");
+    let ours = key(dir.path(), "ours", "ec:P-256");
+    let certificates = CertificateChain::from_pem(&chain(dir.path(), "ours", LEAF)).unwrap();
+    let sign = |envelope| {
+        let formats = [Format::Notation];
+        sign_in(envelope, &here, &image, &*ours, &formats, Some(&certificates)).pop().unwrap()
+    };
+    let (jws, cose) = (sign(Envelope::Jws), sign(Envelope::Cose));
+    assert!(!jws.was_there && !cose.was_there);
+    assert_eq!((sign(Envelope::Jws).manifest, sign(Envelope::Cose).manifest), (jws.manifest, cose.manifest));
+    let mut document = manifest(&fake, &cose.manifest.to_string());
+    assert_eq!(document["layers"][0]["mediaType"], "application/cose");
+    let good = fake.blob("acme/web", document["layers"][0]["digest"].as_str().unwrap()).unwrap();
+    fake.remove("acme/web", &cose.manifest.to_string());
+    for (_, at) in parts_of_cose(&good, &certificates) {
+        let mut spoilt = good.clone();
+        spoilt[at] ^= 1;
+        fake.put_blob("acme/web", &spoilt);
+        document["layers"][0]["digest"] = json!(Digest::of(&spoilt));
+        let bytes = document.to_string();
+        let digest = Digest::of(bytes.as_bytes()).to_string();
+        fake.put_manifest("acme/web", &digest, media::OCI_MANIFEST, bytes.as_bytes());
+    }
+    assert!(!sign(Envelope::Cose).was_there);
 }
 
 #[test]
@@ -193,6 +248,7 @@ fn podman_gets_a_signature_of_each_part_of_an_index() {
             formats: &formats,
             key: &key,
             chain: None,
+            envelope: Envelope::Jws,
             now,
         };
         let written: Vec<_> =
@@ -211,8 +267,16 @@ fn podman_gets_a_signature_of_each_part_of_an_index() {
     }
     let parts = vec![image.clone(); 101];
     let formats = BTreeSet::from([Format::Podman]);
-    let signing =
-        Signing { name: &name, image: &image, parts: &parts, formats: &formats, key: &key, chain: None, now };
+    let signing = Signing {
+        name: &name,
+        image: &image,
+        parts: &parts,
+        formats: &formats,
+        key: &key,
+        chain: None,
+        envelope: Envelope::Jws,
+        now,
+    };
     let expected = "podman needs a signature of each image of an index: expected at most 100, got 101";
     assert_eq!(signing.make().unwrap_err().to_string(), expected);
 }
@@ -227,7 +291,9 @@ fn many_are_pushed_at_once_and_told_in_their_order() {
     let (key, now) = (p256(), chrono::Utc::now());
     let made = images.iter().map(|image| {
         let (name, formats, key) = (&name, &formats, &key);
-        Signing { name, image, parts: &[], formats, key, chain: None, now }.make().unwrap()
+        Signing { name, image, parts: &[], formats, key, chain: None, envelope: Envelope::Jws, now }
+            .make()
+            .unwrap()
     });
     let made: Vec<_> = made.collect();
     let jobs: Vec<_> = made.iter().map(|one| (one, &registry)).collect();
@@ -293,8 +359,16 @@ fn each_signature_is_pushed_or_named() {
     let image = push_image(&here.1, "1");
     let formats = BTreeSet::from([Format::Cosign2, Format::Cosign3]);
     let (key, now) = (p256(), chrono::Utc::now());
-    let signing =
-        Signing { name: &here.0, image: &image, parts: &[], formats: &formats, key: &key, chain: None, now };
+    let signing = Signing {
+        name: &here.0,
+        image: &image,
+        parts: &[],
+        formats: &formats,
+        key: &key,
+        chain: None,
+        envelope: Envelope::Jws,
+        now,
+    };
     let made = signing.make().unwrap();
     let empty = Digest::of(b"{}").to_string();
     fake.set_fault(Where::blob("acme/web", &empty), Fault::Unavailable);

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
-use image_signatures::Format;
+use image_signatures::{Envelope, Format};
 use oci_image::Reference;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -56,6 +56,8 @@ timestamp = 7
 # formats = [\"cosign2\", \"cosign3\", \"podman\", \"notation\"]
 # key = \"release\"
 # certificate = \"release-chain.pem\"
+# How notation's are written: \"jws\", or \"cose\".
+# signature-format = \"jws\"
 ";
 
 /// The file, read.
@@ -80,7 +82,7 @@ pub(crate) struct Config {
 
 /// Signatures for other tools.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ForOthers {
     /// Who reads them.
     #[serde(default, deserialize_with = "formats")]
@@ -89,6 +91,13 @@ pub(crate) struct ForOthers {
     pub(crate) key: Option<String>,
     /// Its certificates, in a file beside this one.
     pub(crate) certificate: Option<PathBuf>,
+    /// How notation's signatures are written; as JWS where nothing is said.
+    #[serde(default, deserialize_with = "envelope")]
+    pub(crate) signature_format: Option<Envelope>,
+}
+
+fn envelope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Envelope>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
 }
 
 fn formats<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Format>, D::Error> {

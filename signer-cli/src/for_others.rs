@@ -9,8 +9,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use image_signatures::{
-    CertificateChain, Format, Place, PushError, Signatures, Signing, SigningError, Written, expect_usable,
-    push_all,
+    CertificateChain, Envelope, Format, Place, PushError, Signatures, Signing, SigningError, Written,
+    expect_usable, push_all,
 };
 use oci_image::{Descriptor, Digest, ImageName, Manifest, Reference, ReferrersPlace, Registry};
 use tuf_core::Role;
@@ -73,6 +73,8 @@ pub(crate) struct ForOthers<'a> {
     key: Option<String>,
     certificate: Option<PathBuf>,
     chain: Option<CertificateChain>,
+    /// notation's, where anybody said.
+    envelope: Option<Envelope>,
     repository: PathBuf,
     access: &'a AccessArgs,
     around: &'a Surroundings,
@@ -106,10 +108,13 @@ impl<'a> ForOthers<'a> {
     ) -> Result<Option<Self>, Failure> {
         let formats = args.formats.as_ref().map_or(&config.for_others.formats, |formats| &formats.0).clone();
         if formats.is_empty() {
-            if args.formats.is_none() && (args.for_key.is_some() || args.certificate.is_some()) {
+            if args.formats.is_none() && args.says_how() {
                 return Err(nobody());
             }
             return Ok(None);
+        }
+        if args.signature_format.is_some() && !formats.contains(&Format::Notation) {
+            return Err(not_for_notation(&formats));
         }
         let beside = |path: &PathBuf| repository.dir().join(path);
         let certificate =
@@ -119,6 +124,7 @@ impl<'a> ForOthers<'a> {
             key: args.for_key.clone().or_else(|| config.for_others.key.clone()),
             chain: certificate.as_deref().map(read_chain).transpose()?,
             certificate,
+            envelope: args.signature_format.or(config.for_others.signature_format),
             repository: repository.dir().to_owned(),
             access: &args.access,
             around,
@@ -223,7 +229,8 @@ impl<'a> ForOthers<'a> {
             }
             let Some((image, parts)) = self.found.get(wanted) else { continue };
             let (formats, chain, now) = (&self.formats, self.chain.as_ref(), self.around.now);
-            let signing = Signing { name: &wanted.name, image, parts, formats, key, chain, now };
+            let (name, envelope) = (&wanted.name, self.envelope.unwrap_or_default());
+            let signing = Signing { name, image, parts, formats, key, chain, envelope, now };
             let made = signing.make().map_err(|why| not_made(&why, key_name))?;
             self.made.insert(wanted.clone(), made);
         }
@@ -273,10 +280,12 @@ impl<'a> ForOthers<'a> {
         let formats: Vec<_> = self.formats.iter().map(Format::to_string).collect();
         let mut command = format!("signer sign-for {} --for {}", names.join(" "), formats.join(","));
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let envelope = self.envelope.filter(|_| self.formats.contains(&Format::Notation));
         let repository = Some(self.repository.display().to_string()).filter(|dir| dir != "./trust");
         for (option, value) in [
             ("--for-key", self.key.clone()),
             ("--certificate", path(&self.certificate)),
+            ("--signature-format", envelope.map(|envelope| envelope.to_string())),
             ("--repo", repository),
             ("--to", self.around.publish_to.clone()),
             ("--authfile", path(&self.access.authfile)),
@@ -310,6 +319,14 @@ fn quoted(word: &str) -> String {
 pub(crate) fn nobody() -> Failure {
     Failure::usage("expected the tools to sign for, got none")
         .hint("--for cosign2,podman names some, and so does [for-others] in signer.toml")
+}
+
+/// notation wasn't named, and how its signatures are written was.
+fn not_for_notation(formats: &BTreeSet<Format>) -> Failure {
+    let got: Vec<_> = formats.iter().map(Format::to_string).collect();
+    Failure::usage("--signature-format is for notation's signatures, and none are asked for")
+        .detail(format!("expected notation among the tools to sign for, got {}", got.join(", ")))
+        .hint("add notation to --for, or leave --signature-format out")
 }
 
 /// Opens the key that signs for other tools, and looks for the images that it will sign.

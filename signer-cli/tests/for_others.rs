@@ -161,6 +161,8 @@ fn before_anything_is_written_it_is_refused() {
         (&["--for", "cosign3", "--for-key", "large"], 1, "key large: cosign3 can't use this key"),
         (&["--for", "notation", "--certificate", "chain.pem"], 2, "expected certificates in PEM"),
         (&["--for", "notation", "--certificate", "nowhere.pem"], 2, "nowhere.pem"),
+        (&["--for", "notation", "--signature-format", "xml"], 2, "expected jws or cose, got \"xml\""),
+        (&["--signature-format", "cose"], 2, "expected the tools to sign for, got none"),
     ] {
         desk.signer(&[&["publish"], more].concat()).failed(code, &["error: ", said]);
         desk.signer(&[&["publish", "--dry-run"], more].concat()).failed(code, &["error: ", said]);
@@ -184,6 +186,26 @@ fn before_anything_is_written_it_is_refused() {
 }
 
 #[test]
+fn how_notations_signatures_are_written_is_of_use_with_notation_alone() {
+    let stage = Stage::new();
+    stage.add("one", "1");
+    stage.registry.clear_log();
+    let said = [
+        "error: --signature-format is for notation's signatures, and none are asked for",
+        "expected notation among the tools to sign for, got cosign2, podman",
+        "hint: add notation to --for, or leave --signature-format out",
+    ];
+    for format in ["jws", "cose"] {
+        let more = ["--for", "podman,cosign2", "--signature-format", format];
+        stage.desk.signer(&[&["publish"], &more[..]].concat()).failed(2, &said);
+        stage.desk.signer(&[&["publish", "--dry-run"], &more[..]].concat()).failed(2, &said);
+        stage.desk.signer(&[&["sign-for", &stage.name("1")], &more[..]].concat()).failed(2, &said);
+    }
+    assert!(!stage.wrote() && stage.desk.trusted(&stage.name("1")).is_none());
+    stage.desk.signer(&["publish", "--for", "none", "--signature-format", "cose"]).ok();
+}
+
+#[test]
 fn what_is_only_staged_is_signed_for_nobody() {
     let stage = Stage::new();
     stage.add("one", "1");
@@ -202,6 +224,8 @@ fn signer_toml_says_for_whom() {
     for (lines, said) in [
         ("formats = [\"cosign\"]", "expected cosign2, cosign3, notation or podman, got \"cosign\""),
         ("readers = []", "unknown field"),
+        ("signature-format = \"xml\"", "expected jws or cose, got \"xml\""),
+        ("signature_format = \"cose\"", "unknown field"),
     ] {
         fs::write(&file, format!("{before}\n[for-others]\n{lines}\n")).unwrap();
         stage.desk.signer(&["publish"]).failed(2, &[said]);

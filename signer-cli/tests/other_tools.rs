@@ -7,6 +7,8 @@ mod support;
 
 #[path = "other_tools/attested.rs"]
 mod attested;
+#[path = "other_tools/in_cose.rs"]
+mod in_cose;
 
 use std::env;
 use std::fs;
@@ -370,6 +372,9 @@ fn notation_verifies_what_was_published_with_a_certificate() {
     assert!(signatures.iter().all(|one| one["outcome"] == "was-there"), "{signatures:?}");
     let two = stage.push("two", "2");
     refused(&notation(&program, &stage.desk, &at(&two)), "no signature is associated");
+    // The same in its other envelope.
+    let cose = stage.publish("three", "3", &[&options[..], &["--signature-format", "cose"]].concat());
+    accepted(&notation(&program, &stage.desk, &at(&cose)));
     // A certificate of another key: nothing is published, and nothing signed.
     stage.desk.signer(&["key", "new", "other", "--kind", "ecdsa-p256", "--unencrypted"]).ok();
     stage.desk.signer(&["add", &stage.name("2")]).ok();

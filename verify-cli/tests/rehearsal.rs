@@ -10,7 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use image_signatures::{Format, Signing};
+use image_signatures::{Envelope, Format, Signing};
 use oci_image::{Digest, ImageSource as _, Registry, RegistryOptions, Selector};
 use serde_json::Value;
 use test_repos::images::{Image, ImageBuilder};
@@ -157,6 +157,7 @@ fn sign(path: &str, tag: &str) {
         formats: &formats,
         key: &key,
         chain: None,
+        envelope: Envelope::default(),
         now: chrono::Utc::now(),
     };
     signing.make().unwrap().push(&registry).into_iter().for_each(|pushed| drop(pushed.unwrap()));

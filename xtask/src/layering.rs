@@ -92,7 +92,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("zstd", &["image-scan"]),
     ("sigstore-verify", &["image-evidence"]),
     ("cel", &["image-policy"]),
-    ("coset", &["image-evidence"]),
+    ("coset", &["image-evidence", "image-signatures"]),
     ("nix", &["scan-engines"]),
     ("quick-xml", &["scan-engines"]),
     ("pyo3", &["hallmark-python"]),

@@ -18,7 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use image_evidence::{Demand, Trust, TrustedKey, Wanted};
-use image_signatures::{BUNDLE, Format, IN_TOTO, Signing, key_hint, pae};
+use image_signatures::{BUNDLE, Envelope, Format, IN_TOTO, Signing, key_hint, pae};
 use oci_image::{
     Descriptor, Digest, FetchedManifest, ImageName, ImageSource, Reference, Registry, RegistryOptions,
     Selector, SourceError, media,
@@ -123,6 +123,7 @@ impl Scene {
             formats: &formats,
             key,
             chain: None,
+            envelope: Envelope::default(),
             now: self.now,
         };
         for pushed in signing.make()?.push(&self.registry) {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use image_signatures::{CertificateChain, Format, Signing, Written};
+use image_signatures::{CertificateChain, Envelope, Format, Signing, Written};
 use oci_image::{Descriptor, HttpLimits, ImageName, Registry, RegistryOptions, Selector, media};
 use tuf_core::crypto::{Curve, EcdsaSigner, Ed25519Signer, RsaSigner, Sign};
 
@@ -147,6 +147,18 @@ pub fn push_image(registry: &Registry, tag: &str) -> Descriptor {
 
 /// Signs, for all of these at once.
 pub fn sign(
+    here: &(ImageName, Registry),
+    image: &Descriptor,
+    key: &dyn Sign,
+    formats: &[Format],
+    chain: Option<&CertificateChain>,
+) -> Vec<Written> {
+    sign_in(Envelope::Jws, here, image, key, formats, chain)
+}
+
+/// The same, with notation's signature in this envelope.
+pub fn sign_in(
+    envelope: Envelope,
     (name, registry): &(ImageName, Registry),
     image: &Descriptor,
     key: &dyn Sign,
@@ -154,8 +166,23 @@ pub fn sign(
     chain: Option<&CertificateChain>,
 ) -> Vec<Written> {
     let formats: BTreeSet<_> = formats.iter().copied().collect();
-    let signing = Signing { name, image, parts: &[], formats: &formats, key, chain, now: chrono::Utc::now() };
+    let now = chrono::Utc::now();
+    let signing = Signing { name, image, parts: &[], formats: &formats, key, chain, envelope, now };
     signing.make().unwrap().push(registry).into_iter().map(Result::unwrap).collect()
+}
+
+/// Where a byte is of each part of notation's COSE envelope that vouches for the image.
+pub fn parts_of_cose(envelope: &[u8], chain: &CertificateChain) -> [(&'static str, usize); 5] {
+    let begin = |part: &[u8]| envelope.windows(part.len()).position(|here| here == part).unwrap();
+    let after = |part: &[u8]| begin(part).saturating_add(part.len());
+    let leaf = chain.certificates().next().unwrap();
+    [
+        ("algorithm", after(&[0xa5, 1])),
+        ("time", after(b"signingTime\xc1\x1a")),
+        ("certificate", after(leaf).saturating_sub(1)),
+        ("payload", after(b"\"sha256:")),
+        ("signature", envelope.len().saturating_sub(1)),
+    ]
 }
 
 /// docker-registry on a free port, gone when dropped.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use image_signatures::{BadFormat, Format};
+use image_signatures::{BadFormat, Envelope, Format};
 use oci_image::Reference;
 
 use crate::args::{AccessArgs, PassphraseArgs};
@@ -47,8 +47,18 @@ pub(crate) struct ForArgs {
     /// The key's certificate, then those above it (PEM): notation wants them
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate: Option<PathBuf>,
+    /// How notation's signatures are written, jws or cose; else signer.toml says, else jws
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) signature_format: Option<Envelope>,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
+}
+
+impl ForArgs {
+    /// Whether something is said that is of use with tools to sign for alone.
+    pub(crate) fn says_how(&self) -> bool {
+        self.for_key.is_some() || self.certificate.is_some() || self.signature_format.is_some()
+    }
 }
 
 #[derive(Debug, Args)]

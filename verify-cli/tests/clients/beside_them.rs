@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::keyless;
 use crate::stage::{COSIGN_SIGN, Kind, Stage, reader};
 
-const IDENTITY: &str = "x509.subject: C=DE, ST=Here, O=Acme, CN=Acme releases";
+pub(crate) const IDENTITY: &str = "x509.subject: C=DE, ST=Here, O=Acme, CN=Acme releases";
 pub(crate) const SPDX: &str = "https://spdx.dev/Document";
 
 /// The programs of others.

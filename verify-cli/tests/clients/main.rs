@@ -7,5 +7,6 @@ mod answers;
 mod attested;
 mod beside_them;
 mod docker_attest;
+mod envelopes;
 mod keyless;
 mod stage;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image_signatures::{
-    BUNDLE, CertificateChain, Format, IN_TOTO, NOTATION, SIMPLE_SIGNING, Signing, pae, signature_tag,
+    BUNDLE, CertificateChain, Envelope, Format, IN_TOTO, NOTATION, SIMPLE_SIGNING, Signing, pae,
+    signature_tag,
 };
 use oci_image::{
     Descriptor, Digest, HttpLimits, ImageName, ImageSource as _, Registry, RegistryOptions, Selector, media,
@@ -274,7 +275,23 @@ impl Stage {
         let formats: BTreeSet<_> = formats.iter().copied().collect();
         let name = name.parse().unwrap();
         let now = chrono::Utc::now();
-        let signing = Signing { name: &name, image, parts, formats: &formats, key, chain, now };
+        let envelope = Envelope::Jws;
+        let signing = Signing { name: &name, image, parts, formats: &formats, key, chain, envelope, now };
+        signing.make().unwrap().push(&self.registry).into_iter().for_each(|pushed| drop(pushed.unwrap()));
+    }
+
+    /// Signs for notation, in COSE.
+    pub fn sign_in_cose(&self, image: &Descriptor, key: &dyn Sign, chain: &CertificateChain) {
+        let signing = Signing {
+            name: &self.name,
+            image,
+            parts: &[],
+            formats: &BTreeSet::from([Format::Notation]),
+            key,
+            chain: Some(chain),
+            envelope: Envelope::Cose,
+            now: chrono::Utc::now(),
+        };
         signing.make().unwrap().push(&self.registry).into_iter().for_each(|pushed| drop(pushed.unwrap()));
     }
 
@@ -412,7 +429,7 @@ fn docker(dir: &Path) -> Option<(Server, String)> {
     Some((server, format!("127.0.0.1:{port}")))
 }
 
-fn openssl(words: &[&str]) {
+pub fn openssl(words: &[&str]) {
     let output = Command::new("openssl").args(words).stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

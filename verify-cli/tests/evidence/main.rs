@@ -16,7 +16,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use image_signatures::{BUNDLE, COSIGN_SIGN, Format, IN_TOTO, Signing, pae, signature_tag};
+use image_signatures::{BUNDLE, COSIGN_SIGN, Envelope, Format, IN_TOTO, Signing, pae, signature_tag};
 use oci_image::{Descriptor, Digest, ImageSource as _, Registry, RegistryOptions, Selector, media};
 use serde_json::{Value, json};
 use test_repos::registry::Registry as Fake;
@@ -140,6 +140,7 @@ impl Story {
             formats: &formats,
             key: &key,
             chain: None,
+            envelope: Envelope::default(),
             now: chrono::Utc::now(),
         };
         signing.make().unwrap().push(&self.registry).into_iter().for_each(|pushed| drop(pushed.unwrap()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use image_signatures::{Format, Signing};
+use image_signatures::{Envelope, Format, Signing};
 use oci_image::{Descriptor, Digest, ImageSource as _, Registry, RegistryOptions, Selector};
 use test_repos::registry::Registry as Fake;
 use test_repos::surface::SurfaceKind;
@@ -34,6 +34,7 @@ fn sign(registry: &Registry, image: &Descriptor, name: &str) {
         formats: &formats,
         key: &key,
         chain: None,
+        envelope: Envelope::default(),
         now: chrono::Utc::now(),
     };
     signing.make().unwrap().push(registry).into_iter().for_each(|pushed| drop(pushed.unwrap()));
