@@ -210,6 +210,30 @@ fn the_other_envelope_is_another_signature_and_a_spoilt_one_is_none() {
 }
 
 #[test]
+fn our_own_signature_of_another_image_is_none_of_this_one() {
+    let Some(()) = programs(&["openssl"]) else { return };
+    let (fake, dir) = (Fake::start().unwrap(), tempfile::tempdir().unwrap());
+    let here = repository(&fake.host());
+    let (image, other) = (push_image(&here.1, "1"), push_image(&here.1, "2"));
+    let ours = key(dir.path(), "ours", "ec:P-256");
+    let certificates = CertificateChain::from_pem(&chain(dir.path(), "ours", LEAF)).unwrap();
+    for envelope in Envelope::ALL {
+        let sign = |image| {
+            let formats = [Format::Cosign3, Format::Notation];
+            sign_in(envelope, &here, image, &*ours, &formats, Some(&certificates))
+        };
+        for written in sign(&other) {
+            let mut document = manifest(&fake, &written.manifest.to_string());
+            document["subject"] = json!(&image);
+            here.1.push_referrer(document.to_string().as_bytes(), media::OCI_MANIFEST).unwrap();
+        }
+        let was_there = |image| sign(image).iter().map(|one| one.was_there).collect::<Vec<_>>();
+        assert_eq!(was_there(&image)[1..], [false], "{envelope}");
+        assert_eq!(was_there(&image), [true; 2], "{envelope}");
+    }
+}
+
+#[test]
 fn what_somebody_put_beside_ours_is_passed_over() {
     let fake = Fake::start().unwrap();
     let here = repository(&fake.host());
