@@ -3,42 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod packages;
+
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 
 use chrono::Utc;
 use image_evidence::{Context, Form, Identity, Piece, Refusal, SigstoreRoot, Trust, Verified};
 use oci_image::{Descriptor, media};
+use packages::{bundle, trusted_root};
 use serde_json::{Value, json};
 
-/// The folder of a package that this one was built with.
-fn package(name: &str) -> Option<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--manifest-path"])
-        .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
-        .output()
-        .unwrap();
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let is = |package: &&Value| package["name"] == name;
-    let found = document["packages"].as_array().and_then(|all| all.iter().find(is).cloned());
-    let Some(found) = found else {
-        eprintln!("SKIPPED: cargo doesn't say where {name} is");
-        return None;
-    };
-    Some(PathBuf::from(found["manifest_path"].as_str().unwrap()).parent().unwrap().to_owned())
-}
-
 /// A bundle, and the root under which it was made.
-fn case(bundle: &str, root: &str) -> Option<(Vec<u8>, Trust)> {
-    let bundle = package("sigstore-verify")?.join("test_data/bundles").join(bundle);
-    let root = package("sigstore-trust-root")?.join("src").join(root);
-    let (Ok(bundle), Ok(root)) = (fs::read(&bundle), fs::read_to_string(root)) else {
-        eprintln!("SKIPPED: the package has no {}", bundle.display());
-        return None;
-    };
+fn case(name: &str, root: &str) -> Option<(Vec<u8>, Trust)> {
+    let (bundle, root) = (bundle(name)?, trusted_root(root)?);
     Some((bundle, Trust { sigstore: Some(SigstoreRoot::from_json(&root).unwrap()), ..Trust::default() }))
 }
 

@@ -9,6 +9,8 @@
     reason = "a broken test may panic"
 )]
 
+mod packages;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -149,6 +151,12 @@ fn a_keyless_simple_signature_counts_for_the_identity_that_was_asked_for() {
     }
 }
 
+/// Trust in the public sigstore, and in nobody yet.
+fn public_good() -> Option<Trust> {
+    let root = packages::trusted_root("trusted_root.json")?;
+    Some(Trust { sigstore: Some(SigstoreRoot::from_json(&root).unwrap()), ..Trust::default() })
+}
+
 fn bundle(bytes: &[u8], trust: &Trust, image: &Descriptor, now: DateTime<Utc>) -> Result<Verified, Refusal> {
     let context = Context { image, repository: "r.io/x", now };
     Piece { form: Form::Bundle, bytes, annotations: no_annotations() }.verify(&context, trust)
@@ -156,12 +164,10 @@ fn bundle(bytes: &[u8], trust: &Trust, image: &Descriptor, now: DateTime<Utc>) -
 
 #[test]
 fn keyless_bundles_are_verified_to_the_subject_and_each_change_is_refused() {
-    let Some(folder) = folder("sigstore-bundle") else { return };
-    let root = fs::read_to_string(folder.join("trusted-roots/public-good.json")).unwrap();
-    let mut trust = Trust { sigstore: Some(SigstoreRoot::from_json(&root).unwrap()), ..Trust::default() };
+    let Some(mut trust) = public_good() else { return };
     let image = descriptor(&format!("sha256:{}", "a".repeat(64)), 1);
     for name in ["dsse", "sigstore.js@2.0.0-provenance"] {
-        let bytes = fs::read(folder.join(format!("{name}.sigstore.json"))).unwrap();
+        let Some(bytes) = packages::bundle(&format!("{name}.sigstore.json")) else { return };
         let weigh = |bytes: &[u8], trust: &Trust| bundle(bytes, trust, &image, Utc::now()).unwrap_err();
         trust.identities = Vec::new();
         trust.identities = vec![stranger(weigh(&bytes, &trust))];
@@ -220,11 +226,11 @@ fn taken_apart(bundle: &[u8]) -> (Vec<u8>, BTreeMap<String, String>) {
 
 #[test]
 fn a_keyless_envelope_with_its_proof_in_annotations_is_verified_as_a_bundle_is() {
-    let Some(folder) = folder("sigstore-bundle") else { return };
-    let root = fs::read_to_string(folder.join("trusted-roots/public-good.json")).unwrap();
-    let mut trust = Trust { sigstore: Some(SigstoreRoot::from_json(&root).unwrap()), ..Trust::default() };
+    let (Some(mut trust), Some(whole)) = (public_good(), packages::bundle("dsse.sigstore.json")) else {
+        return;
+    };
     let image = descriptor(&format!("sha256:{}", "a".repeat(64)), 1);
-    let (bytes, annotations) = taken_apart(&fs::read(folder.join("dsse.sigstore.json")).unwrap());
+    let (bytes, annotations) = taken_apart(&whole);
     let weigh = |annotations: &BTreeMap<String, String>, trust: &Trust| {
         let context = Context { image: &image, repository: "r.io/x", now: Utc::now() };
         Piece { form: Form::Envelope, bytes: &bytes, annotations }.verify(&context, trust).unwrap_err()
@@ -247,42 +253,39 @@ fn a_keyless_envelope_with_its_proof_in_annotations_is_verified_as_a_bundle_is()
 
 #[test]
 fn a_bundle_of_two_signatures_or_over_bytes_elsewhere_is_refused() {
-    let Some(folder) = folder("sigstore-bundle") else { return };
-    let root = fs::read_to_string(folder.join("trusted-roots/public-good.json")).unwrap();
-    let trust = Trust { sigstore: Some(SigstoreRoot::from_json(&root).unwrap()), ..Trust::default() };
+    let Some(trust) = public_good() else { return };
     let image = descriptor(&format!("sha256:{}", "a".repeat(64)), 1);
-    let weigh = |name: &str| {
-        let bytes = fs::read(folder.join(format!("{name}.sigstore.json"))).unwrap();
-        bundle(&bytes, &trust, &image, Utc::now()).unwrap_err().to_string()
-    };
-    assert_eq!(weigh("dsse-2sigs"), "expected 1 signature in the envelope, got 2");
-    for name in ["othername", "public-key-validity"] {
-        assert_eq!(
-            weigh(name),
-            "expected a bundle of a DSSE envelope, got a signature over bytes that it doesn't hold"
-        );
+    let weigh = |bytes: &[u8]| bundle(bytes, &trust, &image, Utc::now()).unwrap_err().to_string();
+    let Some(twice) = packages::bundle("dsse-2sigs.sigstore.json") else { return };
+    assert_eq!(weigh(&twice), "expected 1 signature in the envelope, got 2");
+    let elsewhere = "expected a bundle of a DSSE envelope, got a signature over bytes that it doesn't hold";
+    // By cosign 3, sigstore-python and sigstore-go, of three versions.
+    for name in ["cosign-v3-blob.sigstore.json", "bundle_v3_github.whl.sigstore", "othername.sigstore.json"] {
+        let Some(bytes) = packages::bundle(name) else { return };
+        assert_eq!(weigh(&bytes), elsewhere, "{name}");
     }
+    let Some(folder) = folder("sigstore-bundle") else { return };
+    let by_key = fs::read(folder.join("public-key-validity.sigstore.json")).unwrap();
+    assert_eq!(weigh(&by_key), elsewhere);
 }
 
 #[test]
 fn provenance_by_others_is_understood() {
-    let Some(folder) = folder("sigstore-bundle") else { return };
     let read = |name: &str| {
-        let bytes = fs::read(folder.join(format!("{name}.sigstore.json"))).unwrap();
+        let bytes = packages::bundle(&format!("{name}.sigstore.json"))?;
         let piece = Piece { form: Form::Bundle, bytes: &bytes, annotations: no_annotations() };
         match Predicate::of(&piece.unverified().unwrap()).unwrap() {
-            Predicate::Provenance(provenance) => provenance,
+            Predicate::Provenance(provenance) => Some(provenance),
             other => panic!("{other:?}"),
         }
     };
-    let v1 = read("sigstore.js@2.0.0-provenance");
+    let (Some(v1), Some(v0_2)) = (read("sigstore.js@2.0.0-provenance"), read("dsse")) else { return };
     assert_eq!((v1.version, v1.builder.as_str()), ("1", "https://github.com/actions/runner/github-hosted"));
     let source = v1.source.clone().unwrap();
     assert_eq!(source.repository, "https://github.com/sigstore/sigstore-js");
     assert_eq!(source.commit.unwrap().len(), 40);
     assert_eq!(v1.build_file.as_deref(), Some(".github/workflows/release.yml"));
     assert!(v1.unexpected_parameters().is_empty());
-    let v0_2 = read("dsse");
     assert_eq!(v0_2.version, "0.2");
     assert!(v0_2.source.unwrap().repository.contains("github.com"));
 }
