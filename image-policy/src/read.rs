@@ -274,14 +274,37 @@ impl Reader<'_> {
         if wire.identities.is_empty() != wire.trusted_root.is_none() {
             self.wrong(&span, "expected identities and trusted-root together, got one of them");
         }
+        let at_least = wire.at_least.unwrap_or(NonZeroU32::MIN);
+        // Whom notation's policy lets in isn't known here.
+        if wire.notation_policy.is_none() {
+            self.expect_enough(&span, at_least, &wire.keys, &wire.identities);
+        }
         Signers {
-            at_least: wire.at_least.unwrap_or(NonZeroU32::MIN),
+            at_least,
             predicate: wire.predicate,
             keys: wire.keys,
             identities: wire.identities.into_iter().map(Identity::from).collect(),
             trusted_root: wire.trusted_root,
             notation_policy: wire.notation_policy,
             fresh: wire.fresh,
+        }
+    }
+
+    /// That as many are named as must have signed.
+    pub(crate) fn expect_enough(
+        &mut self,
+        span: &Range<usize>,
+        at_least: NonZeroU32,
+        keys: &[PathBuf],
+        identities: &[WireIdentity],
+    ) {
+        let keys: BTreeSet<_> = keys.iter().collect();
+        let identities: BTreeSet<_> = identities.iter().map(|one| (&one.identity, &one.issuer)).collect();
+        let most = keys.len().saturating_add(identities.len());
+        // Where nobody is named, that is said.
+        if most > 0 && u32::try_from(most).is_ok_and(|most| most < at_least.get()) {
+            let what = format!("expected at-least of at most {most}, as many are named, got {at_least}");
+            self.wrong(span, what);
         }
     }
 

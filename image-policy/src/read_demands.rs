@@ -202,6 +202,7 @@ impl Reader<'_> {
         let are_verdicts = !wire.verifiers.is_empty();
         let verifiers: Vec<_> = wire.verifiers.into_iter().filter_map(|one| self.verifier(one)).collect();
         let at_least = wire.at_least.unwrap_or(NonZeroU32::MIN);
+        self.expect_enough(&span, at_least, &wire.keys, &wire.identities);
         let ids: BTreeSet<&str> = verifiers.iter().map(|one| one.id.as_str()).collect();
         if are_verdicts && u32::try_from(ids.len()).is_ok_and(|most| most < at_least.get()) {
             let what = format!(

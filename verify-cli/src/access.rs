@@ -410,7 +410,7 @@ impl ChosenRoot {
 
 /// The version and fingerprint of a root that its own keys signed. Its expiry doesn't matter: its successors are
 /// still to come.
-fn bootstrapped(bytes: &[u8]) -> Result<(u64, String), Failure> {
+pub(crate) fn bootstrapped(bytes: &[u8]) -> Result<(u64, String), Failure> {
     let now = chrono::DateTime::UNIX_EPOCH;
     let root = TrustedRoot::bootstrap(bytes, now, tuf_core::crypto::default())
         .map_err(|refusal| Failure::refused(format!("refused the root: {}", shown(&refusal.to_string()))))?;

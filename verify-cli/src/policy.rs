@@ -1,6 +1,7 @@
 //! From a file of rules to what one verification needs: who is trusted, who must have signed, what a scan may find.
 
 mod beside;
+mod named_files;
 
 use std::path::{Path, PathBuf};
 
@@ -52,12 +53,17 @@ pub(crate) struct Rulebook {
 }
 
 impl Rulebook {
+    /// Rules that were read from there.
+    pub(crate) fn of(policy: Policy, path: &Path) -> Self {
+        Self { policy, path: path.to_owned() }
+    }
+
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let policy = Policy::parse(&files::text(path, POLICY_MAX)?).map_err(|problems| {
             files::unusable(path, &problems)
                 .hint("`verify policy check FILE` shows each with its line and column")
         })?;
-        Ok(Self { policy, path: path.to_owned() })
+        Ok(Self::of(policy, path))
     }
 
     /// The name that is meant: behind a mirror, that of what it mirrors.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use test_repos::simulator::Keyholder;
 use test_repos::surface::{Endpoints, Surface, SurfaceKind};
 use tuf_core::authoring::Delegation;
+use tuf_core::crypto::{Ed25519Signer, Sign as _};
 
 struct Run {
     code: i32,
@@ -299,6 +300,16 @@ fn everything_that_is_wrong_is_said_with_its_place() {
         (&scope("trust = { repo = \"x\", root-sha256 = \"ab\" }"), "5:37", "expected 64 digits of hex"),
         (&scope("signers = { at-least = 2 }"), "5:11", "expected keys, identities or notation-policy"),
         (&scope("signers = { at-least = 0, keys = [\"a\"] }"), "5:24", "nonzero"),
+        (
+            &scope("signers = { at-least = 2, keys = [\"a\", \"a\"] }"),
+            "5:11",
+            "at-least of at most 1, as many are named, got 2",
+        ),
+        (
+            &scope("[[scope.evidence]]\npredicate = \"sbom\"\nkeys = [\"a\"]\nat-least = 2"),
+            "5:1",
+            "at-least of at most 1, as many are named, got 2",
+        ),
         (&scope("scan = { fail-on = \"hihg\" }"), "5:20", "unknown variant `hihg`"),
         (&scope("scan = { fixable-only = true }"), "5:8", "expected fail-on"),
         (&scope("scan = { max-db-age = \"7\" }"), "5:23", "expected hours or days"),
@@ -413,6 +424,36 @@ fn everything_that_is_wrong_is_said_with_its_place() {
 }
 
 #[test]
+fn a_file_that_rules_name_and_that_can_not_be_used_is_odd() {
+    let story = Story::begin();
+    let check = |text: &str, code: i32, words: &[&str]| {
+        story.rules(text);
+        story.run(&["policy", "check", "rules/policy.toml"]).is(0, words);
+        story.run(&["policy", "check", "rules/policy.toml", "--strict"]).is(code, words);
+    };
+    let more = "signers = { keys = [\"a.pub\", \"b.pub\"] }\n\
+                build = { builders = [{ id = \"x\", key = \"a.pub\" }] }\n\
+                scan = { db = \"advisories.db\", vex-keys = [\"vex.pub\"] }\n\
+                [[scope.evidence]]\npredicate = \"vsa\"\ntrusted-root = \"sigstore.json\"\n\
+                verifiers = [{ id = \"a:b\", key = \"v.pub\" }, { id = \"a:c\", identity = \"x\", issuer = \"y\" }]";
+    let missing =
+        |file: &str| format!("policy.toml:4:1: scope \"acme\": rules/{file} can't be used: No such file");
+    let all = ["a.pub", "b.pub", "v.pub", "vex.pub", "advisories.db"].map(missing);
+    let mut words: Vec<&str> = all.iter().map(String::as_str).collect();
+    words.extend(["rules/sigstore.json: No such file", "6 warnings"]);
+    check(&story.scope(more), 1, &words);
+    fs::write(story.path("rules/a.pub"), "no key").unwrap();
+    check(&story.scope("signers = { keys = [\"a.pub\"] }"), 1, &["rules/a.pub: ", "1 warnings"]);
+    let notation = "signers = { notation-policy = \"trustpolicy.json\" }";
+    check(&story.scope(notation), 1, &["rules/trustpolicy.json: No such file", "1 warnings"]);
+    fs::write(story.path("rules/root.json"), "{}").unwrap();
+    check(&story.scope(""), 1, &["rules/root.json can't be used: refused the root", "1 warnings"]);
+    let odd = "version = 1\n[[scope]]\nname = \"a\"\nmatch = [\"r.io/a\"]\n\
+               trust = { repo = \"ftp://x\", root-sha256 = \"0000000000000000000000000000000000000000000000000000000000000000\" }";
+    check(odd, 1, &["the repository \"ftp://x\" can't be used", "1 warnings"]);
+}
+
+#[test]
 fn cases_tell_whether_rules_say_what_they_should() {
     let story = Story::begin();
     story.rules(&format!(
@@ -450,6 +491,11 @@ fn the_examples_of_the_manual_are_rules_and_say_what_it_says() {
     let manual = fs::read_to_string(manual).unwrap();
     story.rules(&example(&manual, "# Rules"));
     fs::write(story.path("cases.toml"), example(&manual, "## Before you rely on them")).unwrap();
+    let pem = Ed25519Signer::from_seed(&[7; 32]).key().to_pem().unwrap();
+    for key in ["alice", "bob", "ci", "verifier"] {
+        fs::write(story.path(&format!("rules/{key}.pub")), &pem).unwrap();
+    }
+    fs::copy(story.path("rules/root.json"), story.path("rules/acme-root.json")).unwrap();
     story.run(&["policy", "check", "rules/policy.toml"]).is(0, &["4 scopes, 1 mirrors, 0 warnings"]);
     let policy = ["--policy", "rules/policy.toml"];
     story

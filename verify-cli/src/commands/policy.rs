@@ -8,7 +8,7 @@ mod simulate;
 use std::path::Path;
 
 use chrono::Utc;
-use image_policy::{Attested, Choice, Policy, RootOfTrust, Scope, SignerRule};
+use image_policy::{Attested, Choice, Policy, Problem, RootOfTrust, Scope, SignerRule};
 use oci_image::Reference;
 use serde::Serialize;
 
@@ -46,11 +46,18 @@ fn check(path: &Path, strict: bool) -> Result<Exit, Failure> {
             return Err(Failure::usage(what));
         }
     };
-    let warnings = policy.warnings(Utc::now());
+    let mut warnings = policy.warnings(Utc::now());
+    let rules = Rulebook::of(policy, path);
+    for scope in &rules.policy.scopes {
+        let odd = |why: String| format!("scope {:?}: {why}", scope.name);
+        let odd = rules.unusable(scope).into_iter().map(odd);
+        warnings.extend(odd.map(|what| Problem { line: scope.line, column: 1, what }));
+    }
+    warnings.sort_by_key(|one| one.line);
     for warning in &warnings {
         say!("{}:{}", path.display(), shown(&format!("{warning}, warning")));
     }
-    let (scopes, mirrors) = (policy.scopes.len(), policy.mirrors.len());
+    let (scopes, mirrors) = (rules.policy.scopes.len(), rules.policy.mirrors.len());
     out!("{}: {scopes} scopes, {mirrors} mirrors, {} warnings", path.display(), warnings.len());
     Ok(if strict && !warnings.is_empty() { Exit::Refused } else { Exit::Trusted })
 }
