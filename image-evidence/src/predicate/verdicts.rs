@@ -286,6 +286,8 @@ pub struct Vulnerabilities {
 #[derive(Deserialize)]
 struct WireVulnerabilities {
     scanner: Scanner,
+    // The second name is that of in-toto's schema of 0.1, which isn't that of its specification.
+    #[serde(alias = "scanMetadata")]
     metadata: Option<ScanMetadata>,
 }
 
@@ -306,9 +308,14 @@ impl Vulnerabilities {
     pub(super) fn read(text: &str) -> Result<Self, Refusal> {
         let wire: WireVulnerabilities = read("a result of a scanner", text)?;
         Ok(Self {
-            found: wire.scanner.result.as_ref().and_then(Value::as_array).map(Vec::len),
+            found: wire.scanner.result.as_ref().and_then(listed).map(Vec::len),
             scanner: wire.scanner.uri,
             finished: wire.metadata.and_then(|metadata| metadata.scan_finished_on),
         })
     }
+}
+
+/// What was found: a list, which in-toto's schema of 0.1 has within an object.
+fn listed(result: &Value) -> Option<&Vec<Value>> {
+    result.as_array().or_else(|| result.get("vulnerabilities")?.as_array())
 }

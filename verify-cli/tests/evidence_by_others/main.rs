@@ -6,6 +6,7 @@ mod buildkit;
 mod doors;
 mod made_by_buildkit;
 mod others;
+mod predicates;
 mod stamps;
 
 use std::fs;

@@ -105,8 +105,8 @@ fn notation_keeps_to_the_policy_that_is_written_for_it() {
     assert!(!takes("CN=other.example.com,O=Notary,L=Seattle,ST=WA,C=US"));
 }
 
-/// A vulnerable image in the registry, which a repository in the folder says is `acme/web:2`; and advisories.
-fn vulnerable(story: &Story) -> Descriptor {
+/// A vulnerable image in the registry and in `layout`, which a repository in the folder says is `acme/web:2`; and advisories.
+pub(crate) fn vulnerable(story: &Story) -> Descriptor {
     use std::io::Write as _;
     let status = "Package: bash\nStatus: install ok installed\nMaintainer: A <a@example.com>\n\
                   Architecture: amd64\nVersion: 5.2.15-2+b2\nDescription: a shell\n\n";
@@ -115,6 +115,7 @@ fn vulnerable(story: &Story) -> Descriptor {
         .file("var/lib/dpkg/status", status.as_bytes())
         .build()
         .unwrap();
+    image.write_layout(story.path("layout"), "2").unwrap();
     let name = format!("{}/acme/web", story.host);
     let registry = Registry::new(&name.parse().unwrap(), RegistryOptions::default()).unwrap();
     for part in image.layers.iter().chain([&image.config]) {
