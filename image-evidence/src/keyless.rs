@@ -143,7 +143,8 @@ fn refusal(error: Error) -> Refusal {
     match error {
         Error::SignatureInvalid(_) => Refusal::Signature { expected: "its certificate's key".into() },
         Error::Certificate(_) => Refusal::Certificate { why },
-        Error::TransparencyLog(_) | Error::Timestamp(_) => Refusal::Log { why },
+        // Of the root only that is asked here: whether it has a log of certificates.
+        Error::TransparencyLog(_) | Error::Timestamp(_) | Error::InvalidTrustRoot(_) => Refusal::Log { why },
         Error::UnsupportedBundle(_) | Error::UnsupportedArtifact(_) => Refusal::Unchecked { got: why },
         _ => Refusal::malformed("a sigstore bundle", why),
     }

@@ -102,3 +102,51 @@ fn what_was_never_logged_is_refused_though_its_time_stamp_is_good() {
     let about = "76f1fe8593bf227cca2c089e3c16dc95014a8d3e89c5dd220530469ca043c428";
     assert_eq!(weigh(&bundle, &trust, about).unwrap_err().reason(), "log");
 }
+
+/// The log of certificates, that of signatures, the authority and, where the log has no clock, that of time stamps.
+#[test]
+fn whoever_must_vouch_for_it_and_is_not_in_the_root_or_has_another_key_makes_it_worth_nothing() {
+    for (name, root, parts) in [
+        (
+            "conda-attestation.sigstore.json",
+            "trusted_root.json",
+            &["ctlogs", "tlogs", "certificateAuthorities"][..],
+        ),
+        (
+            "conda-attestation-rekor2.sigstore.json",
+            "trusted_root_staging.json",
+            &["ctlogs", "tlogs", "certificateAuthorities", "timestampAuthorities"],
+        ),
+    ] {
+        let (Some(bundle), Some(root)) = (bundle(name), trusted_root(root)) else { return };
+        let root: Value = serde_json::from_str(&root).unwrap();
+        let outcome = |root: &Value| {
+            let root = SigstoreRoot::from_json(&root.to_string());
+            let Ok(root) = root else { return "no root".to_owned() };
+            let trust = Trust { sigstore: Some(root), ..Trust::default() };
+            weigh(&bundle, &trust, ABOUT).unwrap_err().reason().to_owned()
+        };
+        assert_eq!(outcome(&root), "other-signer", "all but whom it is by was verified");
+        for part in parts {
+            let mut without = root.clone();
+            without[*part] = json!([]);
+            let reason = outcome(&without);
+            assert!(
+                ["certificate", "log", "no root"].contains(&reason.as_str()),
+                "{name}, no {part}: {reason}"
+            );
+        }
+        for logs in ["ctlogs", "tlogs"] {
+            let mut other = root.clone();
+            let stranger = other[if logs == "tlogs" { "ctlogs" } else { "tlogs" }][0]["publicKey"].clone();
+            for log in other[logs].as_array_mut().unwrap() {
+                log["publicKey"] = stranger.clone();
+            }
+            let reason = outcome(&other);
+            assert!(
+                ["certificate", "log", "no root"].contains(&reason.as_str()),
+                "{name}, another key of {logs}: {reason}"
+            );
+        }
+    }
+}
