@@ -270,6 +270,17 @@ fn a_bundle_of_two_signatures_or_over_bytes_elsewhere_is_refused() {
 }
 
 #[test]
+fn each_trusted_root_by_others_is_read() {
+    let Some(folder) = folder("sigstore-bundle") else { return };
+    for name in ["public-good", "scaffolding", "public-key-validity"] {
+        let text = fs::read_to_string(folder.join(format!("trusted-roots/{name}.json"))).unwrap();
+        let read = SigstoreRoot::from_json(&text).map(drop).map_err(|why| why.to_string());
+        assert_eq!(read, Ok(()), "{name}");
+        assert!(SigstoreRoot::from_json(&text[1..]).is_err());
+    }
+}
+
+#[test]
 fn provenance_by_others_is_understood() {
     let read = |name: &str| {
         let bytes = packages::bundle(&format!("{name}.sigstore.json"))?;

@@ -518,6 +518,8 @@ fn rules_are_learnt_from_images_that_are_looked_at_now() {
     story.write("first.toml", &run.out);
     story.run(&["image", &web, "--policy", "first.toml"]).is(0, &[]);
     story.run(&["policy", "learn", &web]).is(1, &["no root is pinned", "expected images that are trusted"]);
+    let words = ["expected an image in a registry", "hint: `verify image LAYOUT --as NAME --record FILE`"];
+    story.run(&["policy", "learn", "oci:layout:1"]).is(2, &words);
 }
 
 /// A database of one advisory, on Debian's bash.

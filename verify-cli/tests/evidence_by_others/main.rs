@@ -294,21 +294,31 @@ fn what_notation_signs_in_either_envelope_is_verified_by_its_own_policy() {
     let (Some(notation), Some(story)) = (program("notation"), Story::begin()) else { return };
     story.run(&notation, &["cert", "generate-test", "--default", "acme"]);
     let image = story.pinned();
-    for more in [&["--signature-format", "jws"][..], &["--signature-format", "cose", "--expiry", "24h"]] {
+    for more in [&["--signature-format", "jws"][..], &["--signature-format", "cose", "--expiry", "1h"]] {
         story.run(&notation, &[&["sign", "--insecure-registry"], more, &[&image]].concat());
     }
     let file = story.path("notation/trustpolicy.json");
     let weigh = |identity: &str, at: &str| {
         fs::write(&file, policy(identity)).unwrap();
         let more = ["--notation-policy", file.to_str().unwrap(), "--at", at];
-        let now = chrono::Utc::now().to_rfc3339();
-        let more: Vec<_> = more.iter().map(|word| if *word == "now" { now.as_str() } else { word }).collect();
+        let now = chrono::Utc::now();
+        let later = now.checked_add_signed(chrono::TimeDelta::hours(2)).unwrap().to_rfc3339();
+        let now = now.to_rfc3339();
+        let at = |word: &str| match word {
+            "now" => now.clone(),
+            "later" => later.clone(),
+            other => other.to_owned(),
+        };
+        let more = more.map(at);
+        let more: Vec<_> = more.iter().map(String::as_str).collect();
         pieces(&story.report("evidence", &more))
     };
     let both = |word: &str| [format!("{word} notation COSE: "), format!("{word} notation JWS: ")];
     let with = |word: &str, why: &str| both(word).map(|start| start + why);
     assert_eq!(weigh("x509.subject: C=US, ST=WA, O=Notary", "now"), with("signed", APPROVAL));
     assert_eq!(weigh("x509.subject: C=US, ST=WA, O=Acme", "now"), with("refused", "other-signer"));
+    let later = [with("refused", "expired")[0].clone(), with("signed", APPROVAL)[1].clone()];
+    assert_eq!(weigh("*", "later"), later, "one of them is for an hour");
     // The certificate is of one day.
     assert_eq!(weigh("*", "2020-01-01T00:00:00Z"), with("refused", "certificate"));
     // notation itself agrees that they are good.

@@ -57,6 +57,12 @@ fn written(path: &Path, policy: &str) -> Result<(), Failure> {
 
 /// What is seen of an image when it is verified now.
 fn seen(image: &Location, args: &LearnArgs) -> Result<image_policy::Facts, Failure> {
+    if matches!(image, Location::Layout { .. }) {
+        let what = format!("expected an image in a registry, whose name rules can be about, got {image}");
+        let hint =
+            "`verify image LAYOUT --as NAME --record FILE` records one, and --inventory learns from that";
+        return Err(Failure::usage(what).hint(hint));
+    }
     let chain = ChainArgs {
         image: image.clone(),
         known_as: None,
