@@ -274,6 +274,68 @@ impl Sigstore {
     }
 }
 
+/// What others ask of the authority and the log, who sign themselves.
+impl Sigstore {
+    /// A certificate for a public key in PEM, and what is above it, in PEM.
+    ///
+    /// # Errors
+    /// Where it is no key.
+    pub fn issue(&self, holder: Holder<'_>, public: &str, at: DateTime<Utc>) -> Result<[String; 2], Fault> {
+        let body: String = public.lines().filter(|line| !line.starts_with("-----")).collect();
+        let certificate = self.certify(holder, &STANDARD.decode(body)?, at)?;
+        Ok([pem(&certificate), pem(&self.certificate)])
+    }
+
+    /// What Rekor 1 answers to whoever enters this (`POST /api/v1/log/entries`): an entry of kind `hashedrekord` or
+    /// `dsse`.
+    ///
+    /// # Errors
+    /// Where it is no such entry.
+    pub fn enter(&self, proposed: &[u8], at: DateTime<Utc>) -> Result<Value, Fault> {
+        let proposed: Value = serde_json::from_slice(proposed)?;
+        let body = match proposed.pointer("/spec/proposedContent") {
+            Some(content) => dsse_entry(content)?.to_string(),
+            None => proposed.to_string(),
+        };
+        let logged = Logged { certificate: Vec::new(), signature: Vec::new(), body, time: at };
+        let (promise, mut said) = self.promise(&logged)?;
+        let entry = self.entry(&logged, ("", ""))?;
+        let proof = |name: &str| entry.pointer(&format!("/inclusionProof/{name}"));
+        let hex = |name: &str| -> Result<String, Fault> {
+            let bytes = STANDARD.decode(proof(name).and_then(Value::as_str).unwrap_or_default())?;
+            Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        };
+        let verification = json!({
+            "signedEntryTimestamp": promise,
+            "inclusionProof": {
+                "logIndex": INDEX, "treeSize": 2, "rootHash": hex("rootHash")?, "hashes": [hex("hashes/0")?],
+                "checkpoint": proof("checkpoint/envelope"),
+            },
+        });
+        if let Some(members) = said.as_object_mut() {
+            members.insert("verification".into(), verification);
+        }
+        Ok(json!({ sha256_hex(logged.body.as_bytes()): said }))
+    }
+}
+
+/// What the log keeps of an envelope that is proposed.
+fn dsse_entry(proposed: &Value) -> Result<Value, Fault> {
+    let text = proposed.get("envelope").and_then(Value::as_str).ok_or("expected an envelope, got none")?;
+    let envelope: Value = serde_json::from_str(text)?;
+    let payload = envelope.get("payload").and_then(Value::as_str).ok_or("expected a payload, got none")?;
+    Ok(json!({
+        "apiVersion": "0.0.1", "kind": "dsse",
+        "spec": {
+            "envelopeHash": { "algorithm": "sha256", "value": sha256_hex(text.as_bytes()) },
+            "payloadHash": { "algorithm": "sha256", "value": sha256_hex(&STANDARD.decode(payload)?) },
+            "signatures": [{
+                "signature": envelope.pointer("/signatures/0/sig"), "verifier": proposed.pointer("/verifiers/0"),
+            }],
+        },
+    }))
+}
+
 const ISSUER: &str = "Acme private authority";
 const INDEX: u64 = 1;
 

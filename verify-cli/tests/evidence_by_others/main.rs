@@ -4,6 +4,7 @@
 
 mod buildkit;
 mod doors;
+mod keyless;
 mod made_by_buildkit;
 mod others;
 mod predicates;
