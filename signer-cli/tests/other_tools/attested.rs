@@ -63,6 +63,14 @@ fn cosign_and_openssl_verify_what_was_attested() {
                 "metadata": { "scanStartedOn": time, "scanFinishedOn": time },
             }),
         ),
+        (
+            "https://in-toto.io/attestation/vulns/v0.2",
+            json!({
+                "scanner": { "uri": "pkg:x", "version": "1", "db": { "lastUpdate": time }, "result": [] },
+                "metadata": { "scanStartedOn": time, "scanFinishedOn": time },
+            }),
+        ),
+        ("https://cosign.sigstore.dev/attestation/v1", json!({ "Data": "reviewed\n", "Timestamp": time })),
         ("https://example.com/reviewed/v1", json!({ "by": "alice" })),
     ] {
         fs::write(desk.path("predicate.json"), predicate.to_string()).unwrap();
