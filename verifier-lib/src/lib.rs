@@ -3,24 +3,27 @@
 //! From a name to a verdict, with the root file that its owner gave you:
 //!
 //! ```
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let (_world, repo, root, image) = example::world()?;
 //! use verifier_lib::{Verdict, Verifier};
 //!
-//! let verifier = Verifier::new(&repo.parse()?, root, chrono::Utc::now);
-//! match verifier.verify(&image)? {
-//!     Verdict::Trusted(image) => println!("pull {}", image.pinned()),
-//!     Verdict::Refused(broken) => eprintln!("refused: {broken}"),
-//!     Verdict::Unknown(broken) => eprintln!("could not tell: {broken}"),
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! #   let (_world, folder, name) = example::world()?;
+//!     let root = std::fs::read("root.json")?; // as its owner gave it to you
+//!     let (repo, image) = ("https://trust.example.com", "registry.example.com/acme/web:1.4");
+//! #   let (repo, image) = (folder.as_str(), name.as_str());
+//!     let verifier = Verifier::new(&repo.parse()?, root, chrono::Utc::now);
+//!     match verifier.verify(image)? {
+//!         Verdict::Trusted(image) => println!("pull {}", image.pinned()),
+//!         Verdict::Refused(broken) => eprintln!("refused: {broken}"),
+//!         Verdict::Unknown(broken) => eprintln!("could not tell: {broken}"),
+//!     }
+//! #   assert!(matches!(verifier.verify(image)?, Verdict::Trusted(_)));
+//!     Ok(())
 //! }
-//! # assert!(matches!(verifier.verify(&image)?, Verdict::Trusted(_)));
-//! # Ok(())
-//! # }
 //! # mod example {
 //! #     use test_repos::{images::Image, registry::Registry, simulator::Simulator};
 //! #     use tuf_core::schema::Target;
 //! #     type Setback = Box<dyn std::error::Error>;
-//! #     pub fn world() -> Result<((Registry, tempfile::TempDir), String, Vec<u8>, String), Setback> {
+//! #     pub fn world() -> Result<((Registry, tempfile::TempDir), String, String), Setback> {
 //! #         let (registry, folder) = (Registry::start()?, tempfile::tempdir()?);
 //! #         let image = Image::named("example")?;
 //! #         image.push_to(&registry, "acme/web", "1.4");
@@ -32,8 +35,10 @@
 //! #         for name in repo.names() {
 //! #             std::fs::write(folder.path().join("metadata").join(&name), repo.fetch(&name)?.unwrap())?;
 //! #         }
-//! #         let (root, dir) = (repo.fetch("1.root.json")?.unwrap(), folder.path().display().to_string());
-//! #         Ok(((registry, folder), dir, root, name))
+//! #         std::fs::write(folder.path().join("root.json"), repo.fetch("1.root.json")?.unwrap())?;
+//! #         std::env::set_current_dir(folder.path())?;
+//! #         let dir = folder.path().display().to_string();
+//! #         Ok(((registry, folder), dir, name))
 //! #     }
 //! # }
 //! ```
