@@ -62,7 +62,7 @@ impl Key {
     /// # Errors
     /// Says why it can't be used: not PEM, or a key of a kind that metadata has no scheme for.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        let (label, document) = der::Document::from_pem(pem.trim()).map_err(|_| KeyError::NotPem)?;
+        let (label, document) = unwrapped(pem).ok_or(KeyError::NotPem)?;
         if label != "PUBLIC KEY" {
             return Err(KeyError::NotPem);
         }
@@ -381,6 +381,22 @@ mod tests {
             assert_eq!(back.scheme, key.scheme);
         }
         assert_eq!(Key::from_pem("hello"), Err(KeyError::NotPem));
+    }
+
+    #[test]
+    fn a_key_in_a_file_is_read_in_whatever_lines_it_is_written() {
+        let key = Key::ed25519(&[7; 32]);
+        let pem = key.to_pem().unwrap();
+        let body: alloc::string::String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let lines =
+            |body: &str| alloc::format!("-----BEGIN PUBLIC KEY-----\n{body}-----END PUBLIC KEY-----\n");
+        let (one, split) = (lines(&alloc::format!("{body}\n")), body.split_at(20));
+        let short = lines(&alloc::format!("{}\r\n{}\r\n", split.0, split.1));
+        for written in [one, short, alloc::format!("the key of acme\n{pem}"), alloc::format!("\n{pem}\n")] {
+            assert_eq!(Key::from_pem(&written), Ok(key.clone()), "{written}");
+        }
+        assert_eq!(Key::from_pem(&pem.replace("PUBLIC", "PRIVATE")), Err(KeyError::NotPem));
+        assert_eq!(Key::from_pem(&alloc::format!("{pem}{pem}")), Err(KeyError::NotPem));
     }
 
     #[test]
