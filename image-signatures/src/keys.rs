@@ -1,7 +1,10 @@
 //! What a key signs for each reader, and the check that follows at once.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use der::asn1::{AnyRef, UintRef};
 use der::{Decode as _, Encode as _, Tag};
+use oci_image::Digest;
 use tuf_core::crypto::{self, RsaScheme, Sign};
 use tuf_core::key::{Key, PublicKey, RsaHash};
 
@@ -54,6 +57,36 @@ pub(crate) fn verify_for_cosign(key: &PublicKey, message: &[u8], signature: &[u8
         }
         PublicKey::RsaPss(_, der) => crypto::verify_rsa(RsaScheme::Pkcs1Sha256, der, message, signature),
     }
+}
+
+/// By what ssh knows a key: the SHA-256 of its form there (RFC 4253, section 6.6; RFC 5656, section 3.1; RFC 8709,
+/// section 4). cosign 3 and sigstore-go give a key no other name: under another `keyid`, a signature isn't its own.
+#[must_use]
+pub fn key_fingerprint(key: &PublicKey) -> Option<String> {
+    match key {
+        PublicKey::Ed25519(bytes) => fingerprint(&[b"ssh-ed25519", bytes]),
+        PublicKey::EcdsaP256(point) => fingerprint(&[b"ecdsa-sha2-nistp256", b"nistp256", point]),
+        PublicKey::EcdsaP384(point) => fingerprint(&[b"ecdsa-sha2-nistp384", b"nistp384", point]),
+        PublicKey::RsaPss(_, der) => {
+            let (modulus, exponent) = two_numbers(der)?;
+            fingerprint(&[b"ssh-rsa", &mpint(&exponent), &mpint(&modulus)])
+        }
+    }
+}
+
+fn fingerprint(parts: &[&[u8]]) -> Option<String> {
+    let mut blob = Vec::new();
+    for part in parts {
+        blob.extend(u32::try_from(part.len()).ok()?.to_be_bytes());
+        blob.extend(*part);
+    }
+    Some(format!("SHA256:{}", STANDARD_NO_PAD.encode(Digest::of(&blob).bytes())))
+}
+
+/// A positive number, which begins with a zero where its first bit is set (RFC 4251, section 5).
+fn mpint(number: &[u8]) -> Vec<u8> {
+    let sign = number.first().filter(|first| **first >= 0x80).map(|_| 0);
+    sign.into_iter().chain(number.iter().copied()).collect()
 }
 
 /// An algorithm of RFC 7518, section 3.1, which notation takes from the kind and size of the key.

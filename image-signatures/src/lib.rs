@@ -34,6 +34,7 @@ pub use error::{PushError, SigningError};
 pub use few::few;
 pub use format::{BadFormat, Format};
 pub use jws::{Jws, JwsHeader};
+pub use keys::key_fingerprint;
 pub use notation::{BadEnvelope, Envelope, NOTATION, is_signed_by};
 pub use signing::{Place, Pushed, Signatures, Signing, Written, expect_usable, push_all};
 pub use simple_signing::{Claim, SIMPLE_SIGNING, SimpleSigning, signature_tag};

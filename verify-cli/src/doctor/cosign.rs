@@ -12,6 +12,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use image_evidence::{Claim, Form, Piece, Refusal, Trust};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::look::{Blob, Holder, Listing, Sight};
 use super::model::{Row, Weighed, Why, With, Word};
@@ -184,7 +185,12 @@ fn cosign3(question: &Question<'_>, signer: &Signer<'_>) -> Weighed {
         return Weighed::any(each.into_iter().chain(unread.into_iter().chain(more).map(Err)));
     }
     if bundles.is_empty() {
-        return under_tag(question, signer);
+        let mut tag = under_tag(question, signer);
+        if let (Weighed::Refuses(whys), true) = (&mut tag, has_older(listing)) {
+            let detail = "a sigstore bundle before 0.3 refers to the image, and cosign 3 reads none of them";
+            whys.insert(0, Why::new(Word::OtherForm, detail));
+        }
+        return tag;
     }
     match (Weighed::any(each), under_tag(question, signer)) {
         (Weighed::Refuses(mut whys), Weighed::Accepts(_)) => {
@@ -269,6 +275,22 @@ fn is_bundle(bytes: &[u8]) -> bool {
     kinds.contains(&bundle.media_type.as_str()) && has_material && has_content
 }
 
+/// Whether a bundle is there of a version that it passes over.
+fn has_older(listing: &Listing) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named {
+        media_type: String,
+    }
+    let blobs =
+        listing.entries.iter().filter_map(|(_, holder)| holder.as_ref().ok()).flat_map(|one| &one.blobs);
+    let kinds =
+        blobs.filter_map(|blob| serde_json::from_slice::<Named>(blob.bytes.as_ref().ok()?.as_ref()?).ok());
+    let older =
+        ["0.1", "0.2"].map(|version| format!("application/vnd.dev.sigstore.bundle+json;version={version}"));
+    kinds.into_iter().any(|named| older.contains(&named.media_type))
+}
+
 fn bundle_signature(
     question: &Question<'_>,
     signer: &Signer<'_>,
@@ -298,12 +320,28 @@ pub(super) fn claim(
     let bytes = bytes(blob)?;
     let piece = Piece { form, bytes, annotations: &blob.descriptor.annotations };
     let (image, repository) = (&question.seen.top, question.repository());
-    let verified =
-        piece.verify(&question.context(image, &repository), trust).map_err(|why| refused(signer, &why))?;
+    let context = question.context(image, &repository);
+    let verified = piece.verify(&context, trust).or_else(|why| match with_one_hint(bytes, &why) {
+        Some(bytes) => Piece { bytes: &bytes, ..piece }.verify(&context, trust),
+        None => Err(why),
+    });
+    let verified = verified.map_err(|why| refused(signer, &why))?;
     if let Signer::Key(key) = signer {
         expect_readable(key, form, bytes)?;
     }
     Ok(verified.claim)
+}
+
+/// The same bundle without its hint at the key, where that was refused for not being its envelope's: cosign doesn't
+/// compare them.
+fn with_one_hint(bytes: &[u8], refusal: &Refusal) -> Option<Vec<u8>> {
+    let Refusal::Kind { expected, got, .. } = refusal else { return None };
+    let mut bundle: Value = serde_json::from_slice(bytes).ok()?;
+    let keyid = bundle.pointer("/dsseEnvelope/signatures/0/keyid")? == got.as_str();
+    let hint = bundle.pointer_mut("/verificationMaterial/publicKey/hint")?;
+    let is_it = keyid && *hint == expected.as_str();
+    *hint = Value::from("");
+    is_it.then(|| serde_json::to_vec(&bundle).ok()).flatten()
 }
 
 /// Who needs other trust than was given is another signer than the one that is asked for.
@@ -322,7 +360,7 @@ fn refused(signer: &Signer<'_>, refusal: &Refusal) -> Why {
 }
 
 /// That a bundle which this key signed is signed as cosign reads it: with SHA-256, of which a signature over P-384 may
-/// have another; and without a `keyid`, since it gives the key that it is told no name.
+/// have another; and without a `keyid`, or with the one name that it gives any key.
 fn expect_readable(key: &Key, form: Form, bytes: &[u8]) -> Result<(), Why> {
     let envelope = match form {
         Form::Envelope => serde_json::from_slice::<image_signatures::Dsse>(bytes),
@@ -334,12 +372,14 @@ fn expect_readable(key: &Key, form: Form, bytes: &[u8]) -> Result<(), Why> {
     if !envelope.signatures.iter().any(|one| key.has_signed(&message, &decoded(&one.sig))) {
         return Err(Why::new(Word::KeyKind, "expected a signature with SHA-256, got one with SHA-384"));
     }
-    let named = envelope.signatures.iter().find(|one| !one.keyid.is_empty());
+    let own = image_signatures::key_fingerprint(&key.public).unwrap_or_default();
+    let named = envelope.signatures.iter().find(|one| !one.keyid.is_empty() && one.keyid != own);
     match named.filter(|_| form == Form::Bundle) {
         None => Ok(()),
         Some(named) => {
             let detail = format!(
-                "expected a signature without keyid, which cosign takes for another key's, got {:?}",
+                "expected a signature without keyid, or with that of the key, {own}; cosign takes any other for \
+                 another key's, got {:?}",
                 named.keyid
             );
             Err(Why::new(Word::Malformed, detail))

@@ -6,6 +6,7 @@
 mod answers;
 mod attested;
 mod beside_them;
+mod bundles;
 mod docker_attest;
 mod envelopes;
 mod keyless;
