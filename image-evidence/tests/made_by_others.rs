@@ -162,37 +162,56 @@ fn bundle(bytes: &[u8], trust: &Trust, image: &Descriptor, now: DateTime<Utc>) -
     Piece { form: Form::Bundle, bytes, annotations: no_annotations() }.verify(&context, trust)
 }
 
+/// All holds of a keyless bundle but what it is about: packages of npm, by SHA-512. Each change of it is refused.
+fn expect_keyless(name: &str, bytes: &[u8], mut trust: Trust) {
+    let image = descriptor(&format!("sha256:{}", "a".repeat(64)), 1);
+    let weigh = |bytes: &[u8], trust: &Trust| bundle(bytes, trust, &image, Utc::now()).unwrap_err();
+    trust.identities = vec![stranger(weigh(bytes, &trust))];
+    let refusal = weigh(bytes, &trust);
+    assert!(
+        matches!(&refusal, Refusal::Subject { got, .. } if got.starts_with("sha512:")),
+        "{name}: {refusal}"
+    );
+    let early = bundle(bytes, &trust, &image, time("2020-01-01T00:00:00Z")).unwrap_err();
+    assert!(matches!(&early, Refusal::Log { why } if why.contains("expected a time before")), "{early}");
+    assert_eq!(weigh(bytes, &Trust::default()).reason(), "no-trust");
+    let mut document: Value = serde_json::from_slice(bytes).unwrap();
+    let mut payload = STANDARD.decode(document["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap();
+    *payload.iter_mut().rev().find(|byte| byte.is_ascii_lowercase()).unwrap() ^= 1;
+    document["dsseEnvelope"]["payload"] = Value::from(STANDARD.encode(&payload));
+    assert_ne!(weigh(document.to_string().as_bytes(), &trust).reason(), "other-subject", "{name}: tampered");
+    let mut document: Value = serde_json::from_slice(bytes).unwrap();
+    document["verificationMaterial"]["tlogEntries"] = serde_json::json!([]);
+    assert_eq!(weigh(document.to_string().as_bytes(), &trust).reason(), "log", "{name}: no log");
+}
+
 #[test]
 fn keyless_bundles_are_verified_to_the_subject_and_each_change_is_refused() {
-    let Some(mut trust) = public_good() else { return };
-    let image = descriptor(&format!("sha256:{}", "a".repeat(64)), 1);
     for name in ["dsse", "sigstore.js@2.0.0-provenance"] {
-        let Some(bytes) = packages::bundle(&format!("{name}.sigstore.json")) else { return };
-        let weigh = |bytes: &[u8], trust: &Trust| bundle(bytes, trust, &image, Utc::now()).unwrap_err();
-        trust.identities = Vec::new();
-        trust.identities = vec![stranger(weigh(&bytes, &trust))];
-        // All holds but what it is about: packages of npm, by SHA-512.
-        let refusal = weigh(&bytes, &trust);
-        assert!(
-            matches!(&refusal, Refusal::Subject { got, .. } if got.starts_with("sha512:")),
-            "{name}: {refusal}"
-        );
-        let early = bundle(&bytes, &trust, &image, time("2020-01-01T00:00:00Z")).unwrap_err();
-        assert!(matches!(&early, Refusal::Log { why } if why.contains("expected a time before")), "{early}");
-        assert_eq!(weigh(&bytes, &Trust::default()).reason(), "no-trust");
-        let mut document: Value = serde_json::from_slice(&bytes).unwrap();
-        let mut payload = STANDARD.decode(document["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap();
-        *payload.iter_mut().rev().find(|byte| byte.is_ascii_lowercase()).unwrap() ^= 1;
-        document["dsseEnvelope"]["payload"] = Value::from(STANDARD.encode(&payload));
-        assert_ne!(
-            weigh(document.to_string().as_bytes(), &trust).reason(),
-            "other-subject",
-            "{name}: tampered"
-        );
-        let mut document: Value = serde_json::from_slice(&bytes).unwrap();
-        document["verificationMaterial"]["tlogEntries"] = serde_json::json!([]);
-        assert_eq!(weigh(document.to_string().as_bytes(), &trust).reason(), "log", "{name}: no log");
+        let (Some(trust), Some(bytes)) = (public_good(), packages::bundle(&format!("{name}.sigstore.json")))
+        else {
+            return;
+        };
+        expect_keyless(name, &bytes, trust);
     }
+}
+
+/// What Debian's package of sigstore-go brings: bundles 0.1 of a package of npm's, one by GitHub and one by npm's key.
+fn examples() -> Option<PathBuf> {
+    let folder = std::env::var_os("HALLMARK_READERS");
+    let folder = folder.map(|folder| Path::new(&folder).join("sigstore-go.examples"));
+    let why = "HALLMARK_READERS names no folder with sigstore-go.examples/";
+    folder.filter(|folder| folder.is_dir()).or_else(|| packages::skip(why))
+}
+
+#[test]
+fn a_keyless_bundle_0_1_is_verified_to_the_subject_and_each_change_is_refused() {
+    let Some(folder) = examples() else { return };
+    let root = fs::read_to_string(folder.join("trusted-root-public-good.json")).unwrap();
+    let bytes = fs::read(folder.join("bundle-provenance.json")).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains("bundle+json;version=0.1"));
+    let trust = Trust { sigstore: Some(SigstoreRoot::from_json(&root).unwrap()), ..Trust::default() };
+    expect_keyless("bundle-provenance", &bytes, trust);
 }
 
 /// The same signature as cosign up to version 2 lays it under `sha256-HEX.att`: an envelope, and the rest in annotations.
@@ -303,20 +322,15 @@ fn provenance_by_others_is_understood() {
 
 #[test]
 fn bundles_of_the_first_versions_by_a_key_are_verified_to_the_subject() {
-    let Some(folder) =
-        std::env::var_os("HALLMARK_ATTESTED").map(|folder| PathBuf::from(folder).join("by_key"))
-    else {
-        eprintln!("SKIPPED: HALLMARK_ATTESTED names no folder with by_key/");
-        return;
-    };
-    let pem = fs::read_to_string(folder.join("signer.pub")).unwrap();
+    let Some(folder) = examples() else { return };
+    let pem = fs::read_to_string(folder.join("publish_key.pub")).unwrap();
     let key = TrustedKey::from_pem("signer.pub", &pem).unwrap();
     let trust = |key: TrustedKey| Trust { keys: vec![key], ..Trust::default() };
     let image = descriptor(&format!("sha256:{}", "a".repeat(64)), 1);
     let weigh = |document: &Value, trust: &Trust| {
         bundle(document.to_string().as_bytes(), trust, &image, Utc::now()).unwrap_err()
     };
-    let document = json(&folder.join("package.sigstore.json"));
+    let document = json(&folder.join("bundle-publish.json"));
     for version in ["0.1", "0.2", "0.3"] {
         let mut document = document.clone();
         document["mediaType"] =
@@ -333,7 +347,7 @@ fn bundles_of_the_first_versions_by_a_key_are_verified_to_the_subject() {
     }
     let mut changed = document.clone();
     let payload = STANDARD.decode(document["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap();
-    let payload = String::from_utf8(payload).unwrap().replace("0.4.0", "0.4.1");
+    let payload = String::from_utf8(payload).unwrap().replace("1.3.0", "1.3.1");
     changed["dsseEnvelope"]["payload"] = Value::from(STANDARD.encode(payload));
     assert_eq!(weigh(&changed, &trust(key)).reason(), "other-key");
 }

@@ -119,17 +119,7 @@ impl Sigstore {
     pub fn attest(&self, holder: Holder<'_>, statement: &str, at: DateTime<Utc>) -> Result<Value, Fault> {
         let message = format!("DSSEv1 {} {IN_TOTO} {} {statement}", IN_TOTO.len(), statement.len());
         let logged = self.log(holder, message.as_bytes(), at, |certificate, signature| {
-            let envelope = envelope(statement, signature).to_string();
-            json!({
-                "apiVersion": "0.0.1", "kind": "dsse",
-                "spec": {
-                    "envelopeHash": { "algorithm": "sha256", "value": sha256_hex(envelope.as_bytes()) },
-                    "payloadHash": { "algorithm": "sha256", "value": sha256_hex(statement.as_bytes()) },
-                    "signatures": [{
-                        "signature": STANDARD.encode(signature), "verifier": STANDARD.encode(pem(certificate)),
-                    }],
-                },
-            })
+            dsse_body(&envelope(statement, signature), statement.as_bytes(), &pem(certificate))
         })?;
         Ok(json!({
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
@@ -139,6 +129,19 @@ impl Sigstore {
             },
             "dsseEnvelope": envelope(statement, &logged.signature),
         }))
+    }
+
+    /// The entry of the log for an envelope that a key signed, whose public half is given in PEM, as bundles have it.
+    ///
+    /// # Errors
+    /// Where it is no envelope.
+    pub fn witness(&self, envelope: &Value, key: &str, at: DateTime<Utc>) -> Result<Value, Fault> {
+        let payload =
+            envelope.get("payload").and_then(Value::as_str).ok_or("expected a payload, got none")?;
+        let payload = STANDARD.decode(payload)?;
+        let body = dsse_body(envelope, &payload, key).to_string();
+        let logged = Logged { certificate: Vec::new(), signature: Vec::new(), body, time: at };
+        self.entry(&logged, ("dsse", "0.0.1"))
     }
 
     /// What cosign up to 2 keeps in annotations of a payload of simple signing.
@@ -343,6 +346,20 @@ fn envelope(statement: &str, signature: &[u8]) -> Value {
     json!({
         "payload": STANDARD.encode(statement), "payloadType": IN_TOTO,
         "signatures": [{ "sig": STANDARD.encode(signature) }],
+    })
+}
+
+/// What the log keeps of an envelope with one signature, by a key or certificate in PEM.
+fn dsse_body(envelope: &Value, payload: &[u8], verifier: &str) -> Value {
+    json!({
+        "apiVersion": "0.0.1", "kind": "dsse",
+        "spec": {
+            "envelopeHash": { "algorithm": "sha256", "value": sha256_hex(envelope.to_string().as_bytes()) },
+            "payloadHash": { "algorithm": "sha256", "value": sha256_hex(payload) },
+            "signatures": [{
+                "signature": envelope.pointer("/signatures/0/sig"), "verifier": STANDARD.encode(verifier),
+            }],
+        },
     })
 }
 

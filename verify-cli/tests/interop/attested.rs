@@ -2,7 +2,7 @@
 //! revoked, taken as a verdict, and read by cosign.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use test_repos::registry::Registry as Fake;
 
 use crate::publisher::{Publisher, verify};
 use crate::registry::Registry;
-use crate::support::{Ran, copy, have, oci, run, skipped};
+use crate::support::{Ran, copy, have, oci, reader, run};
 
 const SPDX: &str = "https://spdx.dev/Document";
 const VSA: &str = "https://slsa.dev/verification_summary/v1";
@@ -316,19 +316,9 @@ fn of_an_index_the_verdict_is_about_what_was_verified() {
     assert_eq!((demand("linux/amd64"), demand("linux/arm64")), (Some(0), Some(0)));
 }
 
-/// cosign in the folder that `HALLMARK_READERS` names.
-fn cosign(name: &str) -> Option<PathBuf> {
-    let program = std::env::var_os("HALLMARK_READERS").map(|folder| Path::new(&folder).join(name));
-    let program = program.filter(|program| program.is_file());
-    if program.is_none() {
-        skipped(&format!("HALLMARK_READERS names no folder with {name}"));
-    }
-    program
-}
-
 #[test]
 fn cosign_verifies_our_verdicts() {
-    let Some(program) = cosign("cosign3") else { return };
+    let Some(program) = reader("cosign3") else { return };
     let Some(publisher) = have(&["docker-registry", "skopeo"]).then(Publisher::init).flatten() else {
         return;
     };

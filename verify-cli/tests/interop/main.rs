@@ -20,4 +20,5 @@ mod places;
 mod publisher;
 mod python_tuf;
 mod registry;
+mod sigstore;
 mod support;

@@ -39,6 +39,16 @@ pub(crate) fn have(programs: &[&str]) -> bool {
     missing.is_none_or(|program| skipped(&format!("{program} is not installed")))
 }
 
+/// A program in the folder that `HALLMARK_READERS` names.
+pub(crate) fn reader(name: &str) -> Option<PathBuf> {
+    let program = std::env::var_os("HALLMARK_READERS").map(|folder| Path::new(&folder).join(name));
+    let program = program.filter(|program| program.is_file());
+    if program.is_none() {
+        skipped(&format!("HALLMARK_READERS names no folder with {name}"));
+    }
+    program
+}
+
 /// Says that a test proved nothing. Always false.
 pub(crate) fn skipped(why: &str) -> bool {
     let forbidden = std::env::var_os("HALLMARK_NO_SKIPS").is_some();
