@@ -377,6 +377,7 @@ impl<'a> Verification<'a> {
     fn no_platform(&self, index: &ImageIndex) -> Link {
         let listed = |child: &Descriptor| child.platform.as_ref().map(ToString::to_string);
         let got = index.images().filter_map(listed).collect::<Vec<_>>().join(", ");
+        let got = if got.is_empty() { "none".to_owned() } else { got };
         let expected = match &self.platforms {
             Platforms::Host(platform) | Platforms::One(platform) => platform.to_string(),
             Platforms::All => "at least one image".to_owned(),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono::SecondsFormat;
 use image_pack::{Draft, Pack, PackError, Recorder, Witness};
-use oci_image::{Descriptor, Location, Platform, Reference};
+use oci_image::{Descriptor, Location, Platform, Reference, media};
 use tuf_client::{Fetch, Fetched, MemoryStore, Store, Transport};
 use tuf_core::{TrustedRoot, limits, metadata_file_name};
 use verifier_lib::evidence::{Subjects, collect};
@@ -86,7 +86,8 @@ pub(crate) fn in_pack(pack: Pack, chain: ChainArgs) -> ChainArgs {
         [only] if !chosen && !index.complete => only.parse::<Platform>().ok(),
         _ => None,
     };
-    let all = chain.all_platforms || !chosen && index.complete && !index.platforms.is_empty();
+    let is_index = media::kind(&index.media_type) == media::Kind::Index;
+    let all = chain.all_platforms || !chosen && index.complete && is_index;
     let carried = Carried { pack: Some(pack), ..chain.carried };
     ChainArgs { all_platforms: all, platform: only.or(chain.platform), carried, ..chain }
 }

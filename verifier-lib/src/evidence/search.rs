@@ -13,7 +13,7 @@ use oci_image::{
 use super::{EvidenceSource, Found, Place, Subjects};
 
 /// The most manifests that are looked into for one image. Real ones have a handful; cosign stops at 1000. What
-/// the publisher names, in the index or the metadata, is fetched first: no flood hides anything of it.
+/// the publisher names, manifests or blobs, is fetched first: no flood hides anything of it.
 const MANIFESTS_MAX: usize = 300;
 
 /// The most digests that the metadata may name: each is fetched.
@@ -59,9 +59,11 @@ pub struct Gap {
 /// Looks everywhere where evidence about the image may be.
 pub fn collect(source: &dyn EvidenceSource, subjects: &Subjects) -> Collection {
     let mut search = Search::new(source, subjects);
-    // What both name is met where the index says which image it is about.
-    let attested = search.index();
+    // What both name is met where the index says which image it is about. The rest of the index, which may be long,
+    // comes after what the metadata names.
+    let mut attested = search.index(true);
     search.named();
+    attested.extend(search.index(false));
     let each: Vec<_> = std::iter::once(&subjects.top).chain(&subjects.parts).collect();
     for subject in &each {
         search.tag(subject, "sig", Place::SignatureTag);
@@ -269,13 +271,15 @@ impl<'a> Search<'a> {
     }
 
     /// What BuildKit put into the index about the parts. The index covers it: so it is as fresh as the image.
-    /// Returns the manifests that hold it, which may be signed themselves.
-    fn index(&mut self) -> Vec<Descriptor> {
+    /// Returns the manifests that hold it, which may be signed themselves. First those that the metadata names too,
+    /// then the others.
+    fn index(&mut self, named: bool) -> Vec<Descriptor> {
         let mut attested = Vec::new();
         let Some(index) = &self.subjects.index else { return attested };
         let annotation = |entry: &Descriptor, name: &str| entry.annotations.get(name).cloned();
         for entry in &index.manifests {
-            if annotation(entry, REFERENCE_TYPE).as_deref() != Some(ATTESTATION_MANIFEST) {
+            let is = annotation(entry, REFERENCE_TYPE).as_deref() == Some(ATTESTATION_MANIFEST);
+            if !is || !entry.is_attestation() || self.named.contains(&entry.digest) != named {
                 continue;
             }
             let about = annotation(entry, REFERENCE_DIGEST).and_then(|text| text.parse::<Digest>().ok());

@@ -236,6 +236,11 @@ impl Claim {
         let Ok(Manifest::Index(listed)) = Manifest::parse(&top, Some(&index.media_type)) else {
             return Ok((None, false));
         };
+        // All that the index lists, attestations too, or one image of it.
+        let children = links(&self.report).filter(|link| text(link, "stage") == Some("child")).count();
+        if children == listed.manifests.len() {
+            return Ok((None, true));
+        }
         let claimed = self.report.get("platforms").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let [only] = claimed else { return Ok((None, true)) };
         let digest = text(only, "digest").unwrap_or_default();
@@ -245,7 +250,7 @@ impl Claim {
                 format!("the report is about platform {}, which the index doesn't list", in_a_line(digest));
             Failure::refused(format!("refused {}: {what}", self.name))
         })?;
-        Ok((entry.platform.clone().filter(|_| listed.manifests.len() > 1), listed.manifests.len() == 1))
+        Ok((entry.platform.clone(), false))
     }
 
     /// A root that is later than the report's says nothing about then.

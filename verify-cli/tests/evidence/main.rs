@@ -180,7 +180,7 @@ impl Story {
         {
             let mut world = self.surface.world();
             let path = world.path();
-            let bytes = world.images.part(&self.top.digest.to_string()).unwrap().bytes.clone();
+            let bytes = self.registry.manifest(Selector::Digest(self.top.digest)).unwrap().bytes;
             let custom = json!({ "hallmark": { "version": 1, "media_type": self.top.media_type, "evidence": evidence } });
             let custom = Some(serde_json::value::to_raw_value(&custom).unwrap());
             let target = Target { custom, ..Target::of(&bytes) };

@@ -9,6 +9,8 @@ use tuf_core::schema::Target;
 
 pub(crate) const PROVENANCE: &str = "https://slsa.dev/provenance/v0.2";
 pub(crate) const ROOT: [&str; 4] = ["--repo", "trust", "--root", "root.json"];
+/// Beside it in the layout is what was signed.
+const IMAGE: &str = "oci:layout:test";
 pub(crate) const NAME: &str = "registry.example.com/acme/web:test";
 
 /// The layout with the signed statement beside the image of one platform, and a repository that speaks for the index.
@@ -72,9 +74,9 @@ pub(crate) fn speak_for(home: &Path, index: &[u8]) {
     fs::write(home.join("root.json"), repo.fetch("1.root.json").unwrap().unwrap()).unwrap();
 }
 
-pub(crate) fn verify(home: &Path, verb: &str, platform: &str, more: &[&str]) -> Output {
+pub(crate) fn verify(home: &Path, [verb, image]: [&str; 2], platform: &str, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_verify"))
-        .args([verb, "oci:layout", "--as", NAME])
+        .args([verb, image, "--as", NAME])
         .args(["--platform", platform])
         .args(more)
         .env_clear()
@@ -89,7 +91,7 @@ fn what_buildkit_attests_is_its_publishers_word_and_what_docker_signs_of_it_the_
     let Some(home) = begin() else { return };
     let report = |verb: &str, platform: &str| -> Value {
         let more = [&["--key", "signer.pub", "--format", "json"], &ROOT[..]].concat();
-        let output = verify(home.path(), verb, platform, &more);
+        let output = verify(home.path(), [verb, IMAGE], platform, &more);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     };
@@ -122,7 +124,7 @@ fn what_buildkit_attests_is_its_publishers_word_and_what_docker_signs_of_it_the_
         assert!(bases.iter().any(|base| base["image"] == "alpine:latest"), "{build}");
     }
     let demand = |platform: &str, more: &[&str]| {
-        verify(home.path(), "image", platform, &[&ROOT[..], more].concat()).status.code()
+        verify(home.path(), ["image", IMAGE], platform, &[&ROOT[..], more].concat()).status.code()
     };
     let signed = ["--require-signers", "1", "--signer-key", "signer.pub", "--predicate", PROVENANCE];
     assert_eq!(demand("linux/arm64", &signed), Some(0));
@@ -138,7 +140,7 @@ fn what_buildkit_attests_is_its_publishers_word_and_what_docker_signs_of_it_the_
         );
         fs::write(home.path().join("policy.toml"), text).unwrap();
         ["linux/amd64", "linux/arm64"]
-            .map(|one| verify(home.path(), "image", one, &["--policy", "policy.toml"]).status.code())
+            .map(|one| verify(home.path(), ["image", IMAGE], one, &["--policy", "policy.toml"]).status.code())
     };
     assert_eq!(rules("fresh = true"), [Some(0); 2]);
     assert_eq!(rules("keys = [\"signer.pub\"]"), [Some(1), Some(0)]);

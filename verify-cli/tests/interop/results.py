@@ -21,7 +21,6 @@ def make(path):
         suite="web", suite_version="1", metric="findings", comparator="<=", threshold="0", score="0", n=1,
         model_id="web", dataset_id="web", issuer="https://ci.example.com", timestamp="2026-01-01T00:00:00Z",
     )
-    claim = claim[0] if isinstance(claim, tuple) else claim
     print(json.dumps(intoto.export_svr_dsse(evalclaim.emit_eval_receipt(claim, key), key)))
 
 

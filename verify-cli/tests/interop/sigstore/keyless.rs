@@ -192,7 +192,7 @@ fn each_version_asks_for_its_own_proof_that_it_was_logged() {
             without(&good, "inclusionPromise"),
             ["malformed", "invalid v0.1", "promises missing"],
         ),
-        // sigstore-js believes the time that nobody promised, before its version 3.1.1.
+        // sigstore-js believes the time that nobody promised, before @sigstore/verify 3.1.1.
         ("no promise", newer, without(&good, "inclusionPromise"), no_time),
     ];
     all.compare_each(&stories);
