@@ -17,7 +17,7 @@ def private(path):
 
 def make(path):
     key = private(path)
-    claim = evalclaim.build_eval_claim(
+    claim, _ = evalclaim.build_eval_claim(
         suite="web", suite_version="1", metric="findings", comparator="<=", threshold="0", score="0", n=1,
         model_id="web", dataset_id="web", issuer="https://ci.example.com", timestamp="2026-01-01T00:00:00Z",
     )
